@@ -1,0 +1,1 @@
+"""YAML configuration files, shipped beside the code."""

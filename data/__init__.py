@@ -1,0 +1,1 @@
+"""What the records are, and how they get in and out: sources, formats, geometry, data sets."""

@@ -1,0 +1,43 @@
+"""Array kernels on keypoints."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.skeletons import SKELETONS
+
+FloatArray = NDArray[np.float32]
+
+
+def oks_matrix(
+    a: FloatArray, b: FloatArray, areas: FloatArray, skeleton: str = "coco17", min_confidence: float = 0.0
+) -> FloatArray:
+    """Object keypoint similarity of every pair (COCO keypoint evaluation).
+
+    exp(-d^2 / (2 s^2 k^2)) with k = 2 sigma, averaged over the keypoints of ``a`` above ``min_confidence``.
+
+    Args:
+        a: (N, K, 3) reference skeletons: x px, y px, confidence.
+        b: (M, K, 3) skeletons compared with them.
+        areas: (N,) object area of each reference, square pixels.
+        skeleton: layout of both.
+        min_confidence: keypoints of ``a`` at or below it do not count.
+
+    Returns:
+        (N, M), 0-1; 0 where the reference has no keypoint.
+    """
+    variances = (2 * np.asarray(SKELETONS[skeleton].sigmas, np.float32)) ** 2
+    square = ((a[:, None, :, :2] - b[None, :, :, :2]) ** 2).sum(-1)
+    scale = 2 * variances[None, None] * np.maximum(areas, 1.0)[:, None, None]
+    counted = (a[..., 2] > min_confidence)[:, None].astype(np.float32)
+    total = (np.exp(-square / scale) * counted).sum(-1)
+    count = np.broadcast_to(counted.sum(-1), total.shape)
+    return np.divide(total, count, out=np.zeros_like(total), where=count > 0)
+
+
+def bounds(keypoints: FloatArray, min_confidence: float = 0.0) -> FloatArray:
+    """Tight box round the confident keypoints: (N, K, 3) -> (N, 4) xyxy px; zeros where there are none."""
+    seen = keypoints[..., 2] > min_confidence
+    low = np.where(seen[..., None], keypoints[..., :2], np.inf).min(axis=1, initial=np.inf)
+    high = np.where(seen[..., None], keypoints[..., :2], -np.inf).max(axis=1, initial=-np.inf)
+    boxes = np.concatenate([low, high], axis=1)
+    return np.where(np.isfinite(boxes), boxes, 0).astype(np.float32)

@@ -1,0 +1,72 @@
+"""Visibility-weighted distance between part embeddings (DESIGN.md 5.1)."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.records import PartEmbeddings
+
+FloatArray = NDArray[np.float32]
+VisibilityMode = Literal["continuous", "binary"]
+
+
+def pair_weights(a: PartEmbeddings, b: PartEmbeddings, mode: VisibilityMode = "continuous") -> FloatArray:
+    """Weight of each part in the distance of each pair.
+
+    continuous: sqrt(v_a v_b); binary: 1 where both are above 0.5. A holistic vector describes whatever is visible, so
+    its weight is multiplied by the share of "part" weight that the pair has in common.
+
+    Returns:
+        (N, M, P) float32, >= 0.
+    """
+    if mode == "binary":
+        weights = ((a.visibility[:, None] > 0.5) & (b.visibility[None] > 0.5)).astype(np.float32)
+    else:
+        weights = np.sqrt(a.visibility.astype(np.float32)[:, None] * b.visibility.astype(np.float32)[None])
+    holistic = np.array([kind == "holistic" for kind in a.part_kinds])
+    if holistic.any() and not holistic.all():
+        seen_a, seen_b = a.visibility[:, ~holistic], b.visibility[:, ~holistic]
+        union = np.maximum(seen_a[:, None], seen_b[None]).sum(-1)
+        share = weights[..., ~holistic].sum(-1)
+        np.divide(share, union, out=share, where=union > 0)
+        weights[..., holistic] *= np.clip(share, 0, 1)[..., None]
+    return weights
+
+
+def part_distances(a: PartEmbeddings, b: PartEmbeddings) -> FloatArray:
+    """Cosine distance of each part of each pair, 0-2.
+
+    Returns:
+        (N, M, P) float32.
+
+    Raises:
+        ValueError: when the two sides come from different models.
+    """
+    if a.model_id != b.model_id or a.part_names != b.part_names:
+        raise ValueError(f"embeddings of different models cannot be compared: '{a.model_id}' and '{b.model_id}'")
+    left = np.ascontiguousarray(a.vectors.astype(np.float32).transpose(1, 0, 2))
+    right = np.ascontiguousarray(b.vectors.astype(np.float32).transpose(1, 2, 0))
+    return np.ascontiguousarray(1.0 - np.matmul(left, right).transpose(1, 2, 0))
+
+
+def embedding_distance(
+    a: PartEmbeddings, b: PartEmbeddings, mode: VisibilityMode = "continuous"
+) -> tuple[FloatArray, FloatArray]:
+    """Visibility-weighted mean of the part distances.
+
+    Args:
+        a: N rows.
+        b: M rows.
+        mode: how two visibilities become a weight, see ``pair_weights``.
+
+    Returns:
+        distance: (N, M) float32 cosine distance, 0-2; NaN where no part is mutually visible ("no evidence").
+        weight: (N, M) float32 mean weight per part, 0-1: how much evidence the distance rests on.
+    """
+    weights = pair_weights(a, b, mode)
+    total = weights.sum(-1)
+    summed = (weights * part_distances(a, b)).sum(-1)
+    distance = np.full_like(total, np.nan)
+    np.divide(summed, total, out=distance, where=total > 1e-6)
+    return distance, total / max(weights.shape[-1], 1)

@@ -1,0 +1,79 @@
+"""Keypoint layouts and the maps between them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """A keypoint layout.
+
+    Attributes:
+        name: key in ``SKELETONS``.
+        names: keypoint names, in order.
+        limbs: pairs of keypoint indices that are drawn as bones.
+        sigmas: (K,) per-keypoint falloff of OKS (COCO keypoint evaluation).
+        mirror: (K,) index of each keypoint's left-right partner.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    limbs: tuple[tuple[int, int], ...]
+    sigmas: tuple[float, ...]
+    mirror: tuple[int, ...]
+
+
+_COCO_NAMES = (
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
+    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+    "right_ankle",
+)  # fmt: skip
+
+COCO17 = Skeleton(
+    name="coco17",
+    names=_COCO_NAMES,
+    limbs=(
+        (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10),
+        (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6),
+    ),
+    sigmas=(.026, .025, .025, .035, .035, .079, .079, .072, .072, .062, .062, .107, .107, .087, .087, .089, .089),
+    mirror=(0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15),
+)  # fmt: skip
+
+POSETRACK17 = Skeleton(
+    name="posetrack17",
+    names=("nose", "head_bottom", "head_top", *_COCO_NAMES[3:]),
+    limbs=(
+        (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10),
+        (0, 1), (0, 2), (1, 5), (1, 6),
+    ),
+    sigmas=COCO17.sigmas,
+    mirror=(0, 1, 2, 4, 3, *COCO17.mirror[5:]),
+)  # fmt: skip
+
+SKELETONS = {skeleton.name: skeleton for skeleton in (COCO17, POSETRACK17)}
+
+
+def convert(keypoints: FloatArray, source: str, target: str) -> FloatArray:
+    """Re-order keypoints from one layout to another by name.
+
+    Args:
+        keypoints: (..., K, 3) x, y, confidence in the source layout.
+        source: name of the layout the keypoints are in.
+        target: name of the layout wanted.
+
+    Returns:
+        (..., K', 3) in the target layout; points the source lacks are zero (confidence 0).
+    """
+    if source == target:
+        return keypoints
+    source_names, target_names = SKELETONS[source].names, SKELETONS[target].names
+    out = np.zeros((*keypoints.shape[:-2], len(target_names), 3), dtype=keypoints.dtype)
+    shared = [(i, source_names.index(name)) for i, name in enumerate(target_names) if name in source_names]
+    to_rows, from_rows = zip(*shared, strict=True)
+    out[..., list(to_rows), :] = keypoints[..., list(from_rows), :]
+    return out

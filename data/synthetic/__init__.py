@@ -1,0 +1,1 @@
+"""The generated site: people, cameras, truth."""

@@ -1,0 +1,1 @@
+"""Detectors, poses and ReID networks behind common protocols, imported when chosen."""

@@ -1,0 +1,1 @@
+"""Scores: HOTA, CLEAR, identity, within and across cameras."""

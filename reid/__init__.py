@@ -1,0 +1,1 @@
+"""Appearance: models, prompts, extraction, ranking and ReID metrics."""

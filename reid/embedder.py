@@ -1,0 +1,51 @@
+"""What the pipeline asks of an appearance model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.records import FloatArray, Image, PartEmbeddings
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedRequest:
+    """Rows of one frame that need an embedding.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB, the full frame.
+        boxes: (N, 4) float32 xyxy px: the people to describe.
+        keypoints: (N, 17, 3) float32 their skeletons (COCO-17, full frame px, confidence), or None without poses.
+        negatives: (U, 17, 3) float32 every other skeleton of the frame. The other rows of ``keypoints`` are negatives
+            of a row as well; the extractor adds them.
+        camera: name of the camera (for models with camera tokens and for per-camera adaptation).
+    """
+
+    image: Image
+    boxes: FloatArray
+    keypoints: FloatArray | None
+    negatives: FloatArray
+    camera: str = ""
+
+
+class Embedder(Protocol):
+    """An appearance model ready to run; the requests of all cameras go through it in one batch."""
+
+    model_id: str
+    part_names: tuple[str, ...]
+    part_kinds: tuple[str, ...]
+    dim: int
+
+    def __call__(self, requests: Sequence[EmbedRequest]) -> list[PartEmbeddings]:
+        """One ``PartEmbeddings`` per request, row-aligned with its boxes; vectors (N, P, dim) of unit length."""
+        ...
+
+
+def no_evidence(embedder: Embedder, count: int) -> PartEmbeddings:
+    """``count`` rows without any visible part, in the shape the embedder gives."""
+    parts = len(embedder.part_names)
+    vectors: NDArray[np.float32] = np.zeros((count, parts, embedder.dim), np.float32)
+    visibility = np.zeros((count, parts), np.float32)
+    return PartEmbeddings(vectors, visibility, embedder.part_names, embedder.part_kinds, embedder.model_id)

@@ -1,0 +1,1 @@
+"""When and where: transition distributions between cameras and their scores."""

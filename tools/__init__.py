@@ -1,0 +1,1 @@
+"""Thin command lines; each runs as ``python -m tools.<name>``."""

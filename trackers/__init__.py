@@ -1,0 +1,1 @@
+"""Tracking inside one scope: motion, costs, gated assignment, track life cycle, tracklets."""
