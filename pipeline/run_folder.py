@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from data.errors import UserError
 from data.formats.tracklets import read_tracklets, write_tracklets
 from data.records import GlobalTrack, Link, Tracklet, Visit
 
+_FOLDERS = ("tracklets", "tracks", "local_tracks", "crops", "video", "checkpoint", "space_time")
 _PART_NAME = re.compile(r"part-(\d+)-(\d+)\.parquet")
 
 
@@ -27,6 +29,10 @@ def write_atomically(path: Path, text: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     temporary.replace(path)
+
+
+def _part_number(path: Path) -> int:
+    return int(path.stem.rpartition("-")[2])
 
 
 def _finite(value: float) -> float | None:
@@ -118,14 +124,29 @@ class RunFolder:
             )
         return self
 
+    def remove_results(self) -> None:
+        """Remove everything a run writes, and nothing else.
+
+        Raises:
+            OSError: when something cannot be removed.
+        """
+        for name in _FOLDERS:
+            if (self.root / name).is_dir():
+                shutil.rmtree(self.root / name)
+        for path in (
+            self.config, self.site, self.manifest, self.progress, self.links, self.global_tracks, self.metrics,
+            self.report, self.log,
+        ):  # fmt: skip
+            path.unlink(missing_ok=True)
+
     def part_paths(self) -> list[Path]:
         """Tracklet parts, oldest first."""
         parts = [path for path in self.tracklets.glob("part-*.parquet") if _PART_NAME.fullmatch(path.name)]
-        return sorted(parts, key=lambda path: tuple(int(number) for number in _PART_NAME.fullmatch(path.name).groups()))  # type: ignore[union-attr]
+        return sorted(parts, key=_part_number)
 
     def write_part(self, start_s: float, number: int, tracklets: Sequence[Tracklet]) -> Path:
-        """Write closed tracklets durably as ``part-<start in ms>-<number>.parquet``."""
-        path = self.tracklets / f"part-{int(start_s * 1000)}-{number}.parquet"
+        """Write closed tracklets durably as ``part-<window start in ms>-<number>.parquet``; numbers rise from 0."""
+        path = self.tracklets / f"part-{max(int(start_s * 1000), 0)}-{number}.parquet"
         write_tracklets(path, tracklets)
         return path
 

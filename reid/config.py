@@ -1,12 +1,25 @@
 """The appearance model's configuration section."""
 
+from typing import Literal
+
 from pydantic import Field
 
-from data.config import Section
+from data.weight_records import InputOptions
 
 
-class ReidConfig(Section):
+class ReidConfig(InputOptions):
     """Which appearance model describes people, and how it is run."""
 
-    name: str = Field("auto", description="key of the ReID registry; 'auto' and 'none' included")
-    weights: str = Field("auto", description="file, or auto (DESIGN 8)")
+    name: str = Field(
+        "auto",
+        description="osnet_parts (OSNet's last feature map pooled by body part; needs a pose), osnet_onnx (one vector "
+        "per person, any embedding network in ONNX), none, or auto: the parts where there is a pose",
+    )
+    weights: str = Field("auto", description="file, name in data/weights/manifest.yaml, or auto")
+    batch: int = Field(32, ge=1, description="crops per run of the network; the last batch is padded to it or less")
+    adapt: Literal["none", "grey_world"] = Field(
+        "none", description="colour correction of every frame before the network: grey_world evens out a camera's cast"
+    )
+    keypoint_min: float = Field(
+        0.2, ge=0, lt=1, description="osnet_parts: keypoints of this confidence or less show nothing of a part"
+    )

@@ -5,7 +5,44 @@ from pydantic import Field
 from data.config import Section
 
 
+class LagModelConfig(Section):
+    """How counted lags become densities."""
+
+    max_lag_s: float | None = Field(
+        None, gt=0, description="longest lag that the tables cover, s; None: the longest one seen"
+    )
+    bandwidth_s: float | None = Field(
+        None, gt=0, description="Gaussian smoothing, standard deviation in s; None: by cross-validated likelihood"
+    )
+    bandwidth_pooling: float = Field(
+        20.0, ge=0, description="events by which a camera pair's bandwidth leans on that of all pairs"
+    )
+    transition_prior: float = Field(
+        0.5, gt=0, description="pseudo-visits to every camera, so that an unseen transition is rare, not impossible"
+    )
+    lag_prior: float = Field(
+        2.0, gt=0, description="pseudo-events by which a pair's lag density leans on that of all pairs"
+    )
+    exit_prior: float = Field(0.5, gt=0, lt=1, description="probability of leaving for good before any evidence")
+    exit_prior_visits: float = Field(2.0, gt=0, description="visits that the exit prior is worth")
+    floor_per_s: float | None = Field(
+        None, gt=0, description="lowest density, 1/s; None: one more event spread over the whole range of lags"
+    )
+
+
+class SelfTrainingConfig(Section):
+    """Learning transitions from a run's own links (DESIGN.md 5.8)."""
+
+    rounds: int = Field(5, ge=0, le=5, description="rounds of association and fitting; 0 switches it off")
+    min_probability: float = Field(0.5, ge=0, le=1, description="links below this probability count nothing")
+    prior_events: float = Field(20.0, ge=0, description="events that a given transition model is worth as a prior")
+    folds: int = Field(3, ge=2, description="parts of the time line for the held-out likelihood")
+
+
 class SpaceTimeConfig(Section):
     """Transition times between cameras."""
 
     model: str | None = Field(None, description="file of a transition model; None runs without, or learns its own")
+    bin_s: float = Field(1.0, gt=0, description="bin width of a model that is learnt, s")
+    lags: LagModelConfig = Field(LagModelConfig(), description="how counted lags become densities")
+    self_training: SelfTrainingConfig = Field(SelfTrainingConfig(), description="learning from the run's own links")

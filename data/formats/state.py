@@ -1,0 +1,95 @@
+"""Checkpoints of live state: a tree of plain values and arrays in one npz file, read back without pickle."""
+
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.errors import UserError
+
+_VERSION = 1
+_TREE = "tree.json"
+
+
+def _encode(value: Any, arrays: dict[str, Any]) -> Any:
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return {"f": value.hex()}
+    if isinstance(value, np.ndarray | bytes):
+        name = f"a{len(arrays)}"
+        arrays[name] = np.frombuffer(value, np.uint8) if isinstance(value, bytes) else value
+        return {"b" if isinstance(value, bytes) else "a": name}
+    if isinstance(value, list | tuple):
+        return {"l" if isinstance(value, list) else "t": [_encode(item, arrays) for item in value]}
+    if isinstance(value, dict):
+        return {"d": [[_encode(key, arrays), _encode(item, arrays)] for key, item in value.items()]}
+    raise TypeError(f"a checkpoint cannot hold {type(value).__name__}")
+
+
+def _decode(value: Any, arrays: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    ((kind, body),) = value.items()
+    if kind == "f":
+        return float.fromhex(body)
+    if kind == "a":
+        return arrays[body]
+    if kind == "b":
+        return arrays[body].tobytes()
+    if kind == "l":
+        return [_decode(item, arrays) for item in body]
+    if kind == "t":
+        return tuple(_decode(item, arrays) for item in body)
+    return {_decode(key, arrays): _decode(item, arrays) for key, item in body}
+
+
+def save_state(path: Path, tree: Any) -> None:
+    """Write a checkpoint durably: the file holds the old state or the new one, never a mixture.
+
+    Args:
+        path: the npz file.
+        tree: dicts, lists and tuples of None, bool, int, float, str, bytes and numpy arrays (no object arrays). Floats
+            and arrays come back bit by bit.
+
+    Raises:
+        TypeError: for a value of any other type.
+    """
+    arrays: dict[str, Any] = {}
+    text = json.dumps({"version": _VERSION, "tree": _encode(tree, arrays)})
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as stream:
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr(_TREE, text)
+            for name, array in arrays.items():
+                buffer = io.BytesIO()
+                np.lib.format.write_array(buffer, np.asarray(array), allow_pickle=False)
+                archive.writestr(f"{name}.npy", buffer.getbuffer())
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+def load_state(path: Path) -> Any:
+    """Read a checkpoint back.
+
+    Raises:
+        UserError: when the file is absent, damaged or of another version.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            content = json.loads(archive.read(_TREE))
+            arrays = {
+                name.removesuffix(".npy"): np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
+                for name in archive.namelist()
+                if name != _TREE
+            }
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is not a readable checkpoint ({error}); start again with --overwrite") from error
+    if content["version"] != _VERSION:
+        raise UserError(f"{path} is a checkpoint of another version; start again with --overwrite")
+    return _decode(content["tree"], arrays)

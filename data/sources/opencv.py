@@ -1,0 +1,111 @@
+"""Recorded video through OpenCV, for files that PyAV cannot open."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from data.config import SourcesConfig
+from data.records import Frame, Image
+from data.sources.base import CameraSpec, SourceInfo
+from data.sources.container import Unreadable
+from data.sources.select import FrameSelector
+
+# A file that promises more frames is read on over this many failures in a row before it counts as ended.
+_PATIENCE = 30
+
+
+class OpenCvSource:
+    """A video file decoded by OpenCV; frame times are index / fps."""
+
+    def __init__(self, spec: CameraSpec, config: SourcesConfig) -> None:
+        """Open the file and decode its first frame.
+
+        Args:
+            spec: camera and path.
+            config: how to read it.
+
+        Raises:
+            Unreadable: when OpenCV cannot open it or gets no frame.
+        """
+        import cv2
+
+        self._spec, self._config = spec, config
+        self.warnings: list[str] = []
+        capture = self._open()
+        decoded, first = capture.read()
+        fps, count = capture.get(cv2.CAP_PROP_FPS), int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        capture.release()
+        if not decoded:
+            raise Unreadable("OpenCV gets no frame from it")
+        if not (math.isfinite(fps) and 0 < fps <= 1000):
+            fps = config.image_fps
+            self.warnings.append(f"the file gives no frame rate: {fps:g} fps assumed (sources.image_fps)")
+        self.info = SourceInfo(
+            camera=spec.camera,
+            uri=spec.uri,
+            width=first.shape[1],
+            height=first.shape[0],
+            fps=fps,
+            frame_count=count if count > 0 else None,
+            live=False,
+            wall_clock_start_s=None,
+            timestamps="fps",
+        )
+        self._closed = False
+
+    def frames(self, start_index: int = 0) -> Iterator[Frame]:
+        """Decode from a frame index on; see ``FrameSource``."""
+        selector = FrameSelector(self._config, start_index)
+        capture = self._open()
+        index, failures, lost = 0, 0, 0
+        try:
+            while not self._closed and failures < _PATIENCE:
+                if not capture.grab():
+                    if index + failures >= (self.info.frame_count or 0):
+                        break
+                    failures += 1
+                    continue
+                index, lost, failures = index + failures, lost + failures, 0
+                time_s = index / self.info.fps
+                if selector.wants(index, time_s):
+                    decoded, image = capture.retrieve()
+                    if decoded:
+                        yield Frame(self._spec.camera, index, time_s, _rgb(image))
+                    else:
+                        lost += 1
+                index += 1
+        finally:
+            capture.release()
+        if lost:
+            self._warn(f"{lost} damaged frames were left out")
+        # OpenCV estimates the count from the duration, so one frame more or less means nothing.
+        if not self._closed and index < (self.info.frame_count or 0) - 1:
+            self._warn(
+                f"ends at frame {index} ({index / self.info.fps:.2f} s), but its header says {self.info.frame_count} "
+                "frames: the file is cut off; what decodes was kept"
+            )
+
+    def close(self) -> None:
+        """Stop a pass that is under way; it releases the decoder itself."""
+        self._closed = True
+
+    def _open(self) -> Any:
+        import cv2
+
+        capture = cv2.VideoCapture(self._spec.uri)
+        if not capture.isOpened():
+            capture.release()
+            raise Unreadable("neither PyAV nor OpenCV can open it")
+        return capture
+
+    def _warn(self, line: str) -> None:
+        if line not in self.warnings:
+            self.warnings.append(line)
+
+
+def _rgb(image: Any) -> Image:
+    if image.ndim == 2:
+        image = image[..., None].repeat(3, axis=2)
+    return np.ascontiguousarray(image[..., 2::-1])

@@ -1,0 +1,145 @@
+"""What is known of a file of network weights: where it comes from and how pictures must be prepared for it.
+
+Preprocessing is read from the record (``data/weights/manifest.yaml``), never from a default: the same network with the
+wrong colour order or scale still runs, only worse. A record is found by name or by the sha256 of the file, so a file the
+user names is recognised whatever it is called.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from data.config import Section
+from data.errors import UserError
+
+WeightKind = Literal["detector", "pose", "reid"]
+Colour = Literal["rgb", "bgr"]
+Normalisation = Literal["0-255", "0-1", "imagenet", "half"]
+
+SHIPPED_FOLDER = Path(__file__).resolve().parent / "weights"
+_BLOCK = 1 << 20
+
+
+class InputOptions(Section):
+    """How pictures are prepared for a network. Unset fields come from the weights' record or from the file itself."""
+
+    input_size: tuple[int, int] | None = Field(None, description="height, width px; null: as the weights say")
+    colour: Colour | None = Field(None, description="channel order the network was trained on; null: as the record says")
+    normalisation: Normalisation | None = Field(
+        None,
+        description="0-255 raw, 0-1, imagenet (0-1, then the ImageNet mean and deviation), half ((x - 0.5) / 0.5 of "
+        "0-1); null: as the record says",
+    )
+
+    def over(self, other: "InputOptions | None") -> "InputOptions":
+        """These options, with the gaps filled from another source."""
+        if other is None:
+            return self
+        filled = {name: getattr(other, name) for name in InputOptions.model_fields if getattr(self, name) is None}
+        own = {name: getattr(self, name) for name in InputOptions.model_fields if getattr(self, name) is not None}
+        return InputOptions(**{**filled, **own})
+
+
+class WeightRecord(Section):
+    """One file of weights."""
+
+    kinds: tuple[WeightKind, ...] = Field(description="what it can be used as")
+    backends: tuple[str, ...] = Field(description="names of the back-ends that read it")
+    file: str = Field(description="file name in the cache or in data/weights")
+    url: str | None = Field(None, description="http(s) address, 'shipped', or null: the user brings the file")
+    member: str | None = Field(None, description="the address is a zip archive: name of the file inside")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of the file itself (not of the archive)")
+    size_bytes: int | None = Field(None, gt=0)
+    licence: str
+    input: InputOptions | None = Field(None, description="preprocessing; null: the file describes itself")
+    output: str = Field("", description="what the network gives, where several conventions exist")
+    part_names: tuple[str, ...] = ()
+    trained_on: Literal["real", "synthetic"]
+    how: str = Field(description="network, training data, origin")
+    scores: dict[str, float] = Field(default_factory=dict, description="published or measured figures")
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedWeights:
+    """A file that is there, and what is known of it.
+
+    Attributes:
+        path: the file (a folder for OpenVINO models).
+        sha256: of its bytes.
+        name: key in the manifest, or the file's own name.
+        record: None for a file the manifest does not know.
+    """
+
+    path: Path
+    sha256: str
+    name: str
+    record: WeightRecord | None
+
+    @property
+    def model_id(self) -> str:
+        """Name and the first eight digits of the hash: equal only for equal weights."""
+        return f"{self.name}@{self.sha256[:8]}"
+
+
+def read_manifest(path: Path = SHIPPED_FOLDER / "manifest.yaml") -> dict[str, WeightRecord]:
+    """Read a manifest: name -> record.
+
+    Raises:
+        UserError: when the file is missing or a record is malformed.
+    """
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(f"cannot read the weights manifest {path}: {' '.join(str(error).split())}") from error
+    try:
+        return {str(name): WeightRecord.model_validate(entry) for name, entry in (entries or {}).items()}
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"])
+        raise UserError(f"weights manifest {path}: {where}: {first['msg']}") from error
+
+
+@cache
+def known_weights() -> Mapping[str, WeightRecord]:
+    """The project's own manifest."""
+    return read_manifest()
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of a file, or of all files below a folder (their relative names included, in sorted order)."""
+    digest = hashlib.sha256()
+    files = sorted(entry for entry in path.rglob("*") if entry.is_file()) if path.is_dir() else [path]
+    for entry in files:
+        if path.is_dir():
+            digest.update(entry.relative_to(path).as_posix().encode() + b"\0")
+        with entry.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def input_options(options: InputOptions, weights: ResolvedWeights, section: str) -> InputOptions:
+    """The preprocessing of a file, the configuration first, then its record; colour and normalisation are certain.
+
+    Args:
+        options: what the configuration says (any ``InputOptions``; unset fields are null).
+        weights: the file.
+        section: name of the configuration section, for the message.
+
+    Raises:
+        UserError: when colour or normalisation stay unknown: they are never guessed.
+    """
+    merged = options.over(weights.record.input if weights.record else None)
+    missing = [f"{section}.{name}" for name in ("colour", "normalisation") if getattr(merged, name) is None]
+    if missing:
+        raise UserError(
+            f"{weights.path}: nothing is known of how pictures must be prepared for these weights; "
+            f"set {' and '.join(missing)}, or use a file of data/weights/manifest.yaml"
+        )
+    return merged

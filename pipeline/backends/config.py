@@ -1,0 +1,39 @@
+"""The configuration sections of detection and pose estimation."""
+
+from pydantic import Field
+
+from data.weight_records import InputOptions
+
+
+class DetectorConfig(InputOptions):
+    """How people are found."""
+
+    name: str = Field(
+        "ultralytics",
+        description="ultralytics (.pt, .onnx, OpenVINO; AGPL-3.0), yolo_onnx, yolo_tflite, yolox_onnx or openpifpaf",
+    )
+    weights: str = Field("auto", description="file, name in data/weights/manifest.yaml, or auto")
+    score_min: float = Field(
+        0.1, ge=0, le=1, description="boxes below it are dropped; low, because the tracker's second stage uses weak boxes"
+    )
+    nms_iou: float = Field(0.6, gt=0, le=1, description="a box that overlaps a better one by more is a duplicate")
+    max_detections: int = Field(300, ge=1, description="best boxes kept per picture")
+    batch: int = Field(8, ge=1, description="pictures per run of the network, where it takes several")
+    half: bool = Field(True, description="half precision on a GPU (Ultralytics)")
+
+
+class PoseConfig(InputOptions):
+    """How skeletons are found."""
+
+    name: str = Field(
+        "detector",
+        description="detector (the detector's own pass gives the keypoints), ultralytics, yolo_onnx, yolo_tflite, "
+        "openpifpaf (full picture, matched to the boxes), movenet, topdown_onnx (per box) or none",
+    )
+    weights: str = Field("auto", description="file, name in data/weights/manifest.yaml, or auto")
+    score_min: float = Field(0.1, ge=0, le=1, description="full-picture estimators: skeletons below it are dropped")
+    keypoint_min: float = Field(
+        0.05, ge=0, le=1, description="keypoints of less confidence do not count when a skeleton is matched to a box"
+    )
+    batch: int = Field(16, ge=1, description="crops or pictures per run of the network, where it takes several")
+    half: bool = Field(True, description="half precision on a GPU (Ultralytics)")

@@ -1,0 +1,138 @@
+"""The whole configuration: typed sections of every package, YAML patches and command-line overrides."""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+
+from data.config import Section, SourcesConfig
+from data.errors import UserError
+from pipeline.association.config import AssociateConfig
+from pipeline.backends.config import DetectorConfig, PoseConfig
+from pipeline.rendering.config import RenderConfig
+from pipeline.report.config import ReportConfig
+from reid.config import ReidConfig
+from st_model.config import SpaceTimeConfig
+from trackers.config import TrackerConfig
+
+DEFAULTS = Path(__file__).resolve().parent.parent / "configs" / "default.yaml"
+
+
+class RunConfig(Section):
+    """How the job is run."""
+
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:<n>; auto takes a GPU where there is one")
+    seed: int = Field(0, ge=0, description="seed of everything random")
+    threads: int = Field(0, ge=0, description="threads of the inference libraries; 0 = one per core")
+    offline: bool = Field(False, description="never fetch weights; say what is missing instead")
+    batch_frames: int = Field(8, ge=1, description="frames of all cameras that are looked at together")
+    batch_window_s: float = Field(1.0, gt=0, description="a batch never spans more than this, seconds of video time")
+    queue_batches: int = Field(2, ge=1, description="perceived batches that may wait for the tracker")
+    part_s: float = Field(60.0, gt=0, description="seconds of video time after which tracklets and progress are made durable")
+    crops: bool = Field(True, description="keep at most 4 pictures per tracklet for the report")
+    interpolate_s: float = Field(1.0, ge=0, description="gaps up to this long are filled in the track files; 0 = none")
+
+
+class Config(Section):
+    """Everything a run can be told; ``configs/default.yaml`` shows it with comments."""
+
+    run: RunConfig = RunConfig()
+    sources: SourcesConfig = SourcesConfig()
+    detector: DetectorConfig = DetectorConfig()
+    pose: PoseConfig = PoseConfig()
+    reid: ReidConfig = ReidConfig()
+    tracker: TrackerConfig = TrackerConfig()
+    st: SpaceTimeConfig = SpaceTimeConfig()
+    associate: AssociateConfig = AssociateConfig()
+    render: RenderConfig = RenderConfig()
+    report: ReportConfig = ReportConfig()
+
+
+def load_config(paths: Sequence[Path] = (), overrides: Sequence[str] = ()) -> Config:
+    """Compose the configuration: defaults, then each file, then each override.
+
+    Args:
+        paths: YAML patches; a later one wins.
+        overrides: "key.sub=value" with a YAML value.
+
+    Raises:
+        UserError: for a missing or broken file, an unknown key (names the nearest real one) or a value out of range.
+    """
+    tree = _read(DEFAULTS)
+    where = str(DEFAULTS)
+    for path in paths:
+        _merge(tree, _read(path))
+        where = str(path)
+    for override in overrides:
+        _merge(tree, _parse_override(override))
+        where = "the command line"
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(_explain(error, where)) from None
+
+
+def dump_config(config: Config) -> str:
+    """The resolved configuration as YAML."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read the configuration {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = " ".join(str(error).split())
+        raise UserError(f"the configuration {path} is not valid YAML: {line}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise UserError(f"the configuration {path} must be a mapping of sections, not {type(tree).__name__}")
+    return tree
+
+
+def _parse_override(override: str) -> dict[str, Any]:
+    key, separator, text = override.partition("=")
+    if not separator or not key.strip():
+        raise UserError(f"'{override}' is not an override; write key.sub=value, for example run.batch_frames=16")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UserError(f"the value of override '{override}' is not valid YAML; quote it") from None
+    for name in reversed(key.strip().split(".")):
+        value = {name: value}
+    return value
+
+
+def _merge(tree: dict[str, Any], patch: Mapping[str, Any]) -> None:
+    for key, value in patch.items():
+        if isinstance(value, dict) and isinstance(tree.get(key), dict):
+            _merge(tree[key], value)
+        else:
+            tree[key] = value
+
+
+def _explain(error: ValidationError, where: str) -> str:
+    first = error.errors()[0]
+    location = [str(part) for part in first["loc"]]
+    key = ".".join(location)
+    if first["type"] == "extra_forbidden":
+        known = _keys_at(Config, location[:-1])
+        near = get_close_matches(location[-1], known, n=1, cutoff=0.5)
+        hint = f"; did you mean '{'.'.join([*location[:-1], near[0]])}'?" if near else f"; there are: {', '.join(known)}"
+        return f"unknown configuration key '{key}' (last patch: {where}){hint}"
+    return f"configuration key '{key}' (last patch: {where}): {first['msg']}, not {first['input']!r}"
+
+
+def _keys_at(section: type[BaseModel], path: Sequence[str]) -> list[str]:
+    for name in path:
+        field = section.model_fields.get(name)
+        inner = None if field is None else field.annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        section = inner
+    return list(section.model_fields)

@@ -1,0 +1,115 @@
+"""Fetching one file: to a temporary place, verified, then renamed, so that a half-written file is never found."""
+
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+from typing import IO, Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from data.errors import UserError
+from data.weight_records import file_sha256
+
+Progress = Callable[[int, int | None], None]
+
+_SCHEMES = ("http", "https", "file")
+_BLOCK = 1 << 20
+_TIMEOUT_S = 60.0
+
+
+def download(url: str, target: Path, sha256: str, member: str | None = None, progress: Progress | None = None) -> None:
+    """Fetch a file, verify it and put it in place.
+
+    Args:
+        url: http, https or file address.
+        target: where the file goes; its folder is made.
+        sha256: expected hash of the file that is kept.
+        member: the address is a zip archive: the file inside whose path ends with this is kept.
+        progress: told the bytes received and the total (None where the server does not say).
+
+    Raises:
+        UserError: for another scheme, an address that cannot be reached, a transfer that broke off, no room, a wrong
+            hash, an archive without the member. Nothing is left behind then.
+    """
+    _check_scheme(url)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as folder:
+        fetched = Path(folder) / "fetched"
+        try:
+            _transfer(url, fetched, progress)
+            kept = _extract(url, fetched, member) if member else fetched
+        except HTTPError as error:
+            raise UserError(f"cannot fetch {url}: the server answers {error.code} {error.reason}") from error
+        except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
+            raise UserError(f"cannot fetch {url}: {getattr(error, 'reason', error)}; is there a network?") from error
+        except OSError as error:
+            raise UserError(f"cannot fetch {url} into {target.parent}: {error.strerror or error}") from error
+        found = file_sha256(kept)
+        if found != sha256:
+            raise UserError(
+                f"{url} is not the expected file: its sha256 is {found}, the manifest says {sha256}; nothing was kept"
+            )
+        os.replace(kept, target)
+
+
+def _transfer(url: str, target: Path, progress: Progress | None) -> None:
+    request = Request(url, headers={"User-Agent": "mtmct"})
+    with build_opener(_SafeRedirects).open(request, timeout=_TIMEOUT_S) as response:
+        length = response.headers.get("Content-Length")
+        total = int(length) if length and length.isdigit() else None
+        free = shutil.disk_usage(target.parent).free
+        if total is not None and total > free:
+            raise UserError(f"no room in {target.parent}: {url} needs {_mb(total)}, {_mb(free)} are free")
+        with target.open("wb") as stream:
+            received = _copy(response, stream, total, progress)
+        if total is not None and received < total:
+            raise UserError(f"the transfer of {url} broke off after {received} of {total} bytes; run it again")
+
+
+def _copy(source: IO[bytes], target: IO[bytes], total: int | None, progress: Progress | None) -> int:
+    received = 0
+    while block := source.read(_BLOCK):
+        target.write(block)
+        received += len(block)
+        if progress:
+            progress(received, total)
+    return received
+
+
+def _extract(url: str, archive: Path, member: str) -> Path:
+    kept = archive.with_name("kept")
+    try:
+        with zipfile.ZipFile(archive) as bundle:
+            names = [name for name in bundle.namelist() if name == member or name.endswith(f"/{member}")]
+            if len(names) != 1:
+                raise UserError(f"{url} holds {len(names)} files named {member}, exactly one was expected")
+            with bundle.open(names[0]) as source, kept.open("wb") as stream:
+                _copy(source, stream, None, None)
+    except zipfile.BadZipFile as error:
+        raise UserError(f"{url} is not a readable zip archive: {error}") from error
+    return kept
+
+
+def _check_scheme(url: str) -> None:
+    scheme = urlsplit(url).scheme
+    if scheme not in _SCHEMES:
+        raise UserError(f"cannot fetch {url}: only {', '.join(_SCHEMES)} addresses are allowed")
+
+
+class _SafeRedirects(HTTPRedirectHandler):
+    """Follows a redirection only to another web address (never to file or ftp)."""
+
+    def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Request | None:
+        if urlsplit(newurl).scheme not in ("http", "https"):
+            raise UserError(f"{req.full_url} redirects to {newurl}, which is no web address")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
+

@@ -1,0 +1,215 @@
+"""CLEAR and identity measures: misses, false boxes, switches, and how long an identity is kept.
+
+The correspondence of boxes and the measures on whole trajectories (mostly tracked, fragments, overlap) follow TrackEval,
+because published figures do. motmetrics counts the events and solves the identity assignment. Its own correspondence is
+not used: it carries a pair on after any number of frames (TrackEval: after one), prefers many matches to good ones,
+takes ">= 0.8" for mostly tracked (TrackEval: "> 0.8") and counts no fragment where the truth itself pauses.
+
+Sources: Bernardin and Stiefelhagen, "Evaluating Multiple Object Tracking Performance: The CLEAR MOT Metrics" (2008);
+Ristani et al., "Performance Measures and a Data Set for Multi-Target, Multi-Camera Tracking" (2016), section 4.
+"""
+
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.records import IntArray
+from pipeline.evaluation.pairs import EPSILON, Comparison, Pairs, dense_ids, solve, split_conflicts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_RAW, _FALSE, _MISS, _SWITCH, _MATCH = range(5)
+_EVENT_TYPES = ("RAW", "FP", "MISS", "SWITCH", "MATCH")
+_COUNTS = {
+    "matches": "num_matches",
+    "switches": "num_switches",
+    "false_positives": "num_false_positives",
+    "misses": "num_misses",
+    "id_true_positives": "idtp",
+    "id_false_positives": "idfp",
+    "id_misses": "idfn",
+}
+_MOSTLY_TRACKED, _PARTLY_TRACKED = 0.8, 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class ClearTally:
+    """Counts of one sequence; those of several sequences add.
+
+    Attributes:
+        matches: matched pairs whose truth keeps the id it had.
+        switches: matched pairs whose truth had another id when it was last matched.
+        false_positives: predicted boxes without a partner.
+        misses: truth boxes without a partner.
+        id_true_positives: matched pairs under the best one-to-one assignment of whole identities.
+        id_false_positives: predicted boxes outside it.
+        id_misses: truth boxes outside it.
+        fragments: how often a truth that was tracked before is tracked again after a pause.
+        mostly_tracked: truth identities matched in more than 80 % of their boxes.
+        partly_tracked: those matched in 20 % to 80 %.
+        mostly_lost: the others.
+        overlap: sum of the IoU of matched pairs.
+    """
+
+    matches: int
+    switches: int
+    false_positives: int
+    misses: int
+    id_true_positives: int
+    id_false_positives: int
+    id_misses: int
+    fragments: int
+    mostly_tracked: int
+    partly_tracked: int
+    mostly_lost: int
+    overlap: float
+
+    def __add__(self, other: "ClearTally") -> "ClearTally":
+        return ClearTally(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+    def rates(self) -> dict[str, float]:
+        """MOTA, MOTP (mean IoU of matched pairs), IDF1, IDP, IDR; fractions, MOTA may be negative.
+
+        Without any truth all are 0, as in TrackEval.
+        """
+        found = self.matches + self.switches
+        truth_boxes = found + self.misses
+        id_boxes = self.id_true_positives + 0.5 * (self.id_false_positives + self.id_misses)
+        return {
+            "MOTA": (self.matches - self.false_positives) / truth_boxes if truth_boxes else 0.0,
+            "MOTP": self.overlap / max(1, found),
+            "IDF1": self.id_true_positives / max(1.0, id_boxes),
+            "IDP": self.id_true_positives / max(1, self.id_true_positives + self.id_false_positives),
+            "IDR": self.id_true_positives / max(1, self.id_true_positives + self.id_misses),
+        }
+
+
+def clear_tally(comparison: Comparison, iou: float) -> ClearTally:
+    """Count one sequence.
+
+    Args:
+        comparison: truth and predictions after the rule has been applied.
+        iou: overlap from which two boxes may be the same person.
+    """
+    truth_ids, truth_count = dense_ids(comparison.truth)
+    predicted_ids, predicted_count = dense_ids(comparison.predictions)
+    pairs = comparison.pairs.select(comparison.pairs.iou >= iou - EPSILON)
+    keys = truth_ids[pairs.truth] * predicted_count + predicted_ids[pairs.prediction]
+    instants = _instants(comparison)
+    matched = _correspond(pairs, keys, instants)
+    found = pairs.select(matched)
+
+    order = np.lexsort((found.truth, truth_ids[found.truth]))
+    who, with_whom = truth_ids[found.truth][order], predicted_ids[found.prediction][order]
+    when = instants[found.truth][order]
+    same = np.diff(who) == 0
+    switched = np.zeros(len(order), bool)
+    switched[order[1:]] = same & (np.diff(with_whom) != 0)
+    resumed = same & (np.diff(when) > 1)
+
+    candidates = comparison.pairs.select(comparison.pairs.iou >= iou)
+    log = _event_log(comparison, truth_ids, predicted_ids, candidates, found, switched)
+    tracked = np.bincount(who, minlength=truth_count) / np.maximum(1, np.bincount(truth_ids, minlength=truth_count))
+    mostly = int(np.count_nonzero(tracked > _MOSTLY_TRACKED))
+    partly = int(np.count_nonzero(tracked >= _PARTLY_TRACKED)) - mostly
+    return ClearTally(
+        **_count(log),
+        fragments=int(resumed.sum()),
+        mostly_tracked=mostly,
+        partly_tracked=partly,
+        mostly_lost=truth_count - mostly - partly,
+        overlap=float(found.iou.sum()),
+    )
+
+
+def _instants(comparison: Comparison) -> IntArray:
+    """Number the frames that hold both truth and predictions, and give each truth row its frame's number.
+
+    TrackEval passes over the other frames: a pair is carried on, and a fragment is not counted, across them. Rows of
+    such frames get the number of the last full frame before; they have no pairs.
+    """
+    in_truth = np.bincount(comparison.truth.frames, minlength=comparison.length) > 0
+    in_predictions = np.bincount(comparison.predictions.frames, minlength=comparison.length) > 0
+    return (np.cumsum(in_truth & in_predictions) - 1)[comparison.truth.frames]
+
+
+def _correspond(pairs: Pairs, keys: IntArray, instants: IntArray) -> IntArray:
+    """Match boxes frame by frame: pairs of the instant before go on where they can, then the largest sum of IoU.
+
+    Args:
+        pairs: those at or above the threshold.
+        keys: (K,) the identities of each pair as one number.
+        instants: number of the instant of each truth row.
+
+    Returns:
+        Indices of the matched pairs, rising.
+    """
+    carry_on = 1000.0
+    free, rest = split_conflicts(pairs)
+    taken = free.copy()
+    when = instants[pairs.truth]
+    for block in np.split(rest, np.flatnonzero(np.diff(when[rest])) + 1) if len(rest) else []:
+        instant = when[block[0]]
+        before = slice(*np.searchsorted(when, (instant - 1, instant)))
+        goes_on = np.isin(keys[block], keys[before][taken[before]])
+        chosen = solve(pairs.truth[block], pairs.prediction[block], pairs.iou[block] + carry_on * goes_on)
+        taken[block[chosen]] = True
+    return np.flatnonzero(taken)
+
+
+def _event_log(
+    comparison: Comparison,
+    truth_ids: IntArray,
+    predicted_ids: IntArray,
+    candidates: Pairs,
+    found: Pairs,
+    switched: NDArray[np.bool_],
+) -> "pd.DataFrame":
+    """What a ``motmetrics.MOTAccumulator`` would hold had it seen these pairs and made these matches.
+
+    Per frame: a RAW row for every candidate pair and for every box without one; then a MATCH or SWITCH for every match,
+    a MISS or FP for every box without one.
+    """
+    import pandas as pd
+
+    truth, predictions = comparison.truth, comparison.predictions
+
+    def rows(kind: int, truth_rows: IntArray | None, predicted_rows: IntArray | None) -> "pd.DataFrame":
+        source, row = (truth, truth_rows) if truth_rows is not None else (predictions, predicted_rows)
+        return pd.DataFrame(
+            {
+                "FrameId": source.frames[row],
+                "Type": np.int8(kind),
+                "OId": np.nan if truth_rows is None else truth_ids[truth_rows].astype(np.float64),
+                "HId": np.nan if predicted_rows is None else predicted_ids[predicted_rows].astype(np.float64),
+            }
+        )
+
+    def others(count: int, used: IntArray) -> IntArray:
+        return np.flatnonzero(np.bincount(used, minlength=count) == 0)
+
+    log = pd.concat(
+        [
+            rows(_RAW, candidates.truth, candidates.prediction).assign(D=1 - candidates.iou),
+            rows(_RAW, others(len(truth), candidates.truth), None),
+            rows(_RAW, None, others(len(predictions), candidates.prediction)),
+            rows(_MATCH, found.truth, found.prediction).assign(Type=np.where(switched, _SWITCH, _MATCH)),
+            rows(_MISS, others(len(truth), found.truth), None),
+            rows(_FALSE, None, others(len(predictions), found.prediction)),
+        ],
+        ignore_index=True,
+    )
+    log["Type"] = pd.Categorical.from_codes(log["Type"].to_numpy(np.int8), categories=list(_EVENT_TYPES))
+    return log.rename_axis("Event").set_index("FrameId", append=True).swaplevel()
+
+
+def _count(log: "pd.DataFrame") -> dict[str, int]:
+    """Let motmetrics count the events and find the best assignment of identities."""
+    import motmetrics
+
+    with motmetrics.lap.set_default_solver("scipy"):
+        counts = motmetrics.metrics.create().compute(log, metrics=list(_COUNTS.values()), return_dataframe=False)
+    return {ours: int(counts[theirs]) for ours, theirs in _COUNTS.items()}

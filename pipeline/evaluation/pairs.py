@@ -1,0 +1,170 @@
+"""Truth and predictions of one sequence side by side: which boxes overlap, and which belong together."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.formats.mot import MotTable
+from data.records import DoubleArray, IntArray
+
+EPSILON = float(np.finfo(np.float64).eps)
+_PAIRS_AT_ONCE = 1 << 21
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Truth and prediction boxes of one frame that overlap, over all frames; sorted by frame, then truth row.
+
+    Attributes:
+        truth: (K,) int64, row of the truth.
+        prediction: (K,) int64, row of the predictions.
+        iou: (K,) float64, above 0.
+    """
+
+    truth: IntArray
+    prediction: IntArray
+    iou: DoubleArray
+
+    def __len__(self) -> int:
+        return len(self.iou)
+
+    def select(self, rows: IntArray | NDArray[np.bool_]) -> "Pairs":
+        """Keep some pairs, given as rising indices or as a mask."""
+        return Pairs(self.truth[rows], self.prediction[rows], self.iou[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What one sequence is scored from.
+
+    Attributes:
+        truth: sorted by (frame, id); frames below ``length``.
+        predictions: sorted by (frame, id); frames below ``length``.
+        pairs: of these rows.
+        length: number of frames.
+    """
+
+    truth: MotTable
+    predictions: MotTable
+    pairs: Pairs
+    length: int
+
+    @staticmethod
+    def of(truth: MotTable, predictions: MotTable, length: int) -> "Comparison":
+        """Find the overlapping pairs."""
+        return Comparison(truth, predictions, overlapping_pairs(truth, predictions, length), length)
+
+    def select(self, truth: NDArray[np.bool_], predictions: NDArray[np.bool_]) -> "Comparison":
+        """Keep some rows of each side, given as masks, and the pairs among them."""
+        kept = self.pairs.select(truth[self.pairs.truth] & predictions[self.pairs.prediction])
+        new_truth, new_prediction = np.cumsum(truth) - 1, np.cumsum(predictions) - 1
+        pairs = Pairs(new_truth[kept.truth], new_prediction[kept.prediction], kept.iou)
+        return Comparison(self.truth.select(truth), self.predictions.select(predictions), pairs, self.length)
+
+
+def paired_iou(a: DoubleArray, b: DoubleArray) -> DoubleArray:
+    """Intersection over union of row i of a and row i of b: (K, 4), (K, 4) xyxy px -> (K,); 0 without a union.
+
+    The order of operations is TrackEval's, so that boxes on a threshold fall to the same side.
+    """
+    low, high = np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])
+    sides = np.maximum(high - low, 0)
+    inter = sides[:, 0] * sides[:, 1]
+    area_a = (a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1])
+    area_b = (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
+    union = area_a + area_b - inter
+    return np.divide(inter, union, out=np.zeros_like(inter), where=union > EPSILON)
+
+
+def overlapping_pairs(truth: MotTable, predictions: MotTable, length: int) -> Pairs:
+    """All pairs of one frame with IoU above 0.
+
+    Args:
+        truth: frames below ``length``.
+        predictions: frames below ``length``.
+        length: number of frames.
+    """
+    offsets = predictions.frame_offsets(length)
+    partners = np.diff(offsets)[truth.frames]
+    first = offsets[:-1][truth.frames]
+    ends = np.cumsum(partners)
+    chunks = []
+    start = 0
+    while start < len(truth):
+        done = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, done + _PAIRS_AT_ONCE, side="right")))
+        counts = partners[start:stop]
+        truth_rows = np.repeat(np.arange(start, stop), counts)
+        rank = np.arange(len(truth_rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        prediction_rows = np.repeat(first[start:stop], counts) + rank
+        iou = paired_iou(truth.boxes[truth_rows], predictions.boxes[prediction_rows])
+        chunks.append(Pairs(truth_rows, prediction_rows, iou).select(iou > 0))
+        start = stop
+    none = np.zeros(0, np.int64)
+    return Pairs(
+        np.concatenate([none, *(chunk.truth for chunk in chunks)]),
+        np.concatenate([none, *(chunk.prediction for chunk in chunks)]),
+        np.concatenate([np.zeros(0), *(chunk.iou for chunk in chunks)]),
+    )
+
+
+def split_conflicts(pairs: Pairs) -> tuple[NDArray[np.bool_], IntArray]:
+    """Separate the pairs whose two boxes have no other partner from those that compete.
+
+    A pair without competitors belongs to every best assignment, so only the others need solving.
+
+    Returns:
+        (K,) mask of the free pairs; indices of the others, rising.
+    """
+    if not len(pairs):
+        return np.zeros(0, bool), np.zeros(0, np.int64)
+    alone = (np.bincount(pairs.truth)[pairs.truth] == 1) & (np.bincount(pairs.prediction)[pairs.prediction] == 1)
+    return alone, np.flatnonzero(~alone)
+
+
+def solve(truth: IntArray, prediction: IntArray, scores: DoubleArray) -> IntArray:
+    """The one-to-one choice of pairs with the largest sum of scores, within one frame.
+
+    Args:
+        truth: (K,) rows; K > 0.
+        prediction: (K,) rows.
+        scores: (K,) above 0.
+
+    Returns:
+        Indices into the pairs, by truth row.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = truth - truth.min(), prediction - prediction.min()
+    matrix = np.zeros((rows.max() + 1, columns.max() + 1))
+    index = np.full(matrix.shape, -1)
+    matrix[rows, columns] = scores
+    index[rows, columns] = np.arange(len(scores))
+    chosen = index[linear_sum_assignment(matrix, maximize=True)]
+    return chosen[chosen >= 0]
+
+
+def assign(comparison: Comparison, pairs: Pairs, scores: DoubleArray) -> IntArray:
+    """The best one-to-one choice of pairs in every frame.
+
+    Args:
+        comparison: the sequence the pairs belong to.
+        pairs: those that may be chosen.
+        scores: (K,) above 0; their sum over the chosen pairs of a frame is largest.
+
+    Returns:
+        Indices into the pairs, rising.
+    """
+    free, rest = split_conflicts(pairs)
+    taken = free.copy()
+    frames = comparison.truth.frames[pairs.truth[rest]]
+    for block in np.split(rest, np.flatnonzero(np.diff(frames)) + 1) if len(rest) else []:
+        taken[block[solve(pairs.truth[block], pairs.prediction[block], scores[block])]] = True
+    return np.flatnonzero(taken)
+
+
+def dense_ids(table: MotTable) -> tuple[IntArray, int]:
+    """Number the ids of a table from 0: (N,) int64, and how many there are."""
+    unique, numbers = np.unique(table.ids, return_inverse=True)
+    return numbers.astype(np.int64), len(unique)

@@ -1,0 +1,127 @@
+"""Which truth counts, and which predictions are taken back because they lie on truth that does not.
+
+| rule | truth that counts | predictions taken back |
+|---|---|---|
+| mot17 | flag 1, class 1 | those on people in vehicles, static people, distractors and reflections (classes 2, 7, 8, 12) |
+| mot15 | flag 1 | none: a prediction on a row of flag 0 is a false one |
+| plain | flag 1, visibility at least the given one | those on any other truth: it is don't-care |
+
+mot17 and mot15 are TrackEval's MOTChallenge preprocessing, bit for bit. Predictions are "on" the truth they are matched
+to when all of it takes part: Hungarian, largest sum of IoU, IoU at least 0.5 (mot17) or the rule's own (plain).
+"""
+
+import json
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import UserError
+from data.formats.mot import PEDESTRIAN, MotTable
+from pipeline.evaluation.pairs import EPSILON, Comparison, assign
+
+RuleName = Literal["mot17", "mot15", "plain"]
+RULE_NAMES: tuple[RuleName, ...] = get_args(RuleName)
+RULE_FILE = "rule.json"
+
+_DISTRACTORS = (2, 7, 8, 12)
+_MOT17_CLASSES = range(1, 14)
+_MOT17_IOU = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How truth is read and when two boxes may be one person; also the schema of ``rule.json`` (all keys optional).
+
+    Attributes:
+        rule: one of ``RULE_NAMES``.
+        min_visibility: truth whose visible share is lower is don't-care, 0-1; for ``plain`` only.
+        iou: overlap from which two boxes may be the same person, for CLEAR and identity measures; above 0, at most 1.
+    """
+
+    rule: RuleName = "plain"
+    min_visibility: float = field(default=0.0, metadata={"above": -EPSILON})
+    iou: float = field(default=0.5, metadata={"above": 0.0})
+
+    def check(self, where: str) -> "Rule":
+        """Return self, or raise ``UserError`` naming ``where`` the values come from."""
+        if self.rule not in RULE_NAMES:
+            raise UserError(f"{where}: rule {self.rule!r} is unknown; choose one of {', '.join(RULE_NAMES)}")
+        for entry in fields(self)[1:]:
+            value = getattr(self, entry.name)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not entry.metadata["above"] < value <= 1:
+                raise UserError(f"{where}: {entry.name} is {value!r}; give a number between 0 and 1")
+        if self.min_visibility and self.rule != "plain":
+            raise UserError(f"{where}: min_visibility is part of the rule 'plain'; {self.rule!r} has none")
+        return self
+
+    def __str__(self) -> str:
+        visibility = f", visibility >= {self.min_visibility:g}" if self.min_visibility else ""
+        return f"{self.rule}{visibility}, IoU >= {self.iou:g}"
+
+
+def read_rule(folder: Path, default: RuleName) -> Rule:
+    """The rule written beside a truth.
+
+    Args:
+        folder: the truth's folder; ``rule.json`` in it is an object with any of the fields of ``Rule``.
+        default: the rule's name where the file is absent or does not say.
+
+    Raises:
+        UserError: the file is not such an object.
+    """
+    path = folder / RULE_FILE
+    values: Any = {}
+    if path.exists():
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: not readable as JSON ({error}); mend or remove it") from None
+    names = [entry.name for entry in fields(Rule)]
+    if not isinstance(values, dict) or not set(values) <= set(names):
+        raise UserError(f"{path}: expected a JSON object with keys among {', '.join(names)}")
+    return Rule(**{"rule": default, **values}).check(str(path))
+
+
+def apply_rule(comparison: Comparison, rule: Rule, name: str) -> Comparison:
+    """Keep the truth that counts and the predictions that are judged.
+
+    Args:
+        comparison: all truth and all predictions of a sequence.
+        rule: what counts.
+        name: of the sequence, for error messages.
+
+    Raises:
+        UserError: rule mot17 meets a class that MOT17 does not have.
+    """
+    truth = comparison.truth
+    counts = truth.flags.copy()
+    taken_back = np.zeros(len(comparison.predictions), bool)
+    if rule.rule == "mot17":
+        _check_classes(truth, name)
+        counts &= truth.class_ids == PEDESTRIAN
+        taken_back = _on(comparison, np.isin(truth.class_ids, _DISTRACTORS), _MOT17_IOU)
+    elif rule.rule == "plain":
+        counts &= truth.visibility >= np.float32(rule.min_visibility)
+        taken_back = _on(comparison, ~counts, rule.iou)
+    return comparison.select(counts, ~taken_back)
+
+
+def _on(comparison: Comparison, truth: NDArray[np.bool_], iou: float) -> NDArray[np.bool_]:
+    """Mask of the predictions that are matched to some of the truth, when all of it takes part."""
+    pairs = comparison.pairs.select(comparison.pairs.iou >= iou - EPSILON)
+    matched = pairs.select(assign(comparison, pairs, pairs.iou))
+    mask = np.zeros(len(comparison.predictions), bool)
+    mask[matched.prediction[truth[matched.truth]]] = True
+    return mask
+
+
+def _check_classes(truth: MotTable, name: str) -> None:
+    strange = ~np.isin(truth.class_ids, _MOT17_CLASSES)
+    if strange.any():
+        raise UserError(
+            f"{name}: the truth has class {truth.class_ids[strange][0]}, MOT17 has 1 to 13; use --rule plain or mot15"
+        )

@@ -1,0 +1,52 @@
+"""From tracklets to identities and everything that is written of them; needs no video and no GPU."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.records import Tracklet
+from pipeline.associate import Association, associate
+from pipeline.association.corrections import Correction
+from pipeline.evaluation.evaluate import EvaluationOptions, evaluate_folders
+from pipeline.job import Job
+from pipeline.outputs import write_track_files
+from pipeline.report.page import write_report
+
+logger = logging.getLogger(__name__)
+
+
+def finish(job: Job, *, truth: Path | None = None, corrections: Sequence[Correction] = ()) -> Association:
+    """Associate the run's tracklets, write identities, track files, evidence, scores and the report.
+
+    Global ids of an earlier association of the same run are inherited where people overlap.
+
+    Args:
+        job: a run whose tracklets are complete.
+        truth: folder of ground truth to score against, or None.
+        corrections: pairs a person declared the same or different.
+    """
+    folder = job.folder
+    with job.clock.measure("associate"):
+        tracklets = folder.read_tracklets()
+        previous = folder.read_global_tracks() if folder.global_tracks.exists() else None
+        association = _associate(job, tracklets, previous, corrections)
+    with job.clock.measure("write"):
+        folder.write_links(association.links)
+        folder.write_global_tracks(association.global_tracks)
+        write_track_files(folder, job.cameras, tracklets, association.labels, job.config.run.interpolate_s)
+    people = len(association.global_tracks)
+    several = sum(len({visit.camera for visit in track.visits}) > 1 for track in association.global_tracks)
+    uncertain = sum(link.decision == "uncertain" for link in association.links)
+    job.counts["association"] = {
+        "tracklets": len(tracklets),
+        "people": people,
+        "people_in_several_cameras": several,
+        "uncertain_links": uncertain,
+        "calibration": association.calibration,
+    }
+    logger.info("%d tracklets, %d people, %d of them in several cameras", len(tracklets), people, several)
+    if truth is not None:
+        _score(job, truth)
+    job.write_manifest("complete")
+    write_report(folder, job.config.report)
+    return association

@@ -1,0 +1,109 @@
+"""The main job: ``python -m pipeline.run --videos cam1.mp4 cam2.mp4``."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.errors import UserError
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+
+logger = logging.getLogger(__name__)
+
+_EXIT_INTERRUPTED = 130
+_EPILOG = """
+configuration:
+  defaults (configs/default.yaml), then every --config file, then key.sub=value arguments, for example
+  python -m pipeline.run --videos hall=a.mp4 door=b.mp4 tracker.lost_s=3 run.crops=false
+
+exit code: 0 when the whole job is done, 2 for a mistake you can mend, 130 when stopped (go on with --resume)
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.run",
+        description="Track people through several videos: one identity per person over all cameras and over time.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    start = parser.add_argument_group("start from one of")
+    start.add_argument("--videos", nargs="+", metavar="[NAME=]PATH", help="video files, image folders, streams, webcams")
+    start.add_argument("--detections", type=Path, metavar="DIR", help="<camera>.txt MOT detections, or <camera>.npz")
+    start.add_argument("--tracks", type=Path, metavar="DIR", help="<camera>.txt MOT tracks with local ids")
+    parser.add_argument("--features", type=Path, metavar="DIR", help="<camera>.npy, row for row with the detections or tracks")
+    parser.add_argument("--site", type=Path, help="site.yaml: frame rates, clocks, overlap, calibration of the cameras")
+    parser.add_argument("--config", type=Path, action="append", default=[], metavar="FILE", help="YAML patch; may be given again")
+    parser.add_argument("--output", type=Path, help="run folder (default: runs/<date>-<time>)")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:<n>")
+    parser.add_argument("--seed", type=int, help="seed of everything random")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N frames of every camera")
+    parser.add_argument("--truth", type=Path, metavar="DIR", help="ground truth to score against: writes metrics.json")
+    parser.add_argument("--corrections", type=Path, metavar="FILE", help="pairs declared the same or different by a person")
+    parser.add_argument("--save-video", action="store_true", help="render overlay videos into video/")
+    parser.add_argument("--anonymize", action="store_true", help="blur heads in videos, crops and the report")
+    parser.add_argument("--no-crops", action="store_true", help="keep no pictures of people")
+    parser.add_argument("--offline", action="store_true", help="never fetch weights")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run in --output")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier run in --output")
+    parser.add_argument("--dry-run", action="store_true", help="print the resolved configuration and stop")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log details")
+    parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="configuration values")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line and do the job."""
+    arguments = build_parser().parse_args(argv)
+    if arguments.verbose:
+        logging.getLogger().setLevel(logging.DEBUG)
+    from pipeline.config import dump_config
+
+    config = _config(arguments)
+    if arguments.dry_run:
+        sys.stdout.write(dump_config(config))
+        return 0
+    starts = [name for name in ("videos", "detections", "tracks") if getattr(arguments, name)]
+    if len(starts) != 1:
+        raise UserError("give one of --videos, --detections or --tracks" + (f", not {' and '.join(starts)}" * bool(starts)))
+    if arguments.resume and arguments.output is None:
+        raise UserError("--resume needs the --output of the interrupted run")
+    if arguments.output is None:
+        arguments.output = Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
+    from pipeline.start import run
+
+    return run(arguments, config)
+
+
+def _config(arguments: argparse.Namespace) -> "Config":
+    from pipeline.config import Config, load_config
+
+    overrides = list(arguments.overrides)
+    if arguments.videos:
+        # --videos takes all that follows; what names a configuration section is meant for the configuration.
+        sections = tuple(f"{name}." for name in Config.model_fields)
+        values = [value for value in arguments.videos if value.startswith(sections) and "=" in value]
+        overrides += values
+        arguments.videos = [value for value in arguments.videos if value not in values]
+    for option, key in (("device", "run.device"), ("seed", "run.seed")):
+        if getattr(arguments, option) is not None:
+            overrides.append(f"{key}={getattr(arguments, option)}")
+    if arguments.no_crops:
+        overrides.append("run.crops=false")
+    if arguments.offline:
+        overrides.append("run.offline=true")
+    if arguments.anonymize:
+        overrides += ["render.anonymize=true", "report.anonymize=true"]
+    return load_config(arguments.config, overrides)
+
+
+if __name__ == "__main__":
+    from pipeline.cli import run as run_cli
+
+    sys.exit(run_cli(main))

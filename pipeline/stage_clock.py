@@ -1,0 +1,47 @@
+"""Where the time goes: wall seconds and item counts per stage."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class StageClock:
+    """Adds up the wall time of named stages; threads may share one clock.
+
+    Stages of different threads overlap, so their sum may exceed the run's wall time.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    items: dict[str, int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @contextmanager
+    def measure(self, stage: str, items: int = 1) -> Iterator[None]:
+        """Time a block.
+
+        Args:
+            stage: name of the stage.
+            items: how many frames or rows the block handles.
+        """
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - start
+            with self._lock:
+                self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
+                self.items[stage] = self.items.get(stage, 0) + items
+
+    def summary(self) -> dict[str, dict[str, float | int]]:
+        """Per stage: total seconds, items, milliseconds per item."""
+        return {
+            stage: {
+                "seconds": round(spent, 4),
+                "items": self.items[stage],
+                "ms_per_item": round(1000 * spent / max(self.items[stage], 1), 3),
+            }
+            for stage, spent in self.seconds.items()
+        }

@@ -1,0 +1,160 @@
+"""Set a run up from its command line and carry it through."""
+
+import argparse
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from data.errors import UserError
+from data.formats.tracks_in import read_track_folder
+from data.records import Tracklet
+from data.site import Site, load_site
+from data.sources.open import parse_camera_specs
+from pipeline.association.corrections import Correction, load_corrections
+from pipeline.backends.registry import build_embedder, build_perceiver
+from pipeline.config import Config
+from pipeline.detection_input import DetectionInput
+from pipeline.finish import finish
+from pipeline.inputs import PerceivedInput
+from pipeline.job import InterruptedRun, Job, check_same_inputs, prepare_folder, timed, track
+from pipeline.manifest import describe_file
+from pipeline.run_folder import RunFolder
+from pipeline.video_input import VideoInput
+from pipeline.weights import WeightStore
+from reid.embedder import Embedder
+
+logger = logging.getLogger(__name__)
+
+_INTERRUPTED = 130
+
+
+def run(arguments: argparse.Namespace, config: Config) -> int:
+    """Do the job the command line asks for.
+
+    Args:
+        arguments: of ``pipeline.run.build_parser``; exactly one start is given.
+        config: resolved configuration.
+
+    Returns:
+        Exit code: 0 when everything is written, 130 when stopped by a signal.
+
+    Raises:
+        UserError: for anything the user can mend.
+    """
+    if arguments.truth is not None and not arguments.truth.is_dir():
+        raise UserError(f"--truth {arguments.truth} is not a folder")
+    corrections = [] if arguments.corrections is None else load_corrections(arguments.corrections)
+    try:
+        job = _tracked(arguments, config)
+    except InterruptedRun as stop:
+        logger.warning("%s", stop)
+        return _INTERRUPTED
+    return _finish(job, arguments, corrections)
+
+
+def _finish(job: Job, arguments: argparse.Namespace, corrections: list[Correction]) -> int:
+    with timed(job), _log_file(job.folder):
+        finish(job, truth=arguments.truth, corrections=corrections)
+        if arguments.save_video:
+            from pipeline.rendering.overlay import render_run
+
+            with job.clock.measure("render"):
+                render_run(job.folder, job.config.render)
+    job.write_manifest("complete")
+    logger.info("done: %s (look at %s)", job.folder.root, job.folder.report)
+    return 0
+
+
+def _tracked(arguments: argparse.Namespace, config: Config) -> Job:
+    """A job whose tracklets are complete in its folder."""
+    if arguments.tracks is not None:
+        return _from_tracks(arguments, config)
+    weights = WeightStore(offline=config.run.offline)
+    embedder: Embedder | None = None
+    if arguments.videos:
+        specs = parse_camera_specs(arguments.videos)
+        site = _site(arguments.site, [spec.camera for spec in specs])
+        perceiver = build_perceiver(config.detector, config.pose, config.run.device, weights)
+        embedder = build_embedder(config.reid, config.run.device, weights, has_poses=config.pose.name != "none")
+        source: PerceivedInput = VideoInput(specs, config.sources, config.run, perceiver, site, arguments.limit)
+    else:
+        site = _site(arguments.site, None)
+        source = DetectionInput(arguments.detections, arguments.features, site, config.run, arguments.limit)
+        site = site.completed(source.cameras)
+    try:
+        return _track(arguments, config, site, source, embedder, weights)
+    finally:
+        source.close()
+
+
+def _track(
+    arguments: argparse.Namespace,
+    config: Config,
+    site: Site,
+    source: PerceivedInput,
+    embedder: Embedder | None,
+    weights: WeightStore,
+) -> Job:
+    folder = prepare_folder(arguments.output, config, site, overwrite=arguments.overwrite, resume=arguments.resume)
+    with _log_file(folder):
+        inputs = source.describe()
+        if folder.manifest.exists():
+            check_same_inputs(folder, inputs)
+        job = Job(folder, config, site, inputs, weights=weights.used())
+        job.write_manifest("running")
+        done = folder.progress.exists() and folder.read_json(folder.progress)["complete"]
+        with timed(job):
+            if not done:
+                try:
+                    track(job, source, embedder, resume=arguments.resume)
+                except InterruptedRun:
+                    job.write_manifest("interrupted")
+                    raise
+        job.write_manifest("tracked")
+    return job
+
+
+def _from_tracks(arguments: argparse.Namespace, config: Config) -> Job:
+    site = _site(arguments.site, None)
+    tracks = read_track_folder(arguments.tracks, site, arguments.features)
+    site = site.completed(tuple(tracks))
+    folder = prepare_folder(arguments.output, config, site, overwrite=arguments.overwrite, resume=arguments.resume)
+    with _log_file(folder):
+        job = Job(folder, config, site, {camera: _describe_tracks(arguments.tracks, camera, site) for camera in tracks})
+        with timed(job), job.clock.measure("read"):
+            tracklets: list[Tracklet] = [tracklet for found in tracks.values() for tracklet in found]
+            folder.write_part(0.0, 0, tracklets)
+        job.counts["cameras"] = {camera: {"tracklets": len(found)} for camera, found in tracks.items()}
+        folder.write_json(folder.progress, {"complete": True, "last_frame": {}})
+        job.write_manifest("tracked")
+    return job
+
+
+def _describe_tracks(folder: Path, camera: str, site: Site) -> dict[str, object]:
+    width, height = site.size(camera) or (0, 0)
+    path = folder / f"{camera}.txt"
+    return {"uri": str(path), "fps": site.fps(camera), "width": width, "height": height, **describe_file(path)}
+
+
+def _site(path: Path | None, cameras: list[str] | None) -> Site:
+    if path is None:
+        return Site.blank(cameras or [])
+    site = load_site(path)
+    if cameras is not None:
+        site.check_cameras(cameras)
+    return site
+
+
+@contextmanager
+def _log_file(folder: RunFolder) -> Iterator[None]:
+    """Copy log lines into the run folder as well."""
+    handler = logging.FileHandler(folder.log, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,122 @@
+"""Videos, image folders and streams as a run's input."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from data.config import SourcesConfig
+from data.records import Frame
+from data.site import Site
+from data.sources.base import CameraSpec, FrameSource
+from data.sources.open import open_source
+from pipeline.ahead import Ahead, stop_all
+from pipeline.backends.base import Perceiver
+from pipeline.batching import batches, merge_by_time
+from pipeline.config import RunConfig
+from pipeline.inputs import common_time
+from pipeline.manifest import describe_file
+from pipeline.perception import Perceived, perceive
+from pipeline.stage_clock import StageClock
+
+
+def _limited(frames: Iterator[Frame], limit: int | None) -> Iterator[Frame]:
+    for frame in frames:
+        if limit is not None and frame.index >= limit:
+            return
+        yield frame
+
+
+class VideoInput:
+    """Videos, image folders or streams, decoded and looked at ahead of the tracker."""
+
+    def __init__(
+        self,
+        specs: Sequence[CameraSpec],
+        sources: SourcesConfig,
+        run: RunConfig,
+        perceiver: Perceiver,
+        site: Site,
+        limit: int | None,
+    ) -> None:
+        """Open every source.
+
+        Args:
+            specs: cameras.
+            sources: how to read them.
+            run: batch sizes and queue depths.
+            perceiver: detector and pose estimator.
+            site: puts source times on the common clock.
+            limit: frames per camera, or None.
+
+        Raises:
+            UserError: for a source that cannot be opened.
+        """
+        self._threads: list[Ahead[Any]] = []
+        self._sources: dict[str, FrameSource] = {}
+        try:
+            for spec in specs:
+                self._sources[spec.camera] = open_source(spec, sources)
+        except Exception:
+            self.close()
+            raise
+        self.cameras = tuple(self._sources)
+        self._run, self._depth, self._perceiver, self._limit = run, sources.queue_frames, perceiver, limit
+        self._common_time = common_time(site)
+
+    @property
+    def warnings(self) -> dict[str, list[str]]:
+        """What each source complained about so far."""
+        return {camera: list(source.warnings) for camera, source in self._sources.items()}
+
+    def batches(self, after: Mapping[str, int], clock: StageClock) -> Iterator[list[Perceived]]:
+        """Decode and perceive in threads; see ``PerceivedInput``."""
+        decoders = {}
+        for camera, source in self._sources.items():
+            frames = _timed(_limited(source.frames(after[camera] + 1), self._limit), clock)
+            decoders[camera] = Ahead(frames, self._depth, f"decode-{camera}")
+        self._threads.extend(decoders.values())
+        merged = merge_by_time({camera: iter(decoder) for camera, decoder in decoders.items()}, self._common_time)
+        grouped = batches(merged, self._run.batch_frames, self._run.batch_window_s)
+        perceived = Ahead(perceive(grouped, self._perceiver, clock), self._run.queue_batches, "perceive")
+        self._threads.append(perceived)
+        yield from perceived
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """See ``PerceivedInput``."""
+        return {
+            camera: {
+                "uri": source.info.uri,
+                "fps": source.info.fps,
+                "width": source.info.width,
+                "height": source.info.height,
+                "frames": source.info.frame_count,
+                "timestamps": source.info.timestamps,
+                "live": source.info.live,
+                **describe_file(Path(source.info.uri)),
+            }
+            for camera, source in self._sources.items()
+        }
+
+    def total_frames(self) -> int | None:
+        """See ``PerceivedInput``."""
+        counts = [source.info.frame_count for source in self._sources.values()]
+        if any(count is None for count in counts):
+            return None
+        return sum(count if self._limit is None else min(count, self._limit) for count in counts if count is not None)
+
+    def close(self) -> None:
+        """See ``PerceivedInput``."""
+        stop_all(self._threads)
+        for source in self._sources.values():
+            source.close()
+
+
+def _timed(frames: Iterator[Frame], clock: StageClock) -> Iterator[Frame]:
+    while True:
+        with clock.measure("decode"):
+            frame = next(frames, None)
+        if frame is None:
+            return
+        yield frame
+
+

@@ -1,0 +1,145 @@
+"""What a lag says about two sightings being one person."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from data.records import DoubleArray, IntArray
+from st_model.model import Table, TransitionModel
+from st_model.published import PublishedDistribution
+
+_CHUNK_CELLS = 1 << 19
+
+
+def llr(
+    model: TransitionModel,
+    from_cameras: ArrayLike,
+    to_cameras: ArrayLike,
+    lag_s: ArrayLike,
+    arrival_rate_hz: ArrayLike,
+    table: Table = "next",
+) -> DoubleArray:
+    """Natural-log likelihood ratio of "the person who left is the one who entered" against "somebody else entered".
+
+    log density(lag) - log arrival rate at the camera entered (DESIGN.md 5.3). With the ``next`` table the density is
+    that of going there next, so the probability of not having left for good counts as well.
+
+    Args:
+        model: the transition model.
+        from_cameras: camera left: integer indices (-1 = unknown), or names.
+        to_cameras: camera entered, likewise.
+        lag_s: seconds from leaving to entering; NaN where the clocks are not common.
+        arrival_rate_hz: people that enter the camera entered, per second, > 0.
+        table: "next" for consecutive visits, "any" for all pairs.
+
+    Returns:
+        float64 in the broadcast shape of the arguments; 0 ("no evidence") where the lag is NaN or a camera is unknown.
+
+    Raises:
+        ValueError: for an arrival rate that is not positive.
+    """
+    rate = np.asarray(arrival_rate_hz, np.float64)
+    if not (rate > 0).all():
+        raise ValueError("arrival rates must be positive: people per second that enter the camera")
+    score = model.log_density(from_cameras, to_cameras, lag_s, table) - np.log(rate)
+    if table == "next":
+        source = model.camera_indices(from_cameras)
+        stays = np.append(np.log1p(-model.exit_probability), 0.0)
+        score = score + stays[source]
+    return np.where(np.isnan(score), 0.0, score)
+
+
+def arrival_rates_hz(cameras: ArrayLike, camera_count: int, duration_s: float) -> DoubleArray:
+    """People that enter each camera per second.
+
+    Args:
+        cameras: (V,) integer camera of each visit.
+        camera_count: C.
+        duration_s: length of the recording, > 0.
+
+    Returns:
+        (C,) float64, > 0: half a visit is added to every camera, so that a camera nobody entered has a low rate, not
+        none (Jeffreys prior of a Poisson rate).
+    """
+    visits = np.bincount(np.asarray(cameras, np.int64), minlength=camera_count)
+    rates: DoubleArray = (visits + 0.5) / duration_s
+    return rates
+
+
+@dataclass(frozen=True, slots=True)
+class JointConstants:
+    """Constants of ST-ReID's logistic smoothing f(x) = 1 / (1 + lambda exp(-gamma x)); the defaults are the published.
+
+    Attributes:
+        lambda_visual: of the similarity.
+        gamma_visual: of the similarity.
+        lambda_st: of the space-time probability.
+        gamma_st: of the space-time probability per bin.
+    """
+
+    lambda_visual: float = 1.0
+    gamma_visual: float = 5.0
+    lambda_st: float = 2.0
+    gamma_st: float = 5.0
+
+
+def st_reid_joint(
+    similarity: NDArray[np.floating[Any]],
+    query_cameras: IntArray,
+    query_frames: IntArray,
+    gallery_cameras: IntArray,
+    gallery_frames: IntArray,
+    distribution: PublishedDistribution,
+    constants: JointConstants | None = None,
+    out: NDArray[np.floating[Any]] | None = None,
+) -> NDArray[np.floating[Any]]:
+    """Joint similarity of ST-ReID: f(similarity) f(probability of the lag bin) (specs: ST-ReID 1.3).
+
+    The query is the later one where its frame is strictly larger. A lag beyond the last bin and a negative (missing)
+    frame have probability 0. Works through the queries in chunks; beyond the result it needs a few megabytes.
+
+    Args:
+        similarity: (Q, G) cosine similarity, float32 or float64: the precision of the result.
+        query_cameras: (Q,) index into the distribution's cameras; -1 = unknown, probability 0.
+        query_frames: (Q,) frame on the time line of the distribution; negative = missing.
+        gallery_cameras: (G,) likewise.
+        gallery_frames: (G,) likewise.
+        distribution: probabilities per bin.
+        constants: of the logistic functions; None takes the published ones.
+        out: (Q, G) result, may be ``similarity`` itself; None makes a new array.
+
+    Returns:
+        (Q, G) in the dtype of ``similarity``; larger is more alike.
+    """
+    c = constants or JointConstants()
+    cameras, _, bins = distribution.probability.shape
+    dtype = similarity.dtype
+    factors = np.full((cameras + 1, cameras + 1, bins + 1), 1.0 / (1.0 + c.lambda_st), dtype)
+    factors[:cameras, :cameras, :bins] = 1.0 / (1.0 + c.lambda_st * np.exp(-c.gamma_st * distribution.probability))
+    table = factors.ravel()
+    width = bins + 1
+    result = np.empty_like(similarity) if out is None else out
+    gallery = np.where(gallery_frames >= 0, gallery_cameras, -1) % (cameras + 1)
+    query = np.where(query_frames >= 0, query_cameras, -1) % (cameras + 1)
+    when = gallery_frames.astype(np.int32)
+    query_is_later = (gallery * ((cameras + 1) * width)).astype(np.int32)
+    query_is_earlier = (gallery * width).astype(np.int32)
+    rows = max(1, _CHUNK_CELLS // max(similarity.shape[1], 1))
+    for start in range(0, len(similarity), rows):
+        part = slice(start, start + rows)
+        lag = query_frames[part, None].astype(np.int32) - when
+        index = np.where(
+            lag > 0,
+            query_is_later + (query[part, None] * width).astype(np.int32),
+            query_is_earlier + (query[part, None] * ((cameras + 1) * width)).astype(np.int32),
+        )
+        np.abs(lag, out=lag)
+        lag //= distribution.bin_frames
+        index += np.minimum(lag, bins, out=lag)
+        visual = np.exp(similarity[part] * dtype.type(-c.gamma_visual))
+        visual *= dtype.type(c.lambda_visual)
+        visual += dtype.type(1.0)
+        np.divide(table[index], visual, out=result[part])
+    return result

@@ -1,0 +1,144 @@
+"""Visits: who was in which camera from when to when. The one input every transition model is built from."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from data.errors import UserError
+from data.records import DoubleArray, IntArray
+from st_model.counts import natural_order
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Visits:
+    """One row per stay of one person in one camera, sorted by (identity, enter_s, leave_s, camera).
+
+    Attributes:
+        cameras: C names in natural order.
+        identities: (V,) int64.
+        camera: (V,) int64 index into ``cameras``.
+        enter_s: (V,) float64 seconds on a clock that all cameras share.
+        leave_s: (V,) float64, >= enter_s.
+        weights: (V,) float64, 0-1: how sure it is that the visit is this identity's.
+    """
+
+    cameras: tuple[str, ...]
+    identities: IntArray
+    camera: IntArray
+    enter_s: DoubleArray
+    leave_s: DoubleArray
+    weights: DoubleArray
+
+    def __len__(self) -> int:
+        return len(self.identities)
+
+
+def make_visits(
+    identities: ArrayLike,
+    cameras: Sequence[str] | NDArray[np.str_],
+    enter_s: ArrayLike,
+    leave_s: ArrayLike,
+    weights: ArrayLike | None = None,
+    all_cameras: Sequence[str] = (),
+) -> Visits:
+    """Check, clean and sort visits.
+
+    Rows without a time (NaN) and repeated rows are dropped, with a warning that counts them.
+
+    Args:
+        identities: (V,) integers or strings.
+        cameras: (V,) camera names.
+        enter_s: (V,) seconds.
+        leave_s: (V,) seconds.
+        weights: (V,) 0-1; None is 1 everywhere.
+        all_cameras: names of cameras that exist even if nobody visited them.
+
+    Raises:
+        UserError: when columns differ in length, a visit ends before it begins, or a weight is outside 0-1.
+    """
+    who = np.asarray(identities)
+    where = np.asarray(cameras, dtype=np.str_)
+    enter, leave = np.asarray(enter_s, np.float64), np.asarray(leave_s, np.float64)
+    weight = np.ones(len(enter)) if weights is None else np.asarray(weights, np.float64)
+    lengths = {"identity": len(who), "camera": len(where), "enter_s": len(enter), "leave_s": len(leave)}
+    if len({*lengths.values(), len(weight)}) > 1:
+        raise UserError(f"the columns of a visit table must have one length, got {lengths}, weight {len(weight)}")
+    timed = np.isfinite(enter) & np.isfinite(leave)
+    if not timed.all():
+        logger.warning("%d of %d visits have no time and are left out", int((~timed).sum()), len(timed))
+        who, where, enter, leave, weight = who[timed], where[timed], enter[timed], leave[timed], weight[timed]
+    backwards = np.flatnonzero(leave < enter)
+    if len(backwards):
+        row = backwards[0]
+        raise UserError(
+            f"{len(backwards)} visits end before they begin, first identity {who[row]} in camera {where[row]}: "
+            f"{enter[row]:g} s to {leave[row]:g} s; swap or correct the times"
+        )
+    if not ((weight >= 0) & (weight <= 1)).all():
+        raise UserError("visit weights must lie between 0 and 1")
+    names = natural_order([*where.tolist(), *all_cameras])
+    numbers = {name: number for number, name in enumerate(names)}
+    camera = np.array([numbers[name] for name in where.tolist()], np.int64)
+    identity = np.unique(who, return_inverse=True)[1].astype(np.int64)
+    order = np.lexsort((camera, leave, enter, identity))
+    identity, camera, enter, leave, weight = (a[order] for a in (identity, camera, enter, leave, weight))
+    columns = np.stack([identity, camera, enter, leave])
+    first = np.ones(len(identity), bool)
+    first[1:] = (columns[:, 1:] != columns[:, :-1]).any(axis=0)
+    if not first.all():
+        logger.warning("%d repeated visits are left out", int((~first).sum()))
+    return Visits(names, identity[first], camera[first], enter[first], leave[first], weight[first])
+
+
+def visits_from_rows(
+    identities: ArrayLike,
+    cameras: Sequence[str] | NDArray[np.str_],
+    times_s: ArrayLike,
+    gap_s: float,
+    row_s: float = 0.0,
+    all_cameras: Sequence[str] = (),
+) -> Visits:
+    """Join single sightings into visits.
+
+    Sightings of one person in one camera belong to one visit as long as neighbours are at most ``gap_s`` apart. Their
+    order in the input does not matter.
+
+    Args:
+        identities: (N,) integers or strings.
+        cameras: (N,) camera names.
+        times_s: (N,) seconds; NaN = unknown, left out with a warning.
+        gap_s: longest gap inside a visit, seconds, >= 0.
+        row_s: how long one sighting lasts (a frame), added to the end of each visit.
+        all_cameras: names of cameras that exist even if nobody visited them.
+
+    Raises:
+        UserError: when columns differ in length.
+    """
+    who, where, when = np.asarray(identities), np.asarray(cameras, dtype=np.str_), np.asarray(times_s, np.float64)
+    if not len(who) == len(where) == len(when):
+        raise UserError(f"columns differ in length: {len(who)} identities, {len(where)} cameras, {len(when)} times")
+    timed = np.isfinite(when)
+    if not timed.all():
+        logger.warning("%d of %d sightings have no time and are left out", int((~timed).sum()), len(timed))
+        who, where, when = who[timed], where[timed], when[timed]
+    identity = np.unique(who, return_inverse=True)[1]
+    camera = np.unique(where, return_inverse=True)[1]
+    order = np.lexsort((when, camera, identity))
+    new = np.ones(len(order), bool)
+    new[1:] = (
+        (np.diff(identity[order]) != 0) | (np.diff(camera[order]) != 0) | (np.diff(when[order]) > gap_s * (1 + 1e-9))
+    )
+    starts = np.flatnonzero(new)
+    ends = np.append(starts[1:], len(order))[: len(starts)] - 1
+    return make_visits(
+        who[order[starts]],
+        where[order[starts]],
+        when[order[starts]],
+        when[order[ends]] + row_s,
+        all_cameras=all_cameras or tuple(where.tolist()),
+    )

@@ -1,0 +1,46 @@
+"""Associate the tracklets of an earlier run anew: other settings, clocks or corrections; no video and no GPU."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.cli import run
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line and re-associate."""
+    parser = argparse.ArgumentParser(prog="python -m tools.associate", description=__doc__)
+    parser.add_argument("run", type=Path, help="folder of the run; its identities, links, tracks and report are rewritten")
+    parser.add_argument("--site", type=Path, help="site.yaml with corrected clocks or overlap (default: the run's own)")
+    parser.add_argument("--config", type=Path, action="append", default=[], metavar="FILE", help="YAML patch")
+    parser.add_argument("--truth", type=Path, metavar="DIR", help="ground truth to score against")
+    parser.add_argument("--corrections", type=Path, metavar="FILE", help="pairs declared the same or different")
+    parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="configuration values")
+    arguments = parser.parse_args(argv)
+
+    from data.site import load_site, save_site
+    from pipeline.association.corrections import load_corrections
+    from pipeline.config import dump_config, load_config
+    from pipeline.finish import finish
+    from pipeline.job import load_job, timed
+    from pipeline.run_folder import RunFolder
+
+    folder = RunFolder(arguments.run).require()
+    config = load_config([folder.config, *arguments.config], arguments.overrides)
+    job = load_job(folder, config)
+    if arguments.site is not None:
+        job.site = load_site(arguments.site)
+        job.site.check_cameras(list(job.cameras))
+        save_site(job.site, folder.site)
+    corrections = [] if arguments.corrections is None else load_corrections(arguments.corrections)
+    with timed(job):
+        association = finish(job, truth=arguments.truth, corrections=corrections)
+    folder.config.write_text(dump_config(config), encoding="utf-8")
+    job.write_manifest("complete")
+    print(f"{len(association.global_tracks)} people; look at {folder.report}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
