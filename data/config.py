@@ -21,10 +21,14 @@ class SourcesConfig(Section):
     decoder: Literal["auto", "pyav", "opencv"] = Field("auto", description="auto: PyAV, then OpenCV")
     queue_frames: int = Field(16, ge=1, description="decoded frames that may wait per camera")
     image_fps: float = Field(
-        25.0, gt=0, description="frames per second of an image folder without seqinfo.ini, and of a video without a rate"
+        25.0,
+        gt=0,
+        description="frames per second of an image folder without seqinfo.ini, and of a video without a rate",
     )
     timeout_s: float = Field(10.0, gt=0, description="seconds a stream may stay silent before it counts as lost")
-    reconnects: int = Field(5, ge=0, description="times in a row a lost stream is opened again before it counts as ended")
+    reconnects: int = Field(
+        5, ge=0, description="times in a row a lost stream is opened again before it counts as ended"
+    )
     reconnect_wait_s: float = Field(
         1.0, ge=0, description="seconds before the first of these attempts; doubles with each, up to 30"
     )
@@ -56,12 +60,21 @@ def _keys_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
     """Keys of the model that ``path`` leads to, through fields, mappings and sequences."""
     kind: Any = model
     for name in path:
+        kind = _bare(kind)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            found = kind.model_fields.get(name)
+            found = next((one for key, one in kind.model_fields.items() if name == (one.alias or key)), None)
             kind = None if found is None else found.annotation
         else:
             kind = get_args(kind)[-1] if get_args(kind) else None
-        models = [one for one in get_args(kind) if isinstance(one, type) and issubclass(one, BaseModel)]
-        if type(None) in get_args(kind) and models:
-            kind = models[0]
-    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+    kind = _bare(kind)
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return []
+    return [found.alias or name for name, found in kind.model_fields.items()]
+
+
+def _bare(kind: Any) -> Any:
+    """A type without ``Annotated`` and ``| None``."""
+    if hasattr(kind, "__metadata__"):
+        return _bare(kind.__origin__)
+    others = [one for one in get_args(kind) if one is not type(None)]
+    return _bare(others[0]) if type(None) in get_args(kind) and others else kind

@@ -1,14 +1,13 @@
 """The whole configuration: typed sections of every package, YAML patches and command-line overrides."""
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from data.config import Section, SourcesConfig
+from data.config import Section, SourcesConfig, explain
 from data.errors import UserError
 from pipeline.association.config import AssociateConfig
 from pipeline.backends.config import DetectorConfig, PoseConfig
@@ -72,7 +71,7 @@ def load_config(paths: Sequence[Path] = (), overrides: Sequence[str] = ()) -> Co
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        raise UserError(_explain(error, where)) from None
+        raise UserError(explain(error, Config, f"configuration (last patch: {where})")) from None
 
 
 def dump_config(config: Config) -> str:
@@ -114,25 +113,3 @@ def _merge(tree: dict[str, Any], patch: Mapping[str, Any]) -> None:
             _merge(tree[key], value)
         else:
             tree[key] = value
-
-
-def _explain(error: ValidationError, where: str) -> str:
-    first = error.errors()[0]
-    location = [str(part) for part in first["loc"]]
-    key = ".".join(location)
-    if first["type"] == "extra_forbidden":
-        known = _keys_at(Config, location[:-1])
-        near = get_close_matches(location[-1], known, n=1, cutoff=0.5)
-        hint = f"; did you mean '{'.'.join([*location[:-1], near[0]])}'?" if near else f"; there are: {', '.join(known)}"
-        return f"unknown configuration key '{key}' (last patch: {where}){hint}"
-    return f"configuration key '{key}' (last patch: {where}): {first['msg']}, not {first['input']!r}"
-
-
-def _keys_at(section: type[BaseModel], path: Sequence[str]) -> list[str]:
-    for name in path:
-        field = section.model_fields.get(name)
-        inner = None if field is None else field.annotation
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return []
-        section = inner
-    return list(section.model_fields)

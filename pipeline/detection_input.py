@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from data.errors import UserError
 from data.formats.detections_in import CameraDetections, read_detection_folder
 from data.kernels import boxes as box_kernels
-from data.records import Detections, Frame, PartEmbeddings, View
+from data.records import Detections, Frame, Image, Poses, View
 from data.site import Site
 from pipeline.batching import TimedFrame, batches, merge_by_time
 from pipeline.config import RunConfig
@@ -17,36 +18,45 @@ from pipeline.manifest import describe_file
 from pipeline.perception import Perceived
 from pipeline.stage_clock import StageClock
 
+_NO_IMAGE: Image = np.zeros((0, 0, 3), np.uint8)
+
 
 class DetectionInput:
-    """Detections, with or without features, from files."""
+    """See ``pipeline.inputs.PerceivedInput``."""
 
-    def __init__(
-        self, folder: Path, features: Path | None, site: Site, fallback_fps: float, run: RunConfig, limit: int | None
-    ) -> None:
+    def __init__(self, folder: Path, features: Path | None, site: Site, run: RunConfig, limit: int | None) -> None:
         """Read the files.
 
         Args:
             folder: holds ``<camera>.txt`` or ``<camera>.npz``.
             features: folder of ``<camera>.npy``, or None to look beside the detections.
             site: frame rates, sizes and clocks.
-            fallback_fps: frames per second of a camera whose rate the site does not give.
             run: batch sizes.
             limit: frames per camera, or None.
+
+        Raises:
+            UserError: for broken files, and for a camera whose frame rate the site does not give.
         """
-        self._folder = folder
         self._found: dict[str, CameraDetections] = read_detection_folder(folder, features)
+        if site.cameras:
+            site.check_cameras(list(self._found))
         self.cameras = tuple(self._found)
-        self.warnings: dict[str, list[str]] = {camera: list(found.warnings) for camera, found in self._found.items()}
         self._site, self._run = site, run
-        self._fps = {camera: site.fps(camera) or fallback_fps for camera in self.cameras}
-        for camera in self.cameras:
-            if site.fps(camera) is None:
-                self.warnings[camera].append(f"the site gives no frame rate; {fallback_fps:g} fps assumed")
+        self._fps = {camera: _fps(site, camera) for camera in self.cameras}
+        self._outside = dict.fromkeys(self.cameras, 0)
         self._frames = {
             camera: found.frame_count if limit is None else min(found.frame_count, limit)
             for camera, found in self._found.items()
         }
+
+    @property
+    def warnings(self) -> dict[str, list[str]]:
+        """What was left out so far."""
+        lines = {camera: list(found.warnings) for camera, found in self._found.items()}
+        for camera, count in self._outside.items():
+            if count:
+                lines[camera].append(f"{count} boxes lie outside the frame: not used")
+        return lines
 
     def batches(self, after: Mapping[str, int], clock: StageClock) -> Iterator[list[Perceived]]:
         """See ``PerceivedInput``."""
@@ -80,32 +90,31 @@ class DetectionInput:
         """Nothing is held open."""
 
     def _camera_frames(self, camera: str, start: int) -> Iterator[Frame]:
-        nothing = np.zeros((0, 0, 3), np.uint8)
         for index in range(start, self._frames[camera]):
-            yield Frame(camera, index, index / self._fps[camera], nothing)
+            yield Frame(camera, index, index / self._fps[camera], _NO_IMAGE)
 
     def _perceive(self, timed: TimedFrame) -> Perceived:
         frame = timed.frame
         found = self._found[frame.camera]
         rows = found.rows(frame.index)
         detections = Detections(found.boxes[rows], found.scores[rows], found.class_ids[rows])
+        none = np.zeros((0, 17, 3), np.float32)
+        poses = None if found.keypoints is None else Poses(found.keypoints[rows], none)
         embeddings = None if found.features is None else found.embeddings(rows)
         size = self._site.size(frame.camera) or (0, 0)
-        detections, embeddings = self._inside(frame.camera, detections, embeddings, size)
-        return Perceived(
-            timed.common_s, View(frame.camera, frame.index, frame.time_s, size, detections, None), None, embeddings
-        )
-
-    def _inside(
-        self, camera: str, detections: Detections, embeddings: PartEmbeddings | None, size: tuple[int, int]
-    ) -> tuple[Detections, PartEmbeddings | None]:
-        """Drop boxes that lie wholly outside the frame and count them."""
-        if size == (0, 0) or not len(detections):
-            return detections, embeddings
-        keep = box_kernels.areas(box_kernels.clip(detections.boxes, *size)) > 0
-        if keep.all():
-            return detections, embeddings
-        self.outside[camera] = self.outside.get(camera, 0) + int((~keep).sum())
-        return detections.select(keep), None if embeddings is None else embeddings.select(keep)
+        if size != (0, 0):
+            inside = box_kernels.areas(box_kernels.clip(detections.boxes, *size)) > 0
+            if not inside.all():
+                self._outside[frame.camera] += int((~inside).sum())
+                detections = detections.select(inside)
+                poses = None if poses is None else poses.select(inside)
+                embeddings = None if embeddings is None else embeddings.select(inside)
+        view = View(frame.camera, frame.index, frame.time_s, size, detections, poses)
+        return Perceived(timed.common_s, view, None, embeddings)
 
 
+def _fps(site: Site, camera: str) -> float:
+    fps = site.fps(camera)
+    if fps is None:
+        raise UserError(f"the frame rate of camera '{camera}' is unknown; give --site with cameras.{camera}.fps")
+    return fps

@@ -155,7 +155,7 @@ def track(
     """
     run = job.config.run
     store = TrackletStore(job.folder, run.part_s)
-    crops = CropCollector() if run.crops else None
+    crops = CropCollector(anonymize=job.config.render.anonymize) if run.crops else None
 
     def closed(tracklet: Tracklet) -> None:
         store.add(tracklet)

@@ -1,6 +1,5 @@
 """The manifest: what went into a run, with which versions and weights, and what was skipped."""
 
-import hashlib
 import platform
 import subprocess
 import sys
@@ -9,20 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from data.weight_records import file_sha256
+
 _PACKAGES = (
     "torch", "numpy", "scipy", "opencv-python", "av", "onnxruntime", "ai-edge-litert", "ultralytics", "openpifpaf",
     "timm", "pyarrow", "motmetrics", "lap", "filterpy",
 )  # fmt: skip
-_BLOCK = 1 << 22
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal; reads it in blocks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def describe_file(path: Path) -> dict[str, Any]:

@@ -126,7 +126,7 @@ class TrackingStage:
         self.last_frame[view.camera] = view.frame_index
         if self._crops is not None and item.image is not None:
             with self._clock.measure("crops"):
-                self._crops.offer(view.camera, item.image, tracks, view.detections, view.poses)
+                self._crops.offer(view, item.image, tracks)
         if self._listener is not None:
             self._listener(item, tracks)
 

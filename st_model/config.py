@@ -5,17 +5,22 @@ from pydantic import Field
 from data.config import Section
 
 
+class LagGridConfig(Section):
+    """Bins of lags: equal in log(1 + lag / linear_s)."""
+
+    bin_s: float = Field(0.25, gt=0, description="width of the first bin, s")
+    linear_s: float = Field(10.0, gt=0, description="bins widen in proportion to the lag from about here on, s")
+    max_lag_s: float = Field(86400.0, gt=0, description="lags from here on have the floor density, s")
+
+
 class LagModelConfig(Section):
     """How counted lags become densities."""
 
-    max_lag_s: float | None = Field(
-        None, gt=0, description="longest lag that the tables cover, s; None: the longest one seen"
-    )
-    bandwidth_s: float | None = Field(
-        None, gt=0, description="Gaussian smoothing, standard deviation in s; None: by cross-validated likelihood"
+    bandwidth: float | None = Field(
+        None, gt=0, description="Gaussian smoothing of log(1 + lag / linear_s); None: by cross-validated likelihood"
     )
     bandwidth_pooling: float = Field(
-        20.0, ge=0, description="events by which a camera pair's bandwidth leans on that of all pairs"
+        10.0, ge=0, description="events by which a camera pair's bandwidth leans on that of all pairs"
     )
     transition_prior: float = Field(
         0.5, gt=0, description="pseudo-visits to every camera, so that an unseen transition is rare, not impossible"
@@ -43,6 +48,6 @@ class SpaceTimeConfig(Section):
     """Transition times between cameras."""
 
     model: str | None = Field(None, description="file of a transition model; None runs without, or learns its own")
-    bin_s: float = Field(1.0, gt=0, description="bin width of a model that is learnt, s")
+    grid: LagGridConfig = Field(LagGridConfig(), description="bins of a model that is learnt")
     lags: LagModelConfig = Field(LagModelConfig(), description="how counted lags become densities")
     self_training: SelfTrainingConfig = Field(SelfTrainingConfig(), description="learning from the run's own links")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from data.errors import UserError
 from data.records import DoubleArray, IntArray
+from st_model.grid import LagGrid
 
 _QUANTUM = 2.0**-20
 
@@ -34,73 +35,27 @@ def quantise(weights: NDArray[np.floating]) -> DoubleArray:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LagCounts:
-    """Soft counts of lags per ordered camera pair, sparse.
-
-    Attributes:
-        sources: (K,) int64 camera left.
-        targets: (K,) int64 camera entered.
-        bins: (K,) int64 lag bin, from 0, without upper limit.
-        weights: (K,) float64 soft count, multiples of 2^-20.
-
-    Rows are unique and sorted by (source, target, bin).
-    """
-
-    sources: IntArray
-    targets: IntArray
-    bins: IntArray
-    weights: DoubleArray
-
-    @staticmethod
-    def collect(sources: IntArray, targets: IntArray, bins: IntArray, weights: DoubleArray) -> "LagCounts":
-        """Sum rows of the same pair and bin; rows without weight vanish."""
-        weights = quantise(weights)
-        order = np.lexsort((bins, targets, sources))
-        order = order[weights[order] != 0]
-        columns = np.stack([sources[order], targets[order], bins[order]]).astype(np.int64)
-        if not len(order):
-            return LagCounts(columns[0], columns[1], columns[2], np.zeros(0))
-        starts = np.flatnonzero(np.r_[True, (columns[:, 1:] != columns[:, :-1]).any(axis=0)])
-        summed = np.add.reduceat(weights[order], starts)
-        kept = columns[:, starts]
-        return LagCounts(kept[0], kept[1], kept[2], summed)
-
-    def dense(self, cameras: int, bins: int) -> DoubleArray:
-        """(C, C, bins) float64 [from, to]; lags beyond the last bin are left out."""
-        inside = self.bins < bins
-        flat = (self.sources[inside] * cameras + self.targets[inside]) * bins + self.bins[inside]
-        table = np.bincount(flat, self.weights[inside], cameras * cameras * bins)
-        return table.reshape(cameras, cameras, bins)
-
-    def totals(self, cameras: int) -> DoubleArray:
-        """(C, C) float64 [from, to]: soft counts over all lags."""
-        flat = self.sources * cameras + self.targets
-        return np.bincount(flat, self.weights, cameras * cameras).reshape(cameras, cameras)
-
-    def renumbered(self, mapping: IntArray) -> "LagCounts":
-        """Camera i becomes ``mapping[i]``."""
-        return LagCounts.collect(mapping[self.sources], mapping[self.targets], self.bins, self.weights)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class TransitionCounts:
     """All evidence from one or more recordings.
 
     Attributes:
-        cameras: names in natural order.
-        bin_s: bin width in seconds.
-        next: lags from leaving a camera to entering the next one, consecutive visits of one person.
-        any: the same for every pair of visits of one person, earlier to later.
+        cameras: C names in natural order.
+        grid: the B bins of lags.
+        next: (C, C, B + 1) float64 [from, to]: soft counts of lags from leaving a camera to entering the next one,
+            consecutive visits of one person; the last column counts lags beyond the grid.
+        any: (C, C, B + 1) the same for every pair of visits of one person, earlier to later.
         visits: (C,) soft number of visits.
         exits: (C,) soft number of visits after which the person was not seen again.
         overlaps: (C, C) soft number of consecutive visits whose lag is negative: the person is in both views at once.
             They speak of co-visibility and are in neither table.
+
+    All counts are multiples of 2^-20.
     """
 
     cameras: tuple[str, ...]
-    bin_s: float
-    next: LagCounts
-    any: LagCounts
+    grid: LagGrid
+    next: DoubleArray
+    any: DoubleArray
     visits: DoubleArray
     exits: DoubleArray
     overlaps: DoubleArray
@@ -109,51 +64,69 @@ class TransitionCounts:
         """The same evidence over a superset of the cameras."""
         if cameras == self.cameras:
             return self
-        mapping = np.array([cameras.index(name) for name in self.cameras], np.int64)
-        visits, exits = np.zeros(len(cameras)), np.zeros(len(cameras))
-        visits[mapping], exits[mapping] = self.visits, self.exits
-        overlaps = np.zeros((len(cameras), len(cameras)))
-        overlaps[np.ix_(mapping, mapping)] = self.overlaps
-        next_, any_ = self.next.renumbered(mapping), self.any.renumbered(mapping)
-        return TransitionCounts(cameras, self.bin_s, next_, any_, visits, exits, overlaps)
+        place = np.array([cameras.index(name) for name in self.cameras], np.int64)
+        count, pairs = len(cameras), np.ix_(place, place)
+
+        def spread(values: DoubleArray) -> DoubleArray:
+            result = np.zeros((count, count, *values.shape[2:]))
+            result[pairs] = values
+            return result
+
+        visits, exits = np.zeros(count), np.zeros(count)
+        visits[place], exits[place] = self.visits, self.exits
+        return TransitionCounts(
+            cameras, self.grid, spread(self.next), spread(self.any), visits, exits, spread(self.overlaps)
+        )
 
     def scaled(self, factor: float) -> "TransitionCounts":
         """Every soft count times a factor: older or foreign evidence as a prior."""
-
-        def lags(counts: LagCounts) -> LagCounts:
-            return LagCounts.collect(counts.sources, counts.targets, counts.bins, counts.weights * factor)
-
-        visits, exits, overlaps = (quantise(a * factor) for a in (self.visits, self.exits, self.overlaps))
-        return TransitionCounts(self.cameras, self.bin_s, lags(self.next), lags(self.any), visits, exits, overlaps)
+        columns = (self.next, self.any, self.visits, self.exits, self.overlaps)
+        return TransitionCounts(self.cameras, self.grid, *(quantise(column * factor) for column in columns))
 
 
 def add_counts(a: TransitionCounts, b: TransitionCounts) -> TransitionCounts:
     """Evidence of two recordings of different people, or of disjoint sets of people.
 
     Raises:
-        UserError: when the bin widths differ.
+        UserError: when the grids differ.
     """
-    if a.bin_s != b.bin_s:
-        raise UserError(
-            f"transition counts with bins of {a.bin_s:g} s and {b.bin_s:g} s cannot be added; build both with one bin_s"
-        )
+    if a.grid != b.grid:
+        raise UserError(f"transition counts on different lag bins cannot be added: {a.grid} and {b.grid}")
     cameras = natural_order(a.cameras + b.cameras)
-    left, right = a.placed(cameras), b.placed(cameras)
-
-    def lags(x: LagCounts, y: LagCounts) -> LagCounts:
-        return LagCounts.collect(
-            np.concatenate([x.sources, y.sources]),
-            np.concatenate([x.targets, y.targets]),
-            np.concatenate([x.bins, y.bins]),
-            np.concatenate([x.weights, y.weights]),
-        )
-
+    x, y = a.placed(cameras), b.placed(cameras)
     return TransitionCounts(
         cameras,
-        a.bin_s,
-        lags(left.next, right.next),
-        lags(left.any, right.any),
-        left.visits + right.visits,
-        left.exits + right.exits,
-        left.overlaps + right.overlaps,
+        a.grid,
+        x.next + y.next,
+        x.any + y.any,
+        x.visits + y.visits,
+        x.exits + y.exits,
+        x.overlaps + y.overlaps,
     )
+
+
+def count_cameras(cameras: IntArray, weights: DoubleArray, count: int) -> DoubleArray:
+    """(C,) float64 soft number of rows per camera."""
+    return np.bincount(cameras, quantise(weights), count).astype(np.float64)
+
+
+def count_lags(
+    sources: IntArray, targets: IntArray, lags_s: DoubleArray, weights: DoubleArray, cameras: int, grid: LagGrid
+) -> tuple[DoubleArray, DoubleArray]:
+    """Count lags per ordered camera pair.
+
+    Args:
+        sources: (K,) camera left.
+        targets: (K,) camera entered.
+        lags_s: (K,) seconds.
+        weights: (K,) soft counts.
+        cameras: C.
+        grid: B bins.
+
+    Returns:
+        (C, C, B + 1) soft counts, and (C, C) soft counts of negative lags (both views at once).
+    """
+    width = grid.bins + 2
+    flat = (sources * cameras + targets) * width + grid.index(lags_s) + 1
+    table = np.bincount(flat, quantise(weights), cameras * cameras * width).reshape(cameras, cameras, width)
+    return np.ascontiguousarray(table[..., 1:]), np.ascontiguousarray(table[..., 0])

@@ -1,7 +1,7 @@
-"""The distribution of ST-ReID as published, in frames (Wang et al., "Spatial-Temporal Person Re-identification", AAAI 2019).
+"""The distribution of ST-ReID as published, in frames.
 
-It is for retrieval and parity: one time per identity and camera, probabilities per bin. The pipeline uses
-``st_model.model``.
+Wang, Lai, Huang & Xie, "Spatial-Temporal Person Re-identification", AAAI 2019. It is for retrieval and parity: one time
+per identity and camera, probabilities per bin. The pipeline uses ``st_model.model``.
 """
 
 import logging
@@ -65,7 +65,9 @@ class PublishedDistribution:
                 f"{', '.join(other.cameras)} in bins of {other.bin_frames} cannot be merged"
             )
         bins = max(self.histogram.shape[-1], other.histogram.shape[-1])
-        histogram = sum(np.pad(h, ((0, 0), (0, 0), (0, bins - h.shape[-1]))) for h in (self.histogram, other.histogram))
+        histogram = np.zeros((*self.histogram.shape[:2], bins))
+        for part in (self.histogram, other.histogram):
+            histogram[..., : part.shape[-1]] += part
         meta = {**self.meta, "merged": [*self.meta.get("merged", []), other.meta]}
         return from_histogram(
             self.cameras, histogram, self.overflow + other.overflow, self.bin_frames, self.sigma_bins, meta
@@ -85,8 +87,8 @@ def published_distribution(
     """Distribution of labelled detections, exactly as published.
 
     Every identity has one time per camera, the mean of its frames; every two cameras it was in give one lag, counted
-    from the camera of the smaller mean to that of the larger. Equal means count as "from the earlier listed camera to the
-    later listed"; the published divisor (count + 1e-7) makes the camera with more detections the later one.
+    from the camera of the smaller mean to that of the larger. Equal means count from the camera of the lower index to
+    that of the higher; the published divisor (count + 1e-7) makes the camera with more detections the later one.
 
     Args:
         identities: (N,) integers or strings.

@@ -45,10 +45,10 @@ def llr(
         raise ValueError("arrival rates must be positive: people per second that enter the camera")
     score = model.log_density(from_cameras, to_cameras, lag_s, table) - np.log(rate)
     if table == "next":
-        source = model.camera_indices(from_cameras)
         stays = np.append(np.log1p(-model.exit_probability), 0.0)
-        score = score + stays[source]
-    return np.where(np.isnan(score), 0.0, score)
+        score = score + stays[model.camera_indices(from_cameras)]
+    evidence: DoubleArray = np.where(np.isnan(score), 0.0, score)
+    return evidence
 
 
 def arrival_rates_hz(cameras: ArrayLike, camera_count: int, duration_s: float) -> DoubleArray:

@@ -35,7 +35,8 @@ def smooth_reflecting(histograms: DoubleArray, bandwidths: DoubleArray) -> Doubl
 def bandwidth_grid(bins: int) -> DoubleArray:
     """Bandwidths tried, in bins: from 1 to a quarter of the range in steps of sqrt 2."""
     count = 1 + int(np.floor(np.log(max(bins / 4, 1.0)) / np.log(_BANDWIDTH_STEP)))
-    return _SMALLEST_BANDWIDTH * _BANDWIDTH_STEP ** np.arange(count)
+    grid: DoubleArray = _SMALLEST_BANDWIDTH * _BANDWIDTH_STEP ** np.arange(count, dtype=np.float64)
+    return grid
 
 
 def leave_one_out(histograms: DoubleArray, bandwidths: DoubleArray, background: float) -> DoubleArray:

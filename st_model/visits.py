@@ -86,7 +86,8 @@ def make_visits(
     camera = np.array([numbers[name] for name in where.tolist()], np.int64)
     identity = np.unique(who, return_inverse=True)[1].astype(np.int64)
     order = np.lexsort((camera, leave, enter, identity))
-    identity, camera, enter, leave, weight = (a[order] for a in (identity, camera, enter, leave, weight))
+    identity, camera = identity[order], camera[order]
+    enter, leave, weight = enter[order], leave[order], weight[order]
     columns = np.stack([identity, camera, enter, leave])
     first = np.ones(len(identity), bool)
     first[1:] = (columns[:, 1:] != columns[:, :-1]).any(axis=0)
@@ -122,6 +123,7 @@ def visits_from_rows(
     who, where, when = np.asarray(identities), np.asarray(cameras, dtype=np.str_), np.asarray(times_s, np.float64)
     if not len(who) == len(where) == len(when):
         raise UserError(f"columns differ in length: {len(who)} identities, {len(where)} cameras, {len(when)} times")
+    known = [*np.unique(where).tolist(), *all_cameras]
     timed = np.isfinite(when)
     if not timed.all():
         logger.warning("%d of %d sightings have no time and are left out", int((~timed).sum()), len(timed))
@@ -140,5 +142,5 @@ def visits_from_rows(
         where[order[starts]],
         when[order[starts]],
         when[order[ends]] + row_s,
-        all_cameras=all_cameras or tuple(where.tolist()),
+        all_cameras=known,
     )

@@ -10,47 +10,69 @@ from data.config import Section
 class MotionConfig(Section):
     """How boxes move between frames."""
 
-    speed: float = Field(0.6, gt=0, description="typical speed of a person, box heights per second (standard deviation)")
-    speed_memory_s: float = Field(2.0, gt=0, description="seconds after which a person's velocity is forgotten")
-    growth: float = Field(0.3, gt=0, description="typical change of a box's sides, box heights per second")
-    growth_memory_s: float = Field(0.5, gt=0, description="seconds after which a change of the sides is forgotten")
+    speed: float = Field(0.6, gt=0, description="usual speed of a person, box heights per second (standard deviation)")
+    speed_memory_s: float = Field(2.0, gt=0, description="seconds over which a person keeps a velocity")
+    growth: float = Field(0.3, gt=0, description="usual change of a box's sides, box heights per second")
+    growth_memory_s: float = Field(0.5, gt=0, description="seconds over which a box keeps growing or shrinking")
     noise: float = Field(0.05, gt=0, description="error of a detected box, box heights (standard deviation)")
-    score_noise: float = Field(1.0, ge=0, description="error of a box of score 0, relative to a sure one, minus 1")
+    score_noise: float = Field(1.0, ge=0, description="how much larger the error of a box of score 0 is; 1 = twice")
+
+
+class AssociationConfig(Section):
+    """Which detection belongs to which track."""
+
+    score_high: float = Field(0.4, ge=0, le=1, description="detections from this score on take part in every stage")
+    score_low: float = Field(0.1, ge=0, le=1, description="detections below this score are not used at all")
+    gate: float = Field(16.0, gt=0, description="largest squared Mahalanobis distance between centres")
+    min_iou: float = Field(0.1, ge=0, le=1, description="least overlap of the boxes, each grown by the uncertainty")
+    buffer: float = Field(1.0, ge=0, description="growth of the boxes on each side, standard deviations of the position")
+    max_cost: float = Field(0.9, gt=0, description="dearest pair of the first stage")
+    max_cost_low: float = Field(0.5, gt=0, description="dearest pair of the low-score stage, 1 - IoU")
+    max_cost_tentative: float = Field(0.7, gt=0, description="dearest pair of a track that is not confirmed yet")
+    low_lost_s: float = Field(0.2, ge=0, description="a track unseen for longer takes no low-score box")
+    appearance_weight: float = Field(0.5, ge=0, description="cost of a stranger's appearance; its opposite for a familiar one")
+    pose_weight: float = Field(0.0, ge=0, le=1, description="share of the skeletons' distance (1 - OKS) in the motion cost")
+    refind_gate: float = Field(30.0, gt=0, description="squared Mahalanobis gate when a lost track is found by appearance")
+    refind_evidence: float = Field(0.2, ge=-1, le=1, description="familiarity needed to find a lost track by appearance")
+
+
+class LooksConfig(Section):
+    """What the tracker remembers of how people look."""
+
+    stale_s: float = Field(0.5, gt=0, description="an appearance older than this is renewed, seconds")
+    memory_s: float = Field(2.0, gt=0, description="seconds over which older looks fade")
+    same_distance: float = Field(0.12, ge=0, le=2, description="first guess of the distance of a person to himself")
+    other_distance: float = Field(0.4, ge=0, le=2, description="first guess of the distance of two people")
+    guess_pairs: float = Field(20.0, gt=0, description="measured pairs that weigh as much as the first guess")
+    prototypes: int = Field(16, ge=1, le=16, description="representative appearances kept per tracklet")
+    prototype_distance: float = Field(0.05, ge=0, le=2, description="looks closer than this share one prototype")
+
+
+class LifeConfig(Section):
+    """When tracks begin and end."""
+
+    score_new: float = Field(0.5, ge=0, le=1, description="least score of a detection that starts a track")
+    duplicate_iou: float = Field(0.7, gt=0, le=1, description="a box that overlaps a used one by more starts no track")
+    confirm_hits: int = Field(2, ge=1, description="detections before a track is confirmed")
+    confirm_s: float = Field(0.15, ge=0, description="seconds before a track is confirmed")
+    tentative_gap_s: float = Field(0.1, ge=0, description="an unconfirmed track ends when unseen for longer, seconds")
+    coast_s: float = Field(1.0, gt=0, description="a track unseen for longer is found again by appearance only, seconds")
+    exit_share: float = Field(0.5, ge=0, le=1, description="an unseen track with less of its box in the frame ends")
 
 
 class TrackerConfig(Section):
     """Single-scope tracking."""
 
     name: str = Field("hungarian", description="key of the tracker registry")
-    appearance: Literal["demand", "always"] = Field("demand", description="")
-    score_low: float = 0.1
-    score_high: float = 0.5
-    score_new: float = 0.6
-    gate: float = Field(16.0)
-    buffer: float = Field(1.0, description="margin in position std")
-    min_iou: float = 0.1
-    app_weight: float = 0.4
-    limit: float = 0.9
-    limit_low: float = 0.5
-    limit_tent: float = 0.7
-    low_max_lost_s: float = 0.2
-    low_app: float = 0.0
-    lost_penalty: float = 0.0
-    dup_iou: float = 0.7
-    confirm_hits: int = 2
-    confirm_s: float = 0.15
-    tentative_gap_s: float = 0.1
-    max_lost_s: float = 1.0
-    refind_s: float = 5.0
-    refind_gate: float = 25.0
-    refind_z: float = -0.2
-    refind_limit: float = 0.5
-    exit_share: float = 0.5
-    ema_s: float = 1.0
-    stale_s: float = 0.5
-    prior_same: float = 0.12
-    prior_diff: float = 0.4
-    prior_n: float = 20
-    front_weight: float = 1.0
-    max_gap_s: float = 3.0
+    appearance: Literal["demand", "always"] = Field(
+        "demand", description="demand: new, ambiguous and stale rows only; always: every detection the tracker uses"
+    )
+    lost_s: float = Field(8.0, gt=0, description="a track unseen for longer is closed, seconds")
+    max_gap_s: float = Field(3.0, gt=0, description="a longer gap between two frames closes all tracks, seconds")
+    show_lost_s: float = Field(0.0, ge=0, description="an unseen track is reported where it is predicted for this long")
+    emit_s: float = Field(2.0, gt=0, description="seconds between two snapshots of a growing tracklet")
+    max_tracklet_s: float = Field(60.0, gt=0, description="a longer tracklet is cut; the next piece continues it")
     motion: MotionConfig = MotionConfig()
+    association: AssociationConfig = AssociationConfig()
+    looks: LooksConfig = LooksConfig()
+    life: LifeConfig = LifeConfig()

@@ -44,6 +44,14 @@ class MotionState:
         """Keep some tracks."""
         return MotionState(self.mean[rows], self.cov[rows], self.scale[rows])
 
+    def append(self, other: "MotionState") -> "MotionState":
+        """These tracks, then the others."""
+        return MotionState(
+            np.concatenate([self.mean, other.mean]),
+            np.concatenate([self.cov, other.cov]),
+            np.concatenate([self.scale, other.scale]),
+        )
+
     def boxes(self) -> FloatArray:
         """(T, 4) float32 xyxy px; sides are never negative."""
         centre = self.mean[:, :2, 0]

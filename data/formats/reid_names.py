@@ -95,8 +95,8 @@ def parse_names(names: Sequence[str], style: Style | None = None, duke_offsets: 
     wrong = [name for name, match in zip(names, matches) if match is None]
     if wrong:
         raise UserError(
-            f"{len(wrong)} of {len(names)} names are not of the {chosen} style ({_example(chosen)}), first '{wrong[0]}'; "
-            "remove other files or choose another style"
+            f"{len(wrong)} of {len(names)} names are not of the {chosen} style ({_example(chosen)}), "
+            f"first '{wrong[0]}'; remove other files or choose another style"
         )
     fields = np.array([[int(group) for group in match.groups()] for match in matches if match], np.int64)
     fields = fields.reshape(len(stems), 4 if chosen != "duke" else 3)

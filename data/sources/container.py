@@ -201,4 +201,4 @@ class ToRgb:
         """Convert a frame to (H, W, 3) uint8 RGB."""
         width, height = self._size
         picture = self._reformatter.reformat(frame, width=width, height=height, format="rgb24", threads=1).to_ndarray()
-        return np.ascontiguousarray(np.rot90(picture, self._turns)) if self._turns else picture
+        return np.ascontiguousarray(np.rot90(picture, self._turns), np.uint8)

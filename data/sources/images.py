@@ -49,7 +49,9 @@ class ImageFolderSource:
             raise UserError(f"camera '{spec.camera}': the folder {spec.uri} holds no .jpg or .png pictures")
         first = next((image for path in self._paths[:10] if (image := _read(path)) is not None), None)
         if first is None:
-            raise UserError(f"camera '{spec.camera}': the pictures in {spec.uri} do not decode (first: {self._paths[0]})")
+            raise UserError(
+                f"camera '{spec.camera}': the pictures in {spec.uri} do not decode (first: {self._paths[0]})"
+            )
         fps = _rate(sequence.get("frameRate", ""))
         if fps is None:
             fps = config.image_fps

@@ -24,9 +24,9 @@ def is_camera_name(name: str) -> bool:
 def parse_camera_specs(values: Sequence[str]) -> list[CameraSpec]:
     """Read ``[name=]path`` arguments.
 
-    A path is a video file, a folder of pictures, an address (rtsp://, http://, ...) or the number of a webcam. Without a
-    name the camera is called after the file, the folder or the last part of the address, with characters that do not
-    fit into file names replaced by '_'; a webcam is called webcam<number>.
+    A path is a video file, a folder of pictures, an address (rtsp://, http://, ...) or the number of a webcam. Without
+    a name the camera is called after the file, the folder or the last part of the address, with characters that do
+    not fit into file names replaced by '_'; a webcam is called webcam<number>.
 
     Raises:
         UserError: for an unfit name, an empty path, and two cameras of one name.
@@ -111,7 +111,7 @@ def _open_address(spec: CameraSpec, config: SourcesConfig) -> FrameSource:
 
 def _parse(value: str) -> CameraSpec:
     head, equals, tail = value.partition("=")
-    if equals and not _is_path(value, head):
+    if equals and not _is_path(value, head, tail):
         if not is_camera_name(head):
             raise UserError(
                 f"'{head}' cannot name a camera: use letters, digits, '_', '-' and '.', not beginning with '.'"
@@ -124,9 +124,12 @@ def _parse(value: str) -> CameraSpec:
     return CameraSpec(_default_name(value), value)
 
 
-def _is_path(value: str, head: str) -> bool:
-    """Whether an '=' belongs to the path: in an address, or in the name of a file that is there."""
-    return "://" in head or "/" in head or (Path(value).exists() and not Path(value.partition("=")[2]).exists())
+def _is_path(value: str, head: str, tail: str) -> bool:
+    """Whether the first '=' belongs to a path: in an address, in the name of a file that is there, in a folder's."""
+    if "://" in head:
+        return True
+    named = "://" in tail or Path(tail).exists()
+    return not named and (Path(value).exists() or "/" in head)
 
 
 def _default_name(uri: str) -> str:

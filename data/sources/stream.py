@@ -1,5 +1,6 @@
 """Live sources: network streams and webcams, with arrival times."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from data.records import Frame, Image
 from data.sources.base import CameraSpec, SourceInfo
 from data.sources.container import ToRgb, Unreadable, open_container, video_stream, without_password
 from data.sources.select import FrameSelector
+
+logger = logging.getLogger(__name__)
 
 _LONGEST_WAIT_S = 30.0
 _USUAL_FPS = 25.0
@@ -164,7 +167,7 @@ class LiveSource:
         self._wall_clock_s = 0.0
         self._ended: str | None = None
         fps = self._connection.fps or _USUAL_FPS
-        self._thread = threading.Thread(target=self._read, name=f"live-{spec.camera}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"live-{spec.camera}", daemon=True)
         self._thread.start()
         first = self._wait_for_first()
         if first is None:
@@ -189,9 +192,11 @@ class LiveSource:
         while (taken := self._take()) is not None:
             number, time_s, picture = taken
             if selector.wants(number, time_s):
-                yield Frame(self._spec.camera, start_index + number, time_s, picture())
+                yield Frame(self._spec.camera, start_index + number, time_s, self._sized(picture(), number))
         if self._dropped:
-            self._warn(f"{self._dropped} of {self._arrived} frames arrived faster than they were taken and were dropped")
+            self._warn(
+                f"{self._dropped} of {self._arrived} frames arrived faster than they were taken and were dropped"
+            )
         if self._ended is not None:
             self._warn(f"ended after frame {start_index + self._arrived - 1}: {self._ended}")
 
@@ -201,6 +206,16 @@ class LiveSource:
         with self._changed:
             self._changed.notify_all()
         self._thread.join(timeout=self._config.timeout_s)
+
+    def _sized(self, image: Image, number: int) -> Image:
+        """Bring a picture to the size of the first."""
+        size = (self.info.width, self.info.height)
+        if image.shape[1::-1] == size:
+            return image
+        import cv2
+
+        self._warn(f"the picture size changes at frame {number}: later frames are scaled to the first size")
+        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
     def _wait_for_first(self) -> Image | None:
         with self._changed:
@@ -218,8 +233,16 @@ class LiveSource:
             taken, self._latest = self._latest, None
         return None if self._stopped.is_set() else taken
 
+    def _run(self) -> None:
+        """Body of the thread. Whatever happens in it, whoever waits for a picture is told."""
+        try:
+            self._read()
+        except Exception as error:
+            logger.exception("the reader of camera '%s' failed", self._spec.camera)
+            self._end(f"the reader failed: {error}")
+
     def _read(self) -> None:
-        """Body of the thread: publish pictures, reconnect, and at last say why it ended."""
+        """Publish pictures, reconnect, and at last say why it ended."""
         failures = 0
         while not self._stopped.is_set():
             try:

@@ -1,6 +1,7 @@
 """Presentation timestamps turned into strictly rising seconds."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 # A step back of at least this many seconds is a new time base (a recorder that restarted, a counter that wrapped); a
 # smaller one is a frame with a wrong stamp.
@@ -11,12 +12,12 @@ def rises(stamps: Sequence[float | None]) -> bool:
     """Whether every timestamp is there and greater than the one before."""
     if any(stamp is None for stamp in stamps):
         return False
-    return all(a < b for a, b in zip(stamps, stamps[1:], strict=False))  # type: ignore[operator]
+    return all(a < b for a, b in pairwise(stamps))  # type: ignore[operator]
 
 
 def usual_rate(stamps: Sequence[float]) -> float | None:
     """Frames per second from the median step between rising timestamps in seconds; None for fewer than two."""
-    steps = sorted(b - a for a, b in zip(stamps, stamps[1:], strict=False))
+    steps = sorted(b - a for a, b in pairwise(stamps))
     return 1 / steps[len(steps) // 2] if steps else None
 
 

@@ -8,9 +8,19 @@ from data.config import SourcesConfig
 from data.errors import UserError
 from data.records import Frame
 from data.sources.base import CameraSpec, SourceInfo
-from data.sources.container import Probe, ToRgb, Unreadable, open_container, probe, stamp_s, video_stream, without_password
+from data.sources.container import (
+    Probe,
+    ToRgb,
+    Unreadable,
+    open_container,
+    probe,
+    stamp_s,
+    video_stream,
+    without_password,
+)
 from data.sources.select import FrameSelector
 from data.sources.timeline import Timeline
+
 
 class VideoSource:
     """A video file, or a recorded video behind an address.
@@ -66,7 +76,9 @@ class VideoSource:
         try:
             container = open_container(self._spec.uri, self._config.timeout_s)
         except Unreadable as error:
-            raise UserError(f"camera '{self._spec.camera}': {self._shown_uri} cannot be opened again: {error}") from None
+            raise UserError(
+                f"camera '{self._spec.camera}': {self._shown_uri} cannot be opened again: {error}"
+            ) from None
         with container:
             decoder = _Decoder(container, video_stream(container, self._spec.camera, self._shown_uri), timeline)
             for index, time_s, picture in decoder:

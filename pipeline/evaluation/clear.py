@@ -1,9 +1,10 @@
 """CLEAR and identity measures: misses, false boxes, switches, and how long an identity is kept.
 
-The correspondence of boxes and the measures on whole trajectories (mostly tracked, fragments, overlap) follow TrackEval,
-because published figures do. motmetrics counts the events and solves the identity assignment. Its own correspondence is
-not used: it carries a pair on after any number of frames (TrackEval: after one), prefers many matches to good ones,
-takes ">= 0.8" for mostly tracked (TrackEval: "> 0.8") and counts no fragment where the truth itself pauses.
+The correspondence of boxes and the measures on whole trajectories (mostly tracked, fragments, overlap) follow
+TrackEval, because published figures do. motmetrics counts the events and solves the identity assignment. Its own
+correspondence is not used: it carries a pair on after any number of frames (TrackEval: after one), prefers many matches
+to good ones, takes ">= 0.8" for mostly tracked (TrackEval: "> 0.8") and counts no fragment where the truth itself
+pauses.
 
 Sources: Bernardin and Stiefelhagen, "Evaluating Multiple Object Tracking Performance: The CLEAR MOT Metrics" (2008);
 Ristani et al., "Performance Measures and a Data Set for Multi-Target, Multi-Camera Tracking" (2016), section 4.
@@ -154,7 +155,7 @@ def _correspond(pairs: Pairs, keys: IntArray, instants: IntArray) -> IntArray:
     for block in np.split(rest, np.flatnonzero(np.diff(when[rest])) + 1) if len(rest) else []:
         instant = when[block[0]]
         before = slice(*np.searchsorted(when, (instant - 1, instant)))
-        goes_on = np.isin(keys[block], keys[before][taken[before]])
+        goes_on = (keys[block, None] == keys[before][taken[before]]).any(axis=1)
         chosen = solve(pairs.truth[block], pairs.prediction[block], pairs.iou[block] + carry_on * goes_on)
         taken[block[chosen]] = True
     return np.flatnonzero(taken)

@@ -93,8 +93,7 @@ def hota_tally(comparison: Comparison) -> HotaTally:
     matched = assign(comparison, pairs, alignment[identity] * pairs.iou)
     overlap = pairs.iou[matched]
     counts = overlap[:, None] >= ALPHAS - EPSILON
-    matches = np.zeros((len(keys), len(ALPHAS)))
-    np.add.at(matches, identity[matched], counts)
+    matches = np.stack([np.bincount(identity[matched], column, len(keys)) for column in counts.T], axis=1)
     return HotaTally(
         true_positives=counts.sum(axis=0).astype(np.float64),
         truth_boxes=len(comparison.truth),

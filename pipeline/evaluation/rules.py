@@ -1,17 +1,17 @@
 """Which truth counts, and which predictions are taken back because they lie on truth that does not.
 
-| rule | truth that counts | predictions taken back |
-|---|---|---|
-| mot17 | flag 1, class 1 | those on people in vehicles, static people, distractors and reflections (classes 2, 7, 8, 12) |
-| mot15 | flag 1 | none: a prediction on a row of flag 0 is a false one |
-| plain | flag 1, visibility at least the given one | those on any other truth: it is don't-care |
+- ``mot17``: truth of flag 1 and class 1 counts; predictions on people in vehicles, static people, distractors and
+  reflections (classes 2, 7, 8, 12) are taken back.
+- ``mot15``: truth of flag 1 counts; no prediction is taken back, so one on a row of flag 0 is a false one.
+- ``plain``: truth of flag 1 and at least the given visibility counts; any other truth is don't-care: predictions on it
+  are taken back.
 
-mot17 and mot15 are TrackEval's MOTChallenge preprocessing, bit for bit. Predictions are "on" the truth they are matched
+mot17 and mot15 are TrackEval's MOTChallenge preprocessing. Predictions are "on" the truth they are matched
 to when all of it takes part: Hungarian, largest sum of IoU, IoU at least 0.5 (mot17) or the rule's own (plain).
 """
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -42,18 +42,17 @@ class Rule:
     """
 
     rule: RuleName = "plain"
-    min_visibility: float = field(default=0.0, metadata={"above": -EPSILON})
-    iou: float = field(default=0.5, metadata={"above": 0.0})
+    min_visibility: float = 0.0
+    iou: float = 0.5
 
     def check(self, where: str) -> "Rule":
         """Return self, or raise ``UserError`` naming ``where`` the values come from."""
         if self.rule not in RULE_NAMES:
             raise UserError(f"{where}: rule {self.rule!r} is unknown; choose one of {', '.join(RULE_NAMES)}")
-        for entry in fields(self)[1:]:
-            value = getattr(self, entry.name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not entry.metadata["above"] < value <= 1:
-                raise UserError(f"{where}: {entry.name} is {value!r}; give a number between 0 and 1")
+        if not (_is_number(self.min_visibility) and 0 <= self.min_visibility <= 1):
+            raise UserError(f"{where}: min_visibility is {self.min_visibility!r}; give a share from 0 to 1")
+        if not (_is_number(self.iou) and 0 < self.iou <= 1):
+            raise UserError(f"{where}: iou is {self.iou!r}; give a number above 0, at most 1")
         if self.min_visibility and self.rule != "plain":
             raise UserError(f"{where}: min_visibility is part of the rule 'plain'; {self.rule!r} has none")
         return self
@@ -61,6 +60,10 @@ class Rule:
     def __str__(self) -> str:
         visibility = f", visibility >= {self.min_visibility:g}" if self.min_visibility else ""
         return f"{self.rule}{visibility}, IoU >= {self.iou:g}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def read_rule(folder: Path, default: RuleName) -> Rule:

@@ -1,7 +1,7 @@
 """Puts prompts into a Swin backbone: image tokens plus prompt tokens plus camera token (KPR, ECCV 2024)."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +14,8 @@ from reid.models.swin import PatchEmbed, Swin
 _PARTS_EMBED_DIM = 128
 
 
-class _TokenStages(Protocol):
-    """A transformer that can start from embedded tokens: (N, h, w, C) -> one (N, h_i, w_i, C_i) map per stage."""
-
-    def __call__(self, tokens: Tensor) -> list[Tensor]: ...
+StageRunner = Callable[[Any, Tensor], list[Tensor]]
+"""Runs a transformer from embedded tokens: (model, (N, h, w, C)) -> one (N, h_i, w_i, C_i) map per stage."""
 
 
 class PromptableBackbone(nn.Module):
@@ -28,12 +26,14 @@ class PromptableBackbone(nn.Module):
 
     Args:
         model: the transformer, with its ``patch_embed``.
-        stage_maps: runs the transformer's stages on embedded tokens.
+        run_stages: runs the transformer's stages on embedded tokens.
         masks_patch_embed: patch embedding of the prompt tensor.
         spec: what the network is made of.
     """
 
-    def __init__(self, model: nn.Module, stage_maps: _TokenStages, masks_patch_embed: nn.Module, spec: ModelSpec) -> None:
+    def __init__(
+        self, model: nn.Module, run_stages: StageRunner, masks_patch_embed: nn.Module, spec: ModelSpec
+    ) -> None:
         super().__init__()
         self.model = model
         self.patch_embed = model.get_submodule("patch_embed")
@@ -43,7 +43,7 @@ class PromptableBackbone(nn.Module):
         if spec.cameras:
             self.sie_embed = nn.Parameter(torch.zeros(spec.cameras, 1, spec.embed_dim))
             nn.init.trunc_normal_(self.sie_embed, std=0.02)
-        self._stage_maps = stage_maps
+        self._run_stages = run_stages
         self._camera_weight = spec.camera_weight
         self._background_token = spec.background_token
         # Starting with a silent prompt keeps the pre-trained features; silencing the norm's scale rather than the
@@ -67,7 +67,7 @@ class PromptableBackbone(nn.Module):
         tokens = self.patch_embed(images) + self._prompt_tokens(images, prompts)
         if cameras is not None and self.sie_embed is not None:
             tokens = tokens + self._camera_weight * self.sie_embed[cameras][:, :, None]
-        return [level.permute(0, 3, 1, 2) for level in self._stage_maps(tokens)]
+        return [level.permute(0, 3, 1, 2) for level in self._run_stages(self.model, tokens)]
 
     def _prompt_tokens(self, images: Tensor, prompts: Tensor | None) -> Tensor:
         if prompts is None:
@@ -89,7 +89,7 @@ def build_promptable(spec: ModelSpec) -> PromptableBackbone:
 
 def _swin(spec: ModelSpec, channels: int) -> PromptableBackbone:
     model = Swin(spec.embed_dim, spec.depths, spec.heads, spec.window, spec.drop_path, spec.semantic_weight)
-    return PromptableBackbone(model, model.stage_maps, PatchEmbed(channels, spec.embed_dim), spec)
+    return PromptableBackbone(model, Swin.stage_maps, PatchEmbed(channels, spec.embed_dim), spec)
 
 
 def _swinv2(spec: ModelSpec, channels: int) -> PromptableBackbone:
@@ -103,18 +103,19 @@ def _swinv2(spec: ModelSpec, channels: int) -> PromptableBackbone:
         pretrained_window_sizes=spec.pretrained_windows, drop_path_rate=spec.drop_path, num_classes=0, global_pool="",
     )  # fmt: skip
 
-    def stage_maps(tokens: Tensor) -> list[Tensor]:
-        maps = []
-        for layer in model.layers:
-            tokens = layer(tokens)
-            maps.append(tokens)
-        return maps
-
     masks_patch_embed = TimmPatchEmbed(
         size, patch_size=4, in_chans=channels, embed_dim=spec.embed_dim, norm_layer=nn.LayerNorm, output_fmt="NHWC",
         strict_img_size=False,
     )  # fmt: skip
-    backbone = PromptableBackbone(model, stage_maps, masks_patch_embed, spec)
+    backbone = PromptableBackbone(model, _timm_stages, masks_patch_embed, spec)
     # In every published file although multi-stage fusion never uses it.
     backbone.norm = nn.LayerNorm(sum(spec.stage_widths)).requires_grad_(False)
     return backbone
+
+
+def _timm_stages(model: Any, tokens: Tensor) -> list[Tensor]:
+    maps = []
+    for layer in model.layers:
+        tokens = layer(tokens)
+        maps.append(tokens)
+    return maps

@@ -7,6 +7,7 @@ inside the attention, which inputs that are no multiple of the window need.
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -175,9 +176,7 @@ class PatchMerging(nn.Module):
 
 
 class _Stage(nn.Module):
-    def __init__(
-        self, dim: int, heads: int, window: int, drop_paths: Sequence[float], downsample: bool
-    ) -> None:
+    def __init__(self, dim: int, heads: int, window: int, drop_paths: Sequence[float], downsample: bool) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
             SwinBlock(dim, heads, window, shift=window // 2 if row % 2 else 0, drop_path=rate)
@@ -237,7 +236,8 @@ class Swin(nn.Module):
             One (N, h / 2^i, w / 2^i, embed_dim * 2^i) map per stage, taken before its merging, normalised.
         """
         maps = []
-        for row, stage in enumerate(self.stages):
+        stages: Sequence[Any] = list(self.stages)
+        for row, stage in enumerate(stages):
             for block in stage.blocks:
                 x = block(x)
             maps.append(self.get_submodule(f"norm{row}")(x))

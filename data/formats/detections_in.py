@@ -1,0 +1,195 @@
+"""Detections from files: where a run can start without video."""
+
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import UserError
+from data.formats.features_in import (
+    FileFeatures,
+    check_one_size,
+    make_features,
+    read_features,
+    sound_boxes,
+    usable_scores,
+)
+from data.formats.mot import read_mot
+from data.records import FloatArray, IntArray, PartEmbeddings
+from data.sources.open import is_camera_name
+
+_NEEDED = ("frame", "box_xyxy", "score")
+
+
+@dataclass(frozen=True, slots=True)
+class CameraDetections:
+    """All detections of one camera, sorted by frame; rows of one frame keep the order of the file.
+
+    Attributes:
+        camera: name of the camera.
+        path: the file.
+        frames: (N,) int64, from 0.
+        boxes: (N, 4) float32 xyxy px, not clipped to the frame.
+        scores: (N,) float32, 0-1.
+        class_ids: (N,) int64; 0 = person.
+        features: appearance of each row, or None.
+        keypoints: (N, 17, 3) float32 x px, y px, confidence, or None.
+        frame_count: frames of the camera, those without detections included.
+        warnings: what was left out or changed, one line each.
+    """
+
+    camera: str
+    path: Path
+    frames: IntArray
+    boxes: FloatArray
+    scores: FloatArray
+    class_ids: IntArray
+    features: FileFeatures | None
+    keypoints: FloatArray | None
+    frame_count: int
+    warnings: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def rows(self, frame: int) -> slice:
+        """The rows of a frame."""
+        start, stop = np.searchsorted(self.frames, (frame, frame + 1))
+        return slice(int(start), int(stop))
+
+    def per_frame(self) -> Iterator[tuple[int, slice]]:
+        """Every frame from 0 on with its rows, those without rows included."""
+        offsets = np.searchsorted(self.frames, np.arange(self.frame_count + 1))
+        for frame in range(self.frame_count):
+            yield frame, slice(int(offsets[frame]), int(offsets[frame + 1]))
+
+    def embeddings(self, rows: slice) -> PartEmbeddings:
+        """Appearance of some rows, one holistic part; ``features`` must be there."""
+        if self.features is None:
+            raise ValueError(f"camera '{self.camera}' has no features")
+        return self.features.embeddings(rows)
+
+
+def read_detection_folder(folder: Path, features: Path | None = None) -> dict[str, CameraDetections]:
+    """Read the detections of all cameras of a folder.
+
+    Per camera either ``<camera>.txt``, MOTChallenge detections, with features row for row in ``<camera>.npy`` (in
+    ``features``, beside it, or in the sibling folder ``feat``); or ``<camera>.npz`` with ``frame`` (from 1),
+    ``box_xyxy``, ``score`` and, where there are any, ``feature``, ``keypoints`` (N, 17, 3) and ``num_frames``. Where
+    there are .npz files, .txt files are not read.
+
+    Boxes without area are dropped and counted. Scores of -1 become 1, others are cut to 0-1.
+
+    Args:
+        folder: holds the files.
+        features: folder of feature files, or None to look beside the detections.
+
+    Raises:
+        UserError: when there is nothing to read, a file is broken (NaN or infinite numbers, inverted boxes, frames
+            below 1, columns of different length), or features do not go with the boxes.
+    """
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}; give the folder that holds <camera>.txt or <camera>.npz")
+    archives = sorted(folder.glob("*.npz"))
+    if archives:
+        found = {path.stem: _from_archive(path) for path in archives}
+    else:
+        found = {path.stem: _from_text(path, features) for path in sorted(folder.glob("*.txt"))}
+    if not found:
+        raise UserError(f"{folder} holds neither <camera>.txt nor <camera>.npz; give a folder of detections")
+    for camera in found:
+        if not is_camera_name(camera):
+            raise UserError(f"{folder}: '{camera}' cannot name a camera; rename the file (letters, digits, _ - .)")
+    check_one_size({camera: one.features for camera, one in found.items()})
+    return found
+
+
+def _from_text(path: Path, features: Path | None) -> CameraDetections:
+    table = read_mot(path, "det")
+    appearance = read_features(path, features, len(table))
+    return _make(
+        path,
+        table.frames,
+        table.boxes.astype(np.float32),
+        table.scores,
+        None if appearance is None else appearance.select(table.rows),
+        None,
+        int(table.frames[-1]) + 1 if len(table) else 0,
+    )
+
+
+def _from_archive(path: Path) -> CameraDetections:
+    columns = _load(path)
+    missing = [name for name in _NEEDED if name not in columns]
+    if missing:
+        raise UserError(f"{path} has no '{missing[0]}'; an .npz of detections needs {', '.join(_NEEDED)}")
+    count = len(columns["frame"]) if columns["frame"].ndim else -1
+    shapes = {"frame": (count,), "box_xyxy": (count, 4), "score": (count,), "keypoints": (count, 17, 3)}
+    for name, shape in shapes.items():
+        if name in columns and (count < 0 or columns[name].shape != shape or columns[name].dtype.kind not in "fiu"):
+            raise UserError(f"{path}: '{name}' has the shape {columns[name].shape}, expected {shape} numbers")
+    frames, boxes, scores = (np.asarray(columns[name], np.float64) for name in _NEEDED)
+    _reject(path, ~np.isfinite(frames) | (frames != np.floor(frames)) | (frames < 1), "frame", "a number from 1 on")
+    _reject(path, ~np.isfinite(boxes), "box_xyxy", "four finite numbers")
+    _reject(path, boxes[:, 2:] < boxes[:, :2], "box_xyxy", "x1 <= x2 and y1 <= y2")
+    _reject(path, ~np.isfinite(scores), "score", "a finite number")
+    order = np.argsort(frames, kind="stable")
+    last = int(frames.max(initial=0))
+    appearance, keypoints = columns.get("feature"), columns.get("keypoints")
+    return _make(
+        path,
+        frames[order].astype(np.int64) - 1,
+        boxes[order].astype(np.float32),
+        scores[order].astype(np.float32),
+        None
+        if appearance is None
+        else make_features(appearance, path, count, f"file:{path.absolute().parent.name}").select(order),
+        None if keypoints is None else np.nan_to_num(keypoints[order].astype(np.float32)),
+        max(last, int(columns["num_frames"].max(initial=0)) if "num_frames" in columns else 0),
+    )
+
+
+def _load(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            names = [*_NEEDED, "feature", "keypoints", "num_frames"]
+            return {name: archive[name] for name in names if name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        raise UserError(f"{path} is not a readable .npz file of numbers ({' '.join(str(error).split())})") from None
+
+
+def _reject(path: Path, wrong: NDArray[np.bool_], column: str, expected: str) -> None:
+    rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
+    if len(rows):
+        raise UserError(f"{path}: '{column}' of row {rows[0]} is not {expected} ({len(rows)} such rows); mend the file")
+
+
+def _make(
+    path: Path,
+    frames: IntArray,
+    boxes: FloatArray,
+    scores: FloatArray,
+    features: FileFeatures | None,
+    keypoints: FloatArray | None,
+    frame_count: int,
+) -> CameraDetections:
+    """Drop what cannot be used and say so; rows are sorted by frame already."""
+    keep, dropped = sound_boxes(boxes)
+    scores, cut = usable_scores(scores[keep])
+    zeroed = None if features is None or not features.broken else f"{features.broken} features hold NaN: not used"
+    return CameraDetections(
+        camera=path.stem,
+        path=path,
+        frames=frames[keep],
+        boxes=np.ascontiguousarray(boxes[keep]),
+        scores=scores,
+        class_ids=np.zeros(len(keep), np.int64),
+        features=None if features is None else features.select(keep),
+        keypoints=None if keypoints is None else keypoints[keep],
+        frame_count=frame_count,
+        warnings=tuple(line for line in (dropped, cut, zeroed) if line is not None),
+    )

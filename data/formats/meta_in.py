@@ -1,0 +1,60 @@
+"""Sites from plain facts: sizes and frame rates in one JSON file, projection matrices in another."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from data.clock import ClockStatus
+from data.config import explain
+from data.errors import UserError
+from data.site import OverlapValue, Site
+
+
+def site_from_meta(
+    meta: Path, calibrations: Path | None, clock: ClockStatus, overlap: OverlapValue, grouped: bool
+) -> Site:
+    """Build a site.
+
+    Args:
+        meta: JSON, per camera ``{"size": [width, height], "fps": rate}``; other keys are not read.
+        calibrations: JSON, per camera a 3x4 projection matrix in metres, or None.
+        clock: of all cameras.
+        overlap: of all pairs that share no group.
+        grouped: all calibrated cameras form one group that is tracked together.
+
+    Raises:
+        UserError: for files that are missing or do not hold this.
+    """
+    facts = _load(meta)
+    matrices = {} if calibrations is None else _load(calibrations)
+    for camera in matrices:
+        if camera not in facts:
+            raise UserError(f"{calibrations} calibrates camera '{camera}', which {meta} does not list")
+    cameras: dict[str, Any] = {}
+    for camera, fact in facts.items():
+        if not isinstance(fact, dict):
+            raise UserError(f"{meta}: camera '{camera}' must be an object with size and fps")
+        cameras[camera] = {key: fact[key] for key in ("fps", "size") if key in fact} | {"clock": {"status": clock}}
+        if camera in matrices:
+            cameras[camera]["calibration"] = {"projection": matrices[camera]}
+    if grouped and len(matrices) < 2:
+        raise UserError("a group needs at least two calibrated cameras; give --calib")
+    groups = [{"name": "all", "cameras": [camera for camera in cameras if camera in matrices]}] if grouped else []
+    try:
+        return Site.model_validate({"cameras": cameras, "default_overlap": overlap, "groups": groups})
+    except ValidationError as error:
+        raise UserError(explain(error, Site, f"{meta} and {calibrations}" if calibrations else str(meta))) from None
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid JSON ({error})") from None
+    if not isinstance(tree, dict) or not tree:
+        raise UserError(f"{path} must be an object with one entry per camera")
+    return tree

@@ -1,0 +1,260 @@
+"""The site file: what is known of the cameras before a single frame is seen.
+
+cameras:
+  lobby:
+    source: videos/lobby.mp4          # optional; path or address
+    fps: 25.0                         # needed only where the source does not say (detections, tracks)
+    size: [1920, 1080]                # width, height in pixels
+    clock: {status: common, offset_s: 0.0, drift_ppm: 0.0}
+    calibration: {projection: [[...4], [...4], [...4]]}
+default_overlap: unknown              # none, partial or unknown
+overlap:
+  - {cameras: [lobby, gate], value: none}
+groups:
+  - {name: hall, cameras: [hall1, hall2], sync_tolerance_s: 0.05}
+"""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from numpy.typing import ArrayLike
+from pydantic import BeforeValidator, Field, FiniteFloat, ValidationError, model_validator
+
+from data.clock import Clock
+from data.config import Section, explain
+from data.errors import UserError
+from data.geometry import CameraModel
+from data.records import DoubleArray
+from data.sources.open import is_camera_name
+
+OverlapValue = Literal["none", "partial", "unknown"]
+
+_Row3 = Annotated[list[FiniteFloat], Field(min_length=3, max_length=3)]
+_Row4 = Annotated[list[FiniteFloat], Field(min_length=4, max_length=4)]
+_Matrix33 = Annotated[list[_Row3], Field(min_length=3, max_length=3)]
+_Matrix34 = Annotated[list[_Row4], Field(min_length=3, max_length=3)]
+_Lens5 = Annotated[list[FiniteFloat], Field(min_length=5, max_length=5)]
+
+
+class Calibration(Section):
+    """Exactly one of: projection; K, R and t (with or without dist); homography."""
+
+    projection: _Matrix34 | None = Field(None, description="3x4, world metres to pixels")
+    K: _Matrix33 | None = Field(None, description="3x3 camera matrix, pixels")
+    R: _Matrix33 | None = Field(None, description="3x3 rotation, world to camera")
+    t: _Row3 | None = Field(None, description="translation, world to camera, metres")
+    dist: _Lens5 | None = Field(None, description="lens distortion k1 k2 p1 p2 k3")
+    homography: _Matrix33 | None = Field(None, description="3x3, ground metres to pixels")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        parts = (self.K, self.R, self.t)
+        forms = sum([self.projection is not None, self.homography is not None, any(part is not None for part in parts)])
+        if forms != 1:
+            raise ValueError("give exactly one of: projection; K, R and t; homography")
+        if self.projection is None and self.homography is None and any(part is None for part in parts):
+            raise ValueError("K, R and t belong together")
+        if self.dist is not None and self.K is None:
+            raise ValueError("dist needs K, R and t")
+        self.model(None)
+        return self
+
+    def model(self, size: tuple[int, int] | None) -> CameraModel:
+        """The camera; ``size`` is (width, height) of its frames."""
+        try:
+            if self.projection is not None:
+                return CameraModel.from_projection(self.projection, size)
+            if self.homography is not None:
+                return CameraModel.from_homography(self.homography, size)
+            return CameraModel.from_intrinsics(self.K, self.R, self.t, self.dist)  # type: ignore[arg-type]
+        except UserError as error:
+            raise ValueError(str(error)) from None
+
+
+class Observed(Section):
+    """What ``tools.check_site`` saw; read by people, not by the run."""
+
+    seconds: float = Field(0.0, ge=0, description="seconds of the source that were looked at")
+    frames: int = Field(0, ge=0, description="frames that were looked at")
+    people_per_frame: float = Field(0.0, ge=0, description="mean number of detected people")
+    person_height_px: float | None = Field(None, description="median height of detected people, pixels")
+    person_height_p10_px: float | None = Field(None, description="a tenth of them are smaller than this, pixels")
+    sharpness: float | None = Field(None, description="median variance of the Laplacian, grey levels 0-255 squared")
+    brightness: float | None = Field(None, description="median grey level, 0-255")
+
+
+class CameraSite(Section):
+    """What is known of one camera."""
+
+    source: str | None = Field(None, description="path or address of its video")
+    fps: float | None = Field(None, gt=0, le=1000, description="frames per second")
+    size: tuple[int, int] | None = Field(None, description="width, height in pixels")
+    clock: Clock = Clock()
+    calibration: Calibration | None = None
+    observed: Observed | None = None
+
+    @model_validator(mode="after")
+    def _positive_size(self) -> Self:
+        if self.size is not None and min(self.size) < 1:
+            raise ValueError("size must be [width, height], both above 0")
+        return self
+
+
+def _or_empty(value: Any) -> Any:
+    """A camera of which nothing is known may be written as its name alone."""
+    return {} if value is None else value
+
+
+class OverlapPair(Section):
+    """Whether two cameras see some of the same ground."""
+
+    cameras: tuple[str, str]
+    value: OverlapValue
+
+
+class Group(Section):
+    """Calibrated cameras of overlapping view that are tracked together on the ground."""
+
+    name: str
+    cameras: Annotated[list[str], Field(min_length=2)]
+    sync_tolerance_s: float = Field(
+        0.05, ge=0, description="frames at most this far apart on the common clock are one instant, seconds"
+    )
+
+
+class Site(Section):
+    """All cameras of a place. A camera that is not listed is one of which nothing is known."""
+
+    cameras: dict[str, Annotated[CameraSite, BeforeValidator(_or_empty)]]
+    default_overlap: OverlapValue = Field("unknown", description="of pairs that are not listed")
+    pairs: list[OverlapPair] = Field([], alias="overlap", description="pairs of which the overlap is known")
+    groups: list[Group] = Field([], description="cameras that are tracked together on the ground")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for camera in self.cameras:
+            if not is_camera_name(camera):
+                raise ValueError(f"camera name '{camera}' cannot stand in file names: use letters, digits, _ - .")
+        self._check_pairs()
+        self._check_groups()
+        return self
+
+    @staticmethod
+    def blank(cameras: Iterable[str]) -> "Site":
+        """A site of which nothing but the cameras' names is known."""
+        return Site(cameras={camera: CameraSite() for camera in cameras})
+
+    def completed(self, cameras: Iterable[str]) -> "Site":
+        """The same site with the cameras it does not list added, as cameras of which nothing is known."""
+        added = {camera: CameraSite() for camera in cameras if camera not in self.cameras}
+        return self.model_copy(update={"cameras": {**self.cameras, **added}})
+
+    def fps(self, camera: str) -> float | None:
+        """Frames per second, or None where the site does not say."""
+        return self._camera(camera).fps
+
+    def size(self, camera: str) -> tuple[int, int] | None:
+        """(width, height) in pixels, or None where the site does not say."""
+        return self._camera(camera).size
+
+    def clock(self, camera: str) -> Clock:
+        """How the camera's time relates to the common clock."""
+        return self._camera(camera).clock
+
+    def model(self, camera: str) -> CameraModel | None:
+        """The calibrated camera, or None."""
+        found = self._camera(camera)
+        return None if found.calibration is None else found.calibration.model(found.size)
+
+    def common_times(self, camera: str, times_s: ArrayLike) -> DoubleArray:
+        """Source seconds of a camera as seconds of the common clock (offset and drift applied), float64."""
+        return self.clock(camera).to_common(times_s)
+
+    def clocks_common(self, a: str, b: str) -> bool:
+        """Whether times of two cameras can be compared; always for one and the same."""
+        return a == b or (self.clock(a).known and self.clock(b).known)
+
+    def overlap(self, a: str, b: str) -> OverlapValue:
+        """Whether two cameras see some of the same ground; a camera and itself do, and so do those of one group."""
+        if a == b:
+            return "partial"
+        for pair in self.pairs:
+            if set(pair.cameras) == {a, b}:
+                return pair.value
+        if any(a in group.cameras and b in group.cameras for group in self.groups):
+            return "partial"
+        return self.default_overlap
+
+    def check_cameras(self, names: Sequence[str]) -> None:
+        """Raise ``UserError`` for a camera the site does not list."""
+        for name in names:
+            if name not in self.cameras:
+                near = get_close_matches(name, list(self.cameras), n=1)
+                hint = f"; did you mean '{near[0]}'?" if near else ""
+                raise UserError(
+                    f"the site does not list camera '{name}'{hint} (it lists {', '.join(self.cameras)}); "
+                    "name the camera as in the site file (name=path) or add it there"
+                )
+
+    def _camera(self, camera: str) -> CameraSite:
+        return self.cameras.get(camera) or CameraSite()
+
+    def _check_pairs(self) -> None:
+        seen: set[frozenset[str]] = set()
+        for pair in self.pairs:
+            self._check_known(pair.cameras, "overlap")
+            if pair.cameras[0] == pair.cameras[1]:
+                raise ValueError(f"overlap: '{pair.cameras[0]}' is paired with itself")
+            if frozenset(pair.cameras) in seen:
+                raise ValueError(f"overlap: the pair {pair.cameras[0]}, {pair.cameras[1]} is listed twice")
+            seen.add(frozenset(pair.cameras))
+
+    def _check_groups(self) -> None:
+        owner: dict[str, str] = {}
+        for group in self.groups:
+            self._check_known(group.cameras, f"group '{group.name}'")
+            for camera in group.cameras:
+                if camera in owner:
+                    raise ValueError(f"camera '{camera}' is in group '{owner[camera]}' and again in '{group.name}'")
+                owner[camera] = group.name
+                if self.cameras[camera].calibration is None:
+                    raise ValueError(f"group '{group.name}': camera '{camera}' has no calibration")
+                if not self.cameras[camera].clock.known:
+                    raise ValueError(f"group '{group.name}': the clock of camera '{camera}' is unknown")
+
+    def _check_known(self, cameras: Iterable[str], where: str) -> None:
+        for camera in cameras:
+            if camera not in self.cameras:
+                near = get_close_matches(camera, list(self.cameras), n=1)
+                hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(self.cameras)}"
+                raise ValueError(f"{where}: there is no camera '{camera}'; {hint}")
+
+
+def load_site(path: Path) -> Site:
+    """Read a site file.
+
+    Raises:
+        UserError: when it is missing, no YAML, has an unknown key (names the nearest) or contradicts itself.
+    """
+    try:
+        tree: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read the site file {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"the site file {path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"the site file {path} must be a mapping that begins with 'cameras:'")
+    try:
+        return Site.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(explain(error, Site, f"the site file {path}")) from None
+
+
+def save_site(site: Site, path: Path) -> None:
+    """Write a site file; ``load_site`` gives an equal site back."""
+    tree = site.model_dump(mode="json", by_alias=True, exclude_none=True)
+    text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Overlay videos: a second decode pass over a run folder."""

@@ -1,0 +1,87 @@
+"""Overlay videos of a finished run: boxes and ids drawn into its videos in a second decode pass."""
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.errors import UserError
+from pipeline.rendering.config import RenderConfig
+from pipeline.rendering.draw import Painter
+from pipeline.rendering.mosaic import mosaic_path, render_mosaic
+from pipeline.rendering.recording import Playback, Recording
+from pipeline.rendering.text import clock_text
+from pipeline.rendering.video_writer import VideoWriter
+from pipeline.run_folder import RunFolder
+
+logger = logging.getLogger(__name__)
+
+
+def render_run(
+    folder: RunFolder, config: RenderConfig, cameras: Sequence[str] | None = None, *, overwrite: bool = True
+) -> list[Path]:
+    """Draw the overlay videos of a run.
+
+    A camera whose video is gone is skipped with a warning; the others are drawn.
+
+    Args:
+        folder: a run whose tracklets are complete.
+        config: what to draw, and how to encode it.
+        cameras: which, or None for all.
+        overwrite: replace videos that are there; else they are an error.
+
+    Returns:
+        The videos written, in the order of the cameras; the mosaic comes last.
+
+    Raises:
+        UserError: when it is no run folder or has no such camera, a video is there already, or none could be drawn.
+    """
+    playback = Playback.of(folder, config)
+    if not playback.inputs:
+        raise UserError(f"{folder.manifest} names no inputs: there is no video to draw into")
+    names = list(playback.inputs) if cameras is None else list(dict.fromkeys(cameras))
+    for name in names:
+        if name not in playback.inputs:
+            raise UserError(f"the run has no camera '{name}'; there are: {', '.join(playback.inputs)}")
+    wanted = [folder.video(name) for name in names] + ([mosaic_path(folder)] if config.mosaic else [])
+    standing = [path for path in wanted if path.exists()]
+    if standing and not overwrite:
+        raise UserError(f"{standing[0]} is there already; use --overwrite to replace it")
+    if not playback.global_ids:
+        logger.warning("%s has no identities yet: local ids (~1, ~2, ...) are drawn", folder.root)
+    written, failures = [], []
+    for name in names:
+        try:
+            written.append(_render_camera(playback.record(name), folder.video(name), config))
+        except UserError as error:
+            failures.append(str(error))
+            logger.warning("no overlay video: %s", error)
+    if failures and not written:
+        raise UserError(f"no overlay video could be made; the first reason: {failures[0]}")
+    if config.mosaic:
+        drawn = [name for name in names if folder.video(name) in written]
+        written.append(render_mosaic(playback, drawn, mosaic_path(folder)))
+    return written
+
+
+def _render_camera(recording: Recording, path: Path, config: RenderConfig) -> Path:
+    """Draw one camera; frames keep their distances in time, the first one is shown at 0."""
+    info = recording.info
+    size = (info.width, info.height)
+    painter = Painter(size, config.min_confidence, skeletons=config.skeletons)
+    began, first_s = time.perf_counter(), None
+    with VideoWriter(
+        path, size, info.fps, crf=config.crf, preset=config.preset, queue_frames=config.queue_frames
+    ) as writer:
+        for frame in recording.frames():
+            first_s = frame.time_s if first_s is None else first_s
+            image = recording.shown(frame)
+            painter.paint(image, recording.scene(frame), f"{recording.camera}  {clock_text(frame.time_s)}")
+            writer.write(image, frame.time_s - first_s)
+        if not writer.frames:
+            raise UserError(f"camera '{recording.camera}': {info.uri} gives no frame any more")
+    for line in recording.warnings:
+        logger.warning("%s: %s", recording.camera, line)
+    spent = time.perf_counter() - began
+    logger.info("%s: %d frames, %.1f frames/s", path, writer.frames, writer.frames / max(spent, 1e-9))
+    return path

@@ -1,0 +1,153 @@
+"""A camera of a finished run, played again: its video, its clock and what was found in it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from data.config import SourcesConfig, explain
+from data.errors import UserError
+from data.records import Frame, Image
+from data.sources.base import CameraSpec
+from data.sources.open import is_camera_name, open_source
+from pipeline.ahead import Ahead, stop_all
+from pipeline.rendering.anonymize import blur_regions, head_regions
+from pipeline.rendering.config import RenderConfig
+from pipeline.rendering.scene import Scene
+from pipeline.rendering.timeline import Timeline
+from pipeline.run_folder import RunFolder, read_tracklets
+
+_HOLD_S = 0.5
+
+
+@dataclass(frozen=True)
+class Playback:
+    """What all cameras of a run share when it is played again.
+
+    Attributes:
+        folder: the run.
+        config: what to show.
+        inputs: per camera, what the manifest says of its input.
+        sources: how the run read its videos.
+        global_ids: by (camera, local_id); empty before association.
+        last_frame: per camera, the last frame the run processed; a camera that is absent is played to its end.
+    """
+
+    folder: RunFolder
+    config: RenderConfig
+    inputs: Mapping[str, Mapping[str, Any]]
+    sources: SourcesConfig
+    global_ids: Mapping[tuple[str, int], int]
+    last_frame: Mapping[str, int]
+
+    @staticmethod
+    def of(folder: RunFolder, config: RenderConfig) -> "Playback":
+        """Read what is needed of a run folder.
+
+        Raises:
+            UserError: when it is no run folder or a file of it is broken.
+        """
+        inputs = folder.require().read_json(folder.manifest).get("inputs", {})
+        people = folder.read_global_tracks() if folder.global_tracks.exists() else []
+        progress = folder.read_json(folder.progress) if folder.progress.exists() else {}
+        return Playback(
+            folder=folder,
+            config=config,
+            inputs=inputs,
+            sources=_sources_config(folder),
+            global_ids={
+                (visit.camera, visit.local_id): person.global_id for person in people for visit in person.visits
+            },
+            last_frame=progress.get("last_frame", {}),
+        )
+
+    def record(self, camera: str) -> "Recording":
+        """Open one camera.
+
+        Raises:
+            UserError: when its video is gone, cannot be read, or was live.
+        """
+        if not is_camera_name(camera):
+            raise UserError(f"camera '{camera}': the name cannot stand in file names; mend {self.folder.manifest}")
+        described = self.inputs.get(camera)
+        if described is None or not described.get("uri"):
+            raise UserError(
+                f"camera '{camera}': {self.folder.manifest} names no video of it; was it a camera of this run?"
+            )
+        if described.get("live"):
+            raise UserError(f"camera '{camera}' was live ({described['uri']}): there is no recording to draw into")
+        return Recording(self, CameraSpec(camera, str(described["uri"])))
+
+
+class Recording:
+    """One camera: frames in order, and who is in each."""
+
+    def __init__(self, playback: Playback, spec: CameraSpec) -> None:
+        """Open the video and index the tracklets."""
+        config = playback.config
+        self.camera = spec.camera
+        self._source = open_source(spec, playback.sources)
+        self.info = self._source.info
+        self._last_frame = playback.last_frame.get(spec.camera)
+        self._queue_frames = playback.sources.queue_frames
+        self._config = config
+        tracklets = [
+            tracklet
+            for path in playback.folder.part_paths()
+            for tracklet in read_tracklets(path)
+            if tracklet.camera == spec.camera
+        ]
+        self._timeline = Timeline(
+            tracklets,
+            playback.global_ids,
+            fill_gap_s=config.fill_gap_s,
+            trail_s=config.trail_s,
+            keypoints=config.skeletons or config.anonymize,
+        )
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the source complained about so far."""
+        return list(self._source.warnings)
+
+    def frames(self) -> Iterator[Frame]:
+        """Decode the frames the run processed, ahead of the reader."""
+        ahead = Ahead(self._processed(), self._queue_frames, f"decode-{self.camera}")
+        try:
+            yield from ahead
+        finally:
+            stop_all([ahead])
+            self._source.close()
+
+    def scene(self, frame: Frame) -> Scene:
+        """Who is to be drawn into a frame."""
+        return self._timeline.scene(frame.index)
+
+    def shown(self, frame: Frame) -> Image:
+        """A copy of the picture to draw into, heads blurred where that is asked for."""
+        image = frame.image.copy()
+        if self._config.anonymize:
+            boxes, keypoints = self._timeline.heads_nearby(frame.index, frame.time_s, _HOLD_S)
+            blur_regions(image, head_regions(boxes, keypoints, self._config.min_confidence))
+        return image
+
+    def _processed(self) -> Iterator[Frame]:
+        for frame in self._source.frames():
+            if self._last_frame is not None and frame.index > self._last_frame:
+                return
+            yield frame
+
+
+def _sources_config(folder: RunFolder) -> SourcesConfig:
+    """How the run read its videos, from its own configuration: the same frames are shown that were looked at."""
+    if not folder.config.exists():
+        return SourcesConfig()
+    try:
+        tree = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
+        return SourcesConfig.model_validate(tree.get("sources", {}) if isinstance(tree, dict) else {})
+    except yaml.YAMLError:
+        raise UserError(f"{folder.config} is not valid YAML; restore it or run again") from None
+    except ValidationError as error:
+        raise UserError(explain(error, SourcesConfig, f"{folder.config}, section sources")) from None

@@ -1,0 +1,132 @@
+"""Every row of one camera, looked up frame by frame."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.records import FloatArray, IntArray, Tracklet, foot_points
+from pipeline.outputs import root_ids
+from pipeline.rendering.scene import Scene
+from trackers.interpolation import interpolate
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Columns of one tracklet, gaps filled."""
+
+    code: int
+    tracklet: Tracklet
+    dashed: np.ndarray
+
+
+class Timeline:
+    """The tracklets of one camera as rows sorted by identity and time.
+
+    Where two tracklets of one identity meet in a frame (duplicate boxes), the better score stays, as in track files.
+    """
+
+    def __init__(
+        self,
+        tracklets: Sequence[Tracklet],
+        global_ids: Mapping[tuple[str, int], int],
+        *,
+        fill_gap_s: float,
+        trail_s: float,
+        keypoints: bool,
+    ) -> None:
+        """Prepare the rows.
+
+        Args:
+            tracklets: of one camera.
+            global_ids: by (camera, local_id); a tracklet without one keeps the local id of its chain.
+            fill_gap_s: gaps up to this long are bridged, seconds.
+            trail_s: length of trails, seconds.
+            keypoints: keep skeletons (they take most of the memory).
+        """
+        self._trail_s = trail_s
+        pieces = list(_pieces(tracklets, global_ids, fill_gap_s))
+        codes = _joined([np.full(len(piece.tracklet), piece.code) for piece in pieces], np.int64)
+        frames = _joined([piece.tracklet.frames for piece in pieces], np.int64)
+        scores = _joined([piece.tracklet.scores for piece in pieces], np.float32)
+        order = np.lexsort((-scores, frames, codes))
+        first = np.ones(len(order), bool)
+        first[1:] = (np.diff(frames[order]) != 0) | (np.diff(codes[order]) != 0)
+        order = order[first]
+        self._codes, self._frames = codes[order], frames[order]
+        self._times = _joined([piece.tracklet.times_s for piece in pieces], np.float64)[order]
+        self._boxes = _joined([piece.tracklet.boxes for piece in pieces], np.float32, 4)[order]
+        self._dashed = _joined([piece.dashed for piece in pieces], np.bool_)[order]
+        self._keypoints = _skeletons(pieces, order) if keypoints else None
+        self._by_frame = np.argsort(self._frames, kind="stable")
+        self._frames_in_order = self._frames[self._by_frame]
+        self._times_in_order = self._times[self._by_frame]
+        breaks = np.ones(len(order), bool)
+        breaks[1:] = (np.diff(self._codes) != 0) | (np.diff(self._times) > max(fill_gap_s, trail_s))
+        self._stretch = np.maximum.accumulate(np.where(breaks, np.arange(len(order)), 0)) if len(order) else order
+
+    def scene(self, frame: int) -> Scene:
+        """The people of a frame, by identity."""
+        low, high = np.searchsorted(self._frames_in_order, (frame, frame + 1))
+        rows = self._by_frame[low:high]
+        return Scene(
+            ids=self._codes[rows] >> 1,
+            local=(self._codes[rows] & 1).astype(bool),
+            boxes=self._boxes[rows],
+            dashed=self._dashed[rows],
+            keypoints=None if self._keypoints is None else self._keypoints[rows],
+            trails=[self._trail(row) for row in rows] if self._trail_s > 0 else [],
+        )
+
+    def heads_nearby(self, frame: int, time_s: float, hold_s: float) -> tuple[FloatArray, FloatArray | None]:
+        """Rows whose heads may show in a frame: those of the frame, and of people seen shortly before or after.
+
+        A tracker finds people a little late and loses them a little early: who has no row in the frame counts with the
+        nearest rows within ``hold_s`` seconds on either side.
+
+        Returns:
+            (N, 4) boxes and (N, 17, 3) keypoints, or None where none are kept.
+        """
+        low, high = np.searchsorted(self._times_in_order, (time_s - hold_s, time_s + hold_s))
+        rows = self._by_frame[low:high]
+        now = rows[self._frames[rows] == frame]
+        others = rows[~np.isin(self._codes[rows], self._codes[now])]
+        before, after = others[self._frames[others] < frame], others[self._frames[others] > frame]
+        _, last = np.unique(self._codes[before][::-1], return_index=True)
+        _, next_ = np.unique(self._codes[after], return_index=True)
+        chosen = np.concatenate([now, before[::-1][last], after[next_]])
+        return self._boxes[chosen], None if self._keypoints is None else self._keypoints[chosen]
+
+    def _trail(self, row: int) -> FloatArray:
+        start = self._stretch[row]
+        start += np.searchsorted(self._times[start : row + 1], self._times[row] - self._trail_s)
+        return foot_points(self._boxes[start : row + 1])
+
+
+def _pieces(
+    tracklets: Sequence[Tracklet], global_ids: Mapping[tuple[str, int], int], fill_gap_s: float
+) -> Iterable[_Rows]:
+    """Filled tracklets with a code of their identity: twice the global id, or twice the local id plus 1."""
+    roots = root_ids(tracklets)
+    for tracklet in tracklets:
+        identity = global_ids.get(tracklet.key)
+        code = 2 * roots[tracklet.key] + 1 if identity is None else 2 * identity
+        filled = interpolate(tracklet, fill_gap_s) if fill_gap_s > 0 else tracklet
+        yield _Rows(code, filled, ~np.isin(filled.frames, tracklet.frames) | (filled.scores == 0))
+
+
+def _joined(columns: Sequence[np.ndarray], kind: type, *shape: int) -> np.ndarray:
+    return np.concatenate(columns).astype(kind, copy=False) if columns else np.zeros((0, *shape), kind)
+
+
+def _skeletons(pieces: Sequence[_Rows], order: IntArray) -> FloatArray | None:
+    """Keypoints in row order, zero where a tracklet has none; None where no tracklet has any."""
+    if all(piece.tracklet.keypoints is None for piece in pieces):
+        return None
+    columns = [
+        np.zeros((len(piece.tracklet), 17, 3), np.float32)
+        if piece.tracklet.keypoints is None
+        else piece.tracklet.keypoints
+        for piece in pieces
+    ]
+    return _joined(columns, np.float32, 17, 3)[order]

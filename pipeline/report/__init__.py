@@ -1,0 +1,1 @@
+"""The static report: one self-contained page about a run."""

@@ -1,0 +1,105 @@
+"""Pictures of people inside the page: each embedded once, within a budget of bytes."""
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.crops import read_note
+from pipeline.rendering.anonymize import blur_regions
+from pipeline.report.config import ReportConfig
+from pipeline.run_folder import RunFolder
+
+_JPEG_QUALITY = 82
+_PER_TRACKLET = 4
+# Where a crop carries no note of its heads, all of its upper third is taken for one.
+_UNKNOWN_HEAD_SHARE = 0.34
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture in the page.
+
+    Attributes:
+        name: CSS class that shows it.
+        width: pixels.
+        height: pixels.
+        time_s: source time it was taken, or None where unknown.
+        uri: data URI.
+    """
+
+    name: str
+    width: int
+    height: int
+    time_s: float | None
+    uri: str
+
+
+class Album:
+    """Takes pictures from the run folder as long as there is room; ask for the most important ones first."""
+
+    def __init__(self, folder: RunFolder, config: ReportConfig) -> None:
+        """Start with an empty album."""
+        self._folder, self._config = folder, config
+        self._left = int(config.max_pictures_mb * 1e6)
+        self._pictures: dict[tuple[str, int, int], Picture | None] = {}
+        self.left_out = 0
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """All pictures taken."""
+        return [picture for picture in self._pictures.values() if picture is not None]
+
+    def get(self, camera: str, local_id: int, number: int) -> Picture | None:
+        """Crop ``number`` of a tracklet, or None where there is none or no room is left."""
+        key = (camera, local_id, number)
+        if key not in self._pictures:
+            self._pictures[key] = self._take(key)
+        return self._pictures[key]
+
+    def numbers(self, camera: str, local_id: int) -> list[int]:
+        """Which crops of a tracklet there are, best first."""
+        if self._config.max_pictures_mb == 0:
+            return []
+        return [number for number in range(_PER_TRACKLET) if self._folder.crop(camera, local_id, number).is_file()]
+
+    def _take(self, key: tuple[str, int, int]) -> Picture | None:
+        path = self._folder.crop(*key)
+        if self._left <= 0:
+            self.left_out += path.is_file()
+            return None
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return None
+        made = self._make(content)
+        if made is None:
+            return None
+        encoded, width, height, time_s = made
+        uri = "data:image/jpeg;base64," + base64.b64encode(encoded).decode("ascii")
+        if len(uri) > self._left:
+            self._left = 0
+            self.left_out += 1
+            return None
+        self._left -= len(uri)
+        return Picture(f"p{len(self.pictures)}", width, height, time_s, uri)
+
+    def _make(self, content: bytes) -> tuple[bytes, int, int, float | None] | None:
+        """Decode, blur where asked, scale, encode; None for a file that is no picture."""
+        import cv2
+
+        pixels: Any = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+        if pixels is None:
+            return None
+        note = read_note(content) or {}
+        if self._config.anonymize and not note.get("anonymized"):
+            height, width = pixels.shape[:2]
+            top = [width / 2, height * _UNKNOWN_HEAD_SHARE / 2, width / 2, height * _UNKNOWN_HEAD_SHARE / 2, 0]
+            blur_regions(pixels, note.get("heads") or [top])
+        scale = min(self._config.picture_height_px / pixels.shape[0], 1.0)
+        size = (max(round(pixels.shape[1] * scale), 1), max(round(pixels.shape[0] * scale), 1))
+        small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+        time_s = note.get("time_s")
+        return encoded, size[0], size[1], float(time_s) if isinstance(time_s, int | float) else None

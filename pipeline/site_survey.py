@@ -1,0 +1,240 @@
+"""A first look at some cameras: what they show, and which cues a run can count on.
+
+Limits, on purpose: a clock is known only from a wall clock that the source itself gives (a container's creation time,
+which some programs set to the time of an export, or the arrival of live frames), so it is never better than
+"estimated". Overlap is guessed from the still background: local features that agree on one homography show that two
+cameras look at the same surfaces, which makes "partial". Nothing can show from pictures that two views do not overlap,
+so everything else stays "unknown".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.clock import Clock
+from data.config import SourcesConfig
+from data.records import Frame, Image
+from data.site import CameraSite, Observed, OverlapPair, Site
+from data.sources.base import CameraSpec, SourceInfo
+from data.sources.open import open_source
+from pipeline.backends.base import Detector
+
+_LOOKS_PER_S = 1.0
+_BATCH = 8
+_BACKGROUND_FRAMES = 15
+_BACKGROUND_WIDTH = 960
+_CONFIDENT = 0.4
+
+_SMALL_FOR_REID_PX = 64
+_SMALL_FOR_POSE_PX = 80
+_BLURRED = 40.0
+_DARK = 45.0
+_SAME_PLACE_INLIERS = 25
+_SAME_PLACE_AREA = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen of one camera.
+
+    Attributes:
+        info: what the source says of itself.
+        observed: measurements.
+        background: (h, w) uint8 grey median picture, at most 960 wide.
+        warnings: of the source.
+    """
+
+    info: SourceInfo
+    observed: Observed
+    background: NDArray[np.uint8]
+    warnings: tuple[str, ...]
+
+
+def look(spec: CameraSpec, config: SourcesConfig, detector: Detector, seconds: float) -> Look:
+    """Look at one frame a second of the first ``seconds`` of a source.
+
+    Raises:
+        UserError: when the source cannot be opened.
+    """
+    rate = min(config.max_fps or _LOOKS_PER_S, _LOOKS_PER_S)
+    source = open_source(spec, config.model_copy(update={"max_fps": rate}))
+    people: list[NDArray[np.float32]] = []
+    sharpness: list[float] = []
+    brightness: list[float] = []
+    backgrounds: list[NDArray[np.uint8]] = []
+    try:
+        frames: list[Frame] = []
+        for frame in source.frames():
+            if frame.time_s > config.start_s + seconds:
+                break
+            frames.append(frame)
+            if len(frames) == _BATCH:
+                people.extend(_people(detector, frames, source.info))
+                frames = frames[:0]
+            grey = _grey(frame.image)
+            sharpness.append(_sharpness(grey))
+            brightness.append(float(grey.mean()))
+            backgrounds.append(grey)
+            if len(backgrounds) > 2 * _BACKGROUND_FRAMES:
+                backgrounds = backgrounds[::2]
+        people.extend(_people(detector, frames, source.info))
+    finally:
+        source.close()
+    heights = np.concatenate([np.zeros(0, np.float32), *people])
+    observed = Observed(
+        seconds=seconds,
+        frames=len(sharpness),
+        people_per_frame=round(len(heights) / max(len(sharpness), 1), 2),
+        person_height_px=_rounded(np.median(heights)) if len(heights) else None,
+        person_height_p10_px=_rounded(np.percentile(heights, 10)) if len(heights) else None,
+        sharpness=_rounded(np.median(sharpness)) if sharpness else None,
+        brightness=_rounded(np.median(brightness)) if brightness else None,
+    )
+    still = np.median(np.stack(backgrounds), axis=0) if backgrounds else np.zeros((1, 1))
+    return Look(source.info, observed, still.astype(np.uint8), tuple(source.warnings))
+
+
+def site_of(looks: Sequence[Look]) -> Site:
+    """The site that was found: frame rates, sizes, estimated clocks, observations and guessed overlap."""
+    starts = [one.info.wall_clock_start_s for one in looks if one.info.wall_clock_start_s is not None]
+    cameras = {}
+    for one in looks:
+        start = one.info.wall_clock_start_s
+        clock = Clock() if start is None else Clock(status="estimated", offset_s=round(start - min(starts), 3))
+        cameras[one.info.camera] = CameraSite(
+            source=one.info.uri,
+            fps=round(one.info.fps, 4),
+            size=(one.info.width, one.info.height),
+            clock=clock,
+            observed=one.observed,
+        )
+    pairs = [
+        OverlapPair(cameras=(a.info.camera, b.info.camera), value="partial")
+        for number, a in enumerate(looks)
+        for b in looks[number + 1 :]
+        if same_place(a.background, b.background)
+    ]
+    return Site(cameras=cameras, overlap=pairs)
+
+
+def cues(site: Site) -> list[str]:
+    """Which cues will work, a line each, ready to print."""
+    lines = [f"{camera}: {line}" for camera in site.cameras for line in _camera_cues(site, camera)]
+    known = [camera for camera in site.cameras if site.clock(camera).known]
+    if len(site.cameras) > 1:
+        if len(known) > 1:
+            lines.append(
+                f"space-time: between {', '.join(known)}; their clocks are the sources' own wall clocks: check offset_s, "
+                "then set the status to common"
+            )
+        else:
+            lines.append("space-time: off, no common clock; give clock offsets in the site file if you know them")
+        for pair in site.pairs:
+            lines.append(f"overlap: {pair.cameras[0]} and {pair.cameras[1]} show the same background: guessed partial")
+        lines.append(
+            "overlap: pairs of which nothing is known stay 'unknown'; declare 'none' where no one can be in both views "
+            "at once, so that time can tell people apart"
+        )
+    return lines
+
+
+def same_place(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
+    """Whether two still pictures show some of the same flat surfaces.
+
+    SIFT features that pass the ratio test (Lowe, IJCV 2004, section 7.1) in both directions must agree on one
+    homography, and spread over a part of both pictures: two captions or logos that are burnt in alike do not.
+    """
+    import cv2
+
+    finder = cv2.SIFT_create(nfeatures=3000)
+    (points_a, features_a), (points_b, features_b) = finder.detectAndCompute(a, None), finder.detectAndCompute(b, None)
+    if min(len(points_a), len(points_b)) < _SAME_PLACE_INLIERS:
+        return False
+    matcher = cv2.BFMatcher()
+    forth, back = _unambiguous(matcher, features_a, features_b), _unambiguous(matcher, features_b, features_a)
+    pairs = [(i, j) for i, j in forth.items() if back.get(j) == i]
+    if len(pairs) < _SAME_PLACE_INLIERS:
+        return False
+    from_a = np.array([points_a[i].pt for i, _ in pairs], np.float32)
+    from_b = np.array([points_b[j].pt for _, j in pairs], np.float32)
+    cv2.setRNGSeed(0)
+    _, mask = cv2.findHomography(from_a, from_b, cv2.RANSAC, 4.0)
+    if mask is None or int(mask.sum()) < _SAME_PLACE_INLIERS:
+        return False
+    agree = mask.ravel().astype(bool)
+    shares = (
+        cv2.contourArea(cv2.convexHull(points[agree])) / picture.size for points, picture in ((from_a, a), (from_b, b))
+    )
+    return min(shares) > _SAME_PLACE_AREA
+
+
+def _unambiguous(matcher: object, a: NDArray[np.float32], b: NDArray[np.float32]) -> dict[int, int]:
+    found = matcher.knnMatch(a, b, k=2)  # type: ignore[attr-defined]
+    return {
+        pair[0].queryIdx: pair[0].trainIdx for pair in found if len(pair) == 2 and pair[0].distance < 0.75 * pair[1].distance
+    }
+
+
+def _people(detector: Detector, frames: Sequence[Frame], info: SourceInfo) -> list[NDArray[np.float32]]:
+    """Heights of the sure, whole people of some frames."""
+    if not frames:
+        return []
+    found = []
+    for detections in detector([frame.image for frame in frames]):
+        boxes = detections.boxes[detections.scores >= _CONFIDENT]
+        whole = (boxes[:, 1] > 1) & (boxes[:, 3] < info.height - 1)
+        found.append(boxes[whole, 3] - boxes[whole, 1])
+    return found
+
+
+def _grey(image: Image) -> NDArray[np.uint8]:
+    import cv2
+
+    height, width = image.shape[:2]
+    if width > _BACKGROUND_WIDTH:
+        size = (_BACKGROUND_WIDTH, round(height * _BACKGROUND_WIDTH / width))
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def _sharpness(grey: NDArray[np.uint8]) -> float:
+    import cv2
+
+    return float(cv2.Laplacian(grey, cv2.CV_64F).var())
+
+
+def _rounded(value: float | np.floating) -> float:
+    return round(float(value), 1)
+
+
+def _camera_cues(site: Site, camera: str) -> list[str]:
+    found = site.cameras[camera]
+    seen = found.observed or Observed()
+    size = "?" if found.size is None else f"{found.size[0]}x{found.size[1]}"
+    if seen.person_height_px is None:
+        people = "no whole person seen"
+    else:
+        people = (
+            f"{seen.people_per_frame:g} people a frame, {seen.person_height_px:g} px high "
+            f"(a tenth below {seen.person_height_p10_px:g} px)"
+        )
+    lines = [f"{size} at {found.fps:g} fps, {people}, sharpness {seen.sharpness}, brightness {seen.brightness}"]
+    if seen.person_height_px is None:
+        lines.append("appearance, pose: cannot be judged; look at a part of the video where people walk (sources.start_s)")
+    else:
+        if seen.person_height_px < _SMALL_FOR_REID_PX:
+            lines.append(f"appearance: weak, people below {_SMALL_FOR_REID_PX} px carry clothes' colours at most")
+        else:
+            lines.append("appearance: works")
+        weak = seen.person_height_px < _SMALL_FOR_POSE_PX
+        lines.append(f"pose and body parts: {'weak, people are small' if weak else 'work'}")
+    if seen.sharpness is not None and seen.sharpness < _BLURRED:
+        lines.append("picture: blurred or badly compressed; appearance suffers")
+    if seen.brightness is not None and seen.brightness < _DARK:
+        lines.append("picture: dark; colours are not reliable")
+    clock = found.clock
+    lines.append(f"clock: {clock.status}" + (f", offset {clock.offset_s:g} s" if clock.known else ""))
+    lines.append(f"ground plane: {'calibrated' if found.calibration is not None else 'off, no calibration'}")
+    return lines

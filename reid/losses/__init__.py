@@ -1,0 +1,1 @@
+"""Training losses of part-based ReID."""

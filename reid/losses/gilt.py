@@ -1,0 +1,92 @@
+"""GiLt: identity loss on holistic embeddings, triplet loss on parts (BPBReID, WACV 2023, section 3.3)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from reid.losses.triplet import part_triplet_loss
+from reid.models.part_head import Kind, PartOutput
+
+LABEL_SMOOTHING = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class KindWeight:
+    """How much the two losses of one kind of embedding count."""
+
+    identity: float = 0.0
+    triplet: float = 0.0
+
+
+GILT: dict[Kind, KindWeight] = {
+    "globl": KindWeight(identity=1.0),
+    "foreg": KindWeight(identity=1.0),
+    "conct": KindWeight(identity=1.0),
+    "parts": KindWeight(triplet=1.0),
+}
+"""The published weights."""
+
+
+def gilt_loss(
+    output: PartOutput,
+    identities: Tensor,
+    weights: Mapping[Kind, KindWeight] = GILT,
+    margin: float = 0.3,
+    use_visibility: bool = False,
+) -> tuple[Tensor, dict[str, float]]:
+    """Weighted sum of the losses of every kind.
+
+    Args:
+        output: of a network in training, with scores.
+        identities: (N,) int64, rows of the identity heads.
+        weights: per kind; kinds left out count nothing.
+        margin: of the triplet loss; 0 or less is the soft margin.
+        use_visibility: count only what is visible: boolean visibilities leave samples or parts out, others weigh them.
+
+    Returns:
+        The scalar loss, and for the log, per kind: ``<kind>_identity``, ``<kind>_accuracy``, ``<kind>_triplet``,
+        ``<kind>_trivial`` and ``<kind>_valid``.
+    """
+    total = torch.zeros((), device=identities.device)
+    log: dict[str, float] = {}
+    for kind, weight in weights.items():
+        visibility = output.visibility[kind] if use_visibility else None
+        if weight.identity:
+            loss, accuracy = identity_loss(output.id_scores[kind], identities, visibility)
+            total = total + weight.identity * loss
+            log |= {f"{kind}_identity": float(loss.detach()), f"{kind}_accuracy": accuracy}
+        if weight.triplet:
+            vectors = output.embeddings[kind]
+            single = vectors.ndim == 2
+            seen = visibility[:, None] if visibility is not None and single else visibility
+            result = part_triplet_loss(vectors[:, None] if single else vectors, identities, seen, margin)
+            total = total + weight.triplet * result.loss
+            log[f"{kind}_triplet"] = float(result.loss.detach())
+            log |= {f"{kind}_trivial": result.trivial, f"{kind}_valid": result.valid}
+    return total, log
+
+
+def identity_loss(scores: Tensor, identities: Tensor, visibility: Tensor | None = None) -> tuple[Tensor, float]:
+    """Cross-entropy with label smoothing 0.1.
+
+    Args:
+        scores: (N, C), or (N, K, C) where every part is a sample of its own.
+        identities: (N,) int64.
+        visibility: (N,) or (N, K): bool leaves samples out, float weighs them; None counts all.
+
+    Returns:
+        The scalar loss (0 where nothing is visible) and the accuracy over the counted samples.
+    """
+    if scores.ndim == 3:
+        identities = identities[:, None].expand(scores.shape[:2]).reshape(-1)
+        scores = scores.flatten(0, 1)
+    weight = torch.ones_like(scores[:, 0]) if visibility is None else visibility.reshape(-1).to(scores.dtype)
+    total = weight.sum()
+    if not float(total):
+        return scores.sum() * 0, 0.0
+    losses = F.cross_entropy(scores, identities, reduction="none", label_smoothing=LABEL_SMOOTHING)
+    right = (scores.detach().argmax(1) == identities)[weight > 0]
+    return (losses * weight).sum() / total, float(right.float().mean())

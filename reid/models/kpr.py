@@ -1,0 +1,83 @@
+"""KPR: keypoint-promptable part-based ReID (Somers et al., ECCV 2024)."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from reid.models.part_head import (
+    KINDS,
+    ExternalMasks,
+    Kind,
+    MapReduction,
+    PartModel,
+    PartOutput,
+    VisibilityMode,
+    bn_affine,
+)
+from reid.models.prompting import build_promptable
+from reid.models.spec import ModelSpec
+
+
+class StageFusion(nn.Module):
+    """All stages at the first one's resolution, side by side, then reduced to the last one's depth.
+
+    The published networks upsample (bilinear, corners aligned), concatenate and convolve by 1 x 1. Interpolation and
+    1 x 1 convolution commute, so each stage is convolved at its own size first: the same map for an eighth of the work.
+    """
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.dim_reduce = MapReduction(sum(widths), widths[-1])
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Stage maps (N, C_i, h_i, w_i) -> (N, C_last, h_0, w_0)."""
+        layers: Any = self.dim_reduce.layers
+        convolution, norm, activation = layers
+        weight, bias = convolution.weight, convolution.bias
+        if not self.training:
+            scale, shift = bn_affine(norm)
+            weight, bias = weight * scale[:, None, None, None], bias * scale + shift
+        pieces = weight.split([level.shape[1] for level in maps], 1)
+        fused = F.conv2d(maps[0], pieces[0], bias)
+        for level, piece in zip(maps[1:], pieces[1:], strict=True):
+            fused += F.interpolate(F.conv2d(level, piece), fused.shape[2:], mode="bilinear", align_corners=True)
+        return activation(norm(fused) if self.training else fused)
+
+
+class KPR(PartModel):
+    """Promptable Swin backbone, multi-stage fusion, part heads."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__(spec, spec.stage_widths[-1])
+        self.backbone_appearance_feature_extractor = build_promptable(spec)
+        self.msf = StageFusion(spec.stage_widths) if spec.fusion else None
+
+    def forward(
+        self,
+        images: Tensor,
+        prompts: Tensor | None = None,
+        cameras: Tensor | None = None,
+        external: ExternalMasks | None = None,
+        visibility: VisibilityMode = "binary",
+        kinds: Iterable[Kind] = KINDS,
+        scores: bool = True,
+    ) -> PartOutput:
+        """Describe images.
+
+        Args:
+            images: (N, 3, H, W) normalised RGB.
+            prompts: (N, P, H, W) from ``reid.prompt_masks``, or None for the empty prompt.
+            cameras: (N,) int64 camera numbers, or None; ignored by a network without camera tokens.
+            external: part masks from outside, or None.
+            visibility: binary or continuous.
+            kinds: which embeddings to compute.
+            scores: also compute identity logits.
+        """
+        return self.describe(self.feature_map(images, prompts, cameras), external, visibility, kinds, scores)
+
+    def feature_map(self, images: Tensor, prompts: Tensor | None = None, cameras: Tensor | None = None) -> Tensor:
+        """The map that embeddings are pooled from: (N, 3, H, W) -> (N, C, H/4, W/4), or H/32, W/32 without fusion."""
+        maps = self.backbone_appearance_feature_extractor(images, prompts, cameras)
+        return maps[-1] if self.msf is None else self.msf(maps)

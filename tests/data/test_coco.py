@@ -1,0 +1,129 @@
+import json
+
+import numpy as np
+import pytest
+
+from data.errors import UserError
+from data.formats.coco import CocoImage, read_coco, write_coco
+from data.records import Detections, Poses
+from data.skeletons import SKELETONS
+
+
+def image(image_id: int, count: int, skeleton: str | None = "coco17", tracked: bool = True) -> CocoImage:
+    random = np.random.default_rng(image_id)
+    low = random.uniform(0, 300, (count, 2))
+    boxes = np.concatenate([low, low + random.uniform(5, 200, (count, 2))], axis=1).astype(np.float32)
+    keypoints = random.uniform(0, 500, (count, 17, 3)).astype(np.float32)
+    keypoints[..., 2] = random.uniform(0, 1, (count, 17))
+    keypoints[:, :3, 2] = 0
+    detections = Detections(boxes, random.uniform(size=count).astype(np.float32), np.zeros(count, np.int64))
+    poses = None if skeleton is None else Poses(keypoints, np.zeros((0, 17, 3), np.float32), skeleton)
+    ids = np.arange(count) if tracked else np.full(count, -1)
+    return CocoImage(image_id, f"{image_id:06d}.jpg", (640, 480), detections, poses, ids.astype(np.int64))
+
+
+@pytest.mark.parametrize("skeleton", ["coco17", "posetrack17", None])
+@pytest.mark.parametrize("tracked", [True, False])
+def test_round_trip(tmp_path, skeleton, tracked):
+    images = [image(n, count, skeleton, tracked) for n, count in ((7, 3), (2, 0), (5, 1))]
+    path = tmp_path / "c.json"
+    write_coco(path, images)
+    back = read_coco(path)
+    for a, b in zip(images, back, strict=True):
+        assert (a.image_id, a.file_name, a.size) == (b.image_id, b.file_name, b.size)
+        np.testing.assert_allclose(a.detections.boxes, b.detections.boxes, atol=2e-3)
+        np.testing.assert_allclose(a.detections.scores, b.detections.scores, atol=1e-6)
+        assert a.track_ids.tolist() == b.track_ids.tolist()
+        assert (a.poses is None) == (b.poses is None)
+        if a.poses is not None:
+            assert b.poses.skeleton == skeleton
+            np.testing.assert_allclose(a.poses.keypoints, b.poses.keypoints, atol=1e-3)
+    again = tmp_path / "d.json"
+    write_coco(again, back)
+    write_coco(path, read_coco(again))
+    assert path.read_bytes() == again.read_bytes()
+
+
+def test_what_is_written_is_coco(tmp_path):
+    write_coco(tmp_path / "c.json", [image(7, 2)])
+    content = json.loads((tmp_path / "c.json").read_text())
+    first = content["annotations"][0]
+    assert content["categories"][0]["keypoints"] == list(SKELETONS["coco17"].names)
+    assert len(first["keypoints"]) == 51
+    assert set(first["keypoints"][2::3]) <= {0, 1, 2}
+    assert first["num_keypoints"] == 14
+    assert first["area"] == pytest.approx(first["bbox"][2] * first["bbox"][3], rel=1e-3)
+    assert [one["id"] for one in content["annotations"]] == [1, 2]
+
+
+def test_flags_become_confidences(tmp_path):
+    points = [value for n in range(17) for value in (n, n, n % 3)]
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 10, "height": 20}, {"id": 3}],
+        "categories": [
+            {"id": 4, "name": "dog"},
+            {"id": 1, "name": "person", "keypoints": list(SKELETONS["coco17"].names)},
+        ],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "keypoints": points},
+            {"id": 2, "image_id": 1, "category_id": 4, "bbox": [1, 2, 3, 4]},
+            {"id": 3, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "iscrowd": 1},
+            {"id": 4, "image_id": 3, "category_id": 1, "bbox": [5, 5, 0, 4]},
+            {"id": 5, "image_id": 3, "category_id": 1, "bbox": [5, 5, 1, 4], "track_id": 9},
+        ],
+    }
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps(content))
+    one, three = read_coco(path)
+    assert one.detections.boxes.tolist() == [[1, 2, 4, 6]]
+    assert one.detections.scores.tolist() == [1]
+    assert one.track_ids.tolist() == [-1]
+    assert one.poses.keypoints[0, :4, 2].tolist() == [0, 0.5, 1, 0]
+    assert three.size == (0, 0)
+    assert three.track_ids.tolist() == [9]
+    assert not three.poses.keypoints.any(), "a person without keypoints beside others with"
+
+
+GOOD = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], "no list 'images'"),
+        ({"images": []}, "no list 'annotations'"),
+        ({"images": [{"id": "x"}], "annotations": []}, "no whole number"),
+        ({"images": [{"id": 1}, {"id": 1}], "annotations": []}, "two images have the id 1"),
+        ({"images": [{"id": 1}], "annotations": [{**GOOD, "image_id": 8}]}, "annotation 1 belongs to no image"),
+        ({"images": [{"id": 1}], "annotations": [{**GOOD, "bbox": [1, 2, 3]}]}, "'bbox' of annotation 1"),
+        ({"images": [{"id": 1}], "annotations": [{**GOOD, "bbox": [1, 2, float("nan"), 4]}]}, "'bbox' of annotation 1"),
+        ({"images": [{"id": 1}], "annotations": [{**GOOD, "bbox": [1, 2, -3, 4]}]}, "negative size"),
+        ({"images": [{"id": 1}], "annotations": [{**GOOD, "keypoints": [1, 2, 2]}]}, "'keypoints' of annotation 1"),
+        ({"images": [{"id": 1}], "annotations": [{**GOOD, "score": float("nan")}]}, "'score' of annotation 1"),
+        ({"images": [{"id": 1}], "annotations": [7]}, "not an object"),
+        ({"images": [], "annotations": [], "categories": [{"id": 1, "name": "cat"}]}, "no category 'person'"),
+        (
+            {"images": [], "annotations": [], "categories": [{"id": 1, "name": "person", "keypoints": ["a"]}]},
+            "none of the known layouts",
+        ),
+    ],
+)
+def test_broken_files(tmp_path, content, message):
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=message) as caught:
+        read_coco(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_not_there_or_no_json(tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
+        read_coco(tmp_path / "gone.json")
+    (tmp_path / "c.json").write_text("{")
+    with pytest.raises(UserError, match="not valid JSON"):
+        read_coco(tmp_path / "c.json")
+
+
+def test_one_file_holds_one_skeleton(tmp_path):
+    with pytest.raises(ValueError, match="one skeleton"):
+        write_coco(tmp_path / "c.json", [image(1, 1, "coco17"), image(2, 1, "posetrack17")])

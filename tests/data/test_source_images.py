@@ -1,0 +1,95 @@
+import cv2
+import numpy as np
+import pytest
+
+from data.config import SourcesConfig
+from data.errors import UserError
+from data.sources.base import CameraSpec
+from data.sources.images import natural_key
+from data.sources.open import open_source
+
+
+def fill(folder, names, size=(20, 30)):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(names):
+        cv2.imwrite(str(folder / name), np.full((*size, 3), (0, 0, 10 * number), np.uint8))
+
+
+def open_folder(folder, **settings):
+    return open_source(CameraSpec("cam", str(folder)), SourcesConfig(**settings))
+
+
+def test_natural_order():
+    names = ["img10.png", "img2.png", "IMG1.png", "a.png", "img2b.png", "1.png"]
+    assert sorted(names, key=natural_key) == ["1.png", "a.png", "IMG1.png", "img2.png", "img2b.png", "img10.png"]
+
+
+def test_a_folder_is_a_video(tmp_path):
+    names = [f"f{number}.png" for number in range(12)]
+    fill(tmp_path, names)
+    (tmp_path / "notes.txt").write_text("not a picture")
+    source = open_folder(tmp_path, image_fps=4)
+    frames = list(source.frames())
+    assert [frame.image[0, 0, 0] for frame in frames] == [10 * number for number in range(12)]
+    assert frames[3].image[0, 0].tolist() == [30, 0, 0], "RGB"
+    assert [frame.time_s for frame in frames] == [number / 4 for number in range(12)]
+    info = source.info
+    assert (info.width, info.height, info.fps, info.frame_count, info.timestamps) == (30, 20, 4, 12, "fps")
+    assert any("4 fps assumed" in line for line in source.warnings)
+    tail = list(source.frames(8))
+    assert [(frame.index, frame.time_s) for frame in tail] == [(n, n / 4) for n in range(8, 12)]
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_rate_from_seqinfo(tmp_path, beside):
+    pictures = tmp_path / "MOT-1" / "img1"
+    fill(pictures, ["000001.jpg", "000002.jpg"])
+    ini = (pictures if beside else pictures.parent) / "seqinfo.ini"
+    ini.write_text("[Sequence]\nname=MOT-1\nimDir=img1\nframeRate=14\n")
+    source = open_folder(pictures)
+    assert source.info.fps == 14
+    assert source.warnings == []
+
+
+def test_a_sequence_folder_stands_for_its_pictures(tmp_path):
+    fill(tmp_path / "seq" / "pics", ["1.jpg", "2.jpg"])
+    (tmp_path / "seq" / "seqinfo.ini").write_text("[Sequence]\nimDir=pics\nframeRate=7\n")
+    source = open_folder(tmp_path / "seq")
+    assert (source.info.fps, source.info.frame_count) == (7, 2)
+
+
+def test_real_sequence(testdata):
+    folder = next(path for path in sorted((testdata / "mot17mini").rglob("seqinfo.ini"))).parent
+    source = open_folder(folder)
+    frames = list(source.frames())
+    assert len(frames) == source.info.frame_count > 0
+    assert source.info.fps in (14, 25, 30)
+
+
+def test_max_fps(tmp_path):
+    fill(tmp_path, [f"{number}.png" for number in range(10)])
+    assert [frame.index for frame in open_folder(tmp_path, image_fps=10, max_fps=5).frames()] == [0, 2, 4, 6, 8]
+
+
+def test_broken_and_differing_pictures(tmp_path):
+    fill(tmp_path, ["0.png", "1.png", "2.png"])
+    (tmp_path / "1.png").write_bytes(b"no picture")
+    (tmp_path / "3.png").touch()
+    cv2.imwrite(str(tmp_path / "4.png"), np.zeros((40, 60, 3), np.uint8))
+    source = open_folder(tmp_path)
+    frames = list(source.frames())
+    assert [frame.index for frame in frames] == [0, 2, 4]
+    assert {frame.image.shape for frame in frames} == {(20, 30, 3)}
+    assert any("2 pictures do not decode" in line and "1.png" in line for line in source.warnings)
+    assert any("size changes at frame 4" in line for line in source.warnings)
+
+
+def test_folders_without_usable_pictures(tmp_path):
+    with pytest.raises(UserError, match="holds no"):
+        open_folder(tmp_path)
+    (tmp_path / "a.jpg").write_bytes(b"no picture")
+    with pytest.raises(UserError, match="do not decode"):
+        open_folder(tmp_path)
+    (tmp_path / "seqinfo.ini").write_text("no section")
+    with pytest.raises(UserError, match=r"not a readable seqinfo\.ini"):
+        open_folder(tmp_path)

@@ -1,0 +1,66 @@
+"""Score tracks: HOTA, CLEAR and identity measures, per camera, combined and across cameras."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.evaluation.evaluate import EvaluationOptions, evaluate_folders
+from pipeline.evaluation.rules import RULE_NAMES
+from tools.cli import run
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tools.evaluate_tracking", description=__doc__)
+    parser.add_argument("--gt", type=Path, required=True, help="truth: <sequence>/gt/gt.txt or <camera>.txt")
+    parser.add_argument("--pred", type=Path, required=True, help="predictions: <sequence>.txt, or a run folder")
+    parser.add_argument(
+        "--cross-camera", action="store_true", help="also join all cameras: an id must agree across them"
+    )
+    parser.add_argument(
+        "--rule",
+        choices=RULE_NAMES,
+        help="which truth counts (default: rule.json beside the truth, else mot17 for <sequence>/gt/gt.txt and plain "
+        "for <camera>.txt). mot17: pedestrians of flag 1; predictions on distractors are taken back. mot15: flag 1; "
+        "predictions on flag 0 are false. plain: flag 1; any other truth is don't-care",
+    )
+    parser.add_argument(
+        "--min-visibility", type=float, metavar="V", help="plain: truth less visible than this (0-1) is don't-care"
+    )
+    parser.add_argument("--iou", type=float, help="overlap that makes a match in CLEAR and identity (default 0.5)")
+    parser.add_argument("--sequences", nargs="+", default=(), metavar="NAME", help="score only these")
+    parser.add_argument(
+        "--allow-missing", action="store_true", help="score sequences without a file of predictions as empty"
+    )
+    parser.add_argument(
+        "--json", metavar="FILE", help="write the scores (fractions) to a file, or in place of the table to - (stdout)"
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Score and print."""
+    arguments = build_parser().parse_args(argv)
+    options = EvaluationOptions(
+        rule=arguments.rule,
+        min_visibility=arguments.min_visibility,
+        iou=arguments.iou,
+        cross_camera=arguments.cross_camera,
+        sequences=tuple(arguments.sequences),
+        allow_missing=arguments.allow_missing,
+    )
+    result = evaluate_folders(arguments.gt, arguments.pred, options)
+    text = json.dumps(result.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    if arguments.json == "-":
+        sys.stdout.write(text)
+        return 0
+    if arguments.json is not None:
+        Path(arguments.json).write_text(text, encoding="utf-8")
+    print(result.table())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
