@@ -4,6 +4,7 @@ An npz holds the array ``header`` (one string, JSON) and the counts. Densities a
 counts, so that a file can be merged and updated without loss.
 """
 
+import io
 import json
 import os
 import zipfile
@@ -25,6 +26,7 @@ from st_model.published import PublishedDistribution, from_histogram
 
 MODEL_KIND = "mtmct transition model"
 PUBLISHED_KIND = "mtmct published distribution"
+_ALWAYS = (1980, 1, 1, 0, 0, 0)
 _BROKEN = (OSError, ValueError, KeyError, EOFError, MemoryError, TypeError, zipfile.BadZipFile, zlib.error)
 
 
@@ -35,9 +37,9 @@ def save_model(model: TransitionModel, path: Path) -> None:
         "version": VERSION,
         "cameras": list(model.cameras),
         "grid": {
-            "bin_s": model.grid.bin_s,
-            "linear_s": model.grid.linear_s,
-            "max_lag_s": model.grid.max_lag_s,
+            "bin_s": float(model.grid.bin_s),
+            "linear_s": float(model.grid.linear_s),
+            "max_lag_s": float(model.grid.max_lag_s),
         },
         "settings": model.settings.model_dump(),
         "meta": model.meta,
@@ -69,7 +71,7 @@ def load_model(path: Path) -> TransitionModel:
             _counts(arrays, "overlaps", (count, count)),
         )
         meta = dict(header["meta"])
-    except (*_BROKEN, AttributeError, ValidationError) as error:
+    except (*_BROKEN, AttributeError, ValidationError, UserError) as error:
         raise UserError(f"{path} is a damaged transition model ({_first_line(error)}); build it again") from None
     return model_from_counts(counts, settings, meta)
 
@@ -117,7 +119,11 @@ def _write(path: Path, header: Mapping[str, Any], arrays: Mapping[str, DoubleArr
     temporary = path.with_name(f".{path.name}.tmp")
     text = json.dumps(header, ensure_ascii=False, allow_nan=False)
     with temporary.open("wb") as stream:
-        np.savez_compressed(stream, allow_pickle=False, header=np.array(text), **arrays)
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, array in {"header": np.array(text), **arrays}.items():
+                member = io.BytesIO()
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+                archive.writestr(zipfile.ZipInfo(f"{name}.npy", _ALWAYS), member.getvalue(), zipfile.ZIP_DEFLATED)
         stream.flush()
         os.fsync(stream.fileno())
     temporary.replace(path)

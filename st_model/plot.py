@@ -20,6 +20,7 @@ _NODE_FONT, _LABEL_FONT = 8.0, 6.5
 _REACH, _BEND = 1.42, 0.24
 _INK, _THIN, _BAR, _FRAME = "#1f4e79", "#b0b0b0", "#c9d8e8", "#d8d8d8"
 _TICK_FONT = 6.0
+_CELL, _TALLEST = 0.93, 0.7
 _TICKS_S = (
     *((second, f"{second} s" if second else "0") for second in (0, 2, 5, 10, 20, 30)),
     *((60 * minute, f"{minute} min") for minute in (1, 2, 5, 10, 30)),
@@ -104,10 +105,12 @@ def draw(curves: PairCurves, path: Path, title: str) -> None:
     height = max(side, graph) + 0.5
     figure = Figure(figsize=(side + graph, height), dpi=110)
     FigureCanvasAgg(figure)
-    left, right = figure.subfigures(1, 2, width_ratios=[side, graph])
+    halves: Any = figure.subfigures(1, 2, width_ratios=[side, graph])
+    left, right = halves
     note = "" if len(shown) == len(curves.cameras) else f" (the {len(shown)} busiest of {len(curves.cameras)} cameras)"
     left.suptitle(f"{title}\nrows: camera left, columns: camera entered{note}", fontsize=10)
-    _draw_matrix(left, curves, shown)
+    cell = 72 * min(side / (len(shown) + 1.25), 0.92 * height / (len(shown) + 0.7))
+    _draw_matrix(left.add_axes((0.0, 0.0, 1.0, 0.92)), curves, shown, cell)
     right.suptitle("how people go on: share of those who leave, events, median lag", fontsize=10)
     area = 0.94 * height
     _draw_graph(right.add_axes((0.0, 0.0, 1.0, 0.94)), curves, 72 * min(graph, area) / (2 * _REACH))
@@ -131,44 +134,56 @@ def _last_bin(curves: PairCurves) -> int:
     return max(4, int(np.searchsorted(running, 0.995)) + 1)
 
 
-def _draw_matrix(figure: Any, curves: PairCurves, shown: IntArray) -> None:
+def _draw_matrix(axes: "Axes", curves: PairCurves, shown: IntArray, points_per_cell: float) -> None:
+    """One cell of the axes per pair: cell (row, column) is the unit square with its top left corner at (column, row)."""
+    from matplotlib.collections import LineCollection, PolyCollection
+
     count, last = len(shown), _last_bin(curves)
-    grid = figure.subplots(count, count, squeeze=False, sharex=True)
-    figure.subplots_adjust(left=0.9 / (count + 1.5), right=0.98, bottom=0.08, top=0.89, wspace=0.08, hspace=0.1)
     group = max(1, last // 60)
-    panel = 72 * figure.bbox.width / figure.dpi / (count + 1.5)
+    boxes, bars, lines, colors = [], [], [], []
     for row, source in enumerate(shown):
         for column, target in enumerate(shown):
-            axes = grid[row][column]
+            left, floor = column + (1 - _CELL) / 2, row + (1 + _CELL) / 2
+            boxes.append([(left + x * _CELL, floor - y * _CELL) for x, y in ((0, 0), (1, 0), (1, 1), (0, 1))])
             events = curves.counts[source, target]
             thin = events < THIN_COUNT
             if curves.raw is not None and events > 0:
-                bars = curves.raw[source, target, : last - last % group].reshape(-1, group).sum(1)
-                axes.bar((np.arange(len(bars)) + 0.5) * group, bars / max(bars.max(), 1e-12), group, color=_BAR)
+                heights = curves.raw[source, target, : last - last % group].reshape(-1, group).sum(1)
+                bars.append(_steps(heights / max(heights.max(), 1e-12), group / last, left, floor))
             if events > 0:
                 curve = curves.mass[source, target, :last]
-                axes.plot(np.arange(last) + 0.5, curve / curve.max(), color=_THIN if thin else _INK, linewidth=1.3)
-            axes.set_xlim(0, last)
-            axes.set_ylim(0, 1.45)
-            axes.set_yticks([])
-            axes.set_xticks([])
-            for spine in axes.spines.values():
-                spine.set_color(_FRAME)
+                x = left + (np.arange(last) + 0.5) / last * _CELL
+                lines.append(np.stack([x, floor - curve / curve.max() * _TALLEST * _CELL], axis=1))
+                colors.append(_THIN if thin else _INK)
             text = f"{events:,.0f}" if events == round(events) else f"{events:,.1f}"
-            axes.text(0.96, 0.94, text, transform=axes.transAxes, ha="right", va="top", fontsize=7,
+            axes.text(left + 0.96 * _CELL, floor - 0.95 * _CELL, text, ha="right", va="top", fontsize=7,
                       color=_THIN if thin else "black")  # fmt: skip
-            if column == 0:
-                axes.set_ylabel(_short(curves.cameras[source]), rotation=0, ha="right", va="center", fontsize=8)
-            if row == 0:
-                axes.set_title(_short(curves.cameras[target]), fontsize=8)
-    ticks = _spaced([tick for tick in curves.ticks if tick[0] <= last], last * 0.6 * _TICK_FONT * 8 / panel)
-    for axes in grid[-1]:
-        axes.set_xticks([place for place, _ in ticks], [label for _, label in ticks], fontsize=_TICK_FONT)
-        axes.tick_params(length=2, pad=1)
-        for (place, _), label in zip(ticks, axes.get_xticklabels()):
-            label.set_ha("left" if place == 0 else "right" if place > 0.9 * last else "center")
-    figure.supxlabel(f"lag ({'log scale' if curves.unit == 's' else curves.unit}); number: events; "
-                     f"grey: fewer than {THIN_COUNT}", fontsize=8)  # fmt: skip
+        axes.text(-0.06, row + 0.5, _short(curves.cameras[source]), ha="right", va="center", fontsize=8)
+        axes.text(row + 0.5, -0.02, _short(curves.cameras[source]), ha="center", va="bottom", fontsize=8)
+    axes.add_collection(PolyCollection(boxes, facecolors="none", edgecolors=_FRAME, linewidths=0.8))
+    axes.add_collection(PolyCollection(bars, facecolors=_BAR, linewidths=0))
+    axes.add_collection(LineCollection(lines, colors=colors, linewidths=1.3))
+    ticks = [tick for tick in curves.ticks if tick[0] <= last]
+    for place, label in _spaced(ticks, last * 0.6 * _TICK_FONT * 8 / (points_per_cell * _CELL)):
+        align = "left" if place == 0 else "right" if place > 0.9 * last else "center"
+        for column in range(count):
+            x = column + (1 - _CELL) / 2 + place / last * _CELL
+            axes.plot([x, x], [count - (1 - _CELL) / 2, count + 0.01], color="#606060", linewidth=0.6)
+            axes.text(x, count + 0.03, label, ha=align, va="top", fontsize=_TICK_FONT)
+    kind = "log scale" if curves.unit == "s" else curves.unit
+    note = f"lag ({kind}); number: events; grey: fewer than {THIN_COUNT}"
+    axes.text(count / 2, count + 0.03 + 2.2 * _TICK_FONT / points_per_cell, note, ha="center", va="top", fontsize=8)
+    axes.set_xlim(-1.2, count + 0.05)
+    axes.set_ylim(count + 0.45, -0.25)
+    axes.axis("off")
+
+
+def _steps(heights: DoubleArray, width: float, left: float, floor: float) -> DoubleArray:
+    """Outline of a bar chart in a cell: (2 n + 2, 2); ``width`` is a bar's share of the cell."""
+    edges = left + np.minimum(np.arange(len(heights) + 1) * width, 1.0) * _CELL
+    x = np.concatenate([edges[:1], np.repeat(edges, 2)[1:-1], edges[-1:]])
+    y = floor - np.concatenate([[0.0], np.repeat(heights, 2), [0.0]]) * _TALLEST * _CELL
+    return np.stack([x, y], axis=1)
 
 
 def _spaced(ticks: list[tuple[float, str]], apart: float) -> list[tuple[float, str]]:

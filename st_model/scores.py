@@ -64,8 +64,7 @@ def arrival_rates_hz(cameras: ArrayLike, camera_count: int, duration_s: float) -
         none (Jeffreys prior of a Poisson rate).
     """
     visits = np.bincount(np.asarray(cameras, np.int64), minlength=camera_count)
-    rates: DoubleArray = (visits + 0.5) / duration_s
-    return rates
+    return np.asarray((visits + 0.5) / duration_s, np.float64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ def smooth_reflecting(histograms: DoubleArray, bandwidths: DoubleArray) -> Doubl
     spectrum = dct(histograms, type=2, axis=-1)
     spectrum *= np.exp(-0.5 * (bandwidths[:, None] * frequency) ** 2)
     smoothed: DoubleArray = np.maximum(idct(spectrum, type=2, axis=-1), 0.0)
+    total = smoothed.sum(-1, keepdims=True)
+    smoothed *= np.divide(histograms.sum(-1, keepdims=True), total, out=np.zeros_like(total), where=total > 0)
     return smoothed
 
 

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from data.errors import UserError
 from pipeline.evaluation.evaluate import EvaluationOptions, evaluate_folders
 from pipeline.evaluation.rules import RULE_NAMES
-from tools.cli import run
+from pipeline.cli import run
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -57,7 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(text)
         return 0
     if arguments.json is not None:
-        Path(arguments.json).write_text(text, encoding="utf-8")
+        try:
+            Path(arguments.json).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{arguments.json}: cannot be written ({error.strerror}); give another --json") from None
     print(result.table())
     return 0
 

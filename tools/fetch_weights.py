@@ -11,7 +11,7 @@ from pathlib import Path
 
 from data.errors import UserError
 from pipeline.weights import SHIPPED, WeightStore
-from tools.cli import run
+from pipeline.cli import run
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from data.errors import UserError
 from data.formats.meta_in import site_from_meta
 from data.site import save_site
-from tools.cli import run
+from pipeline.cli import run
 
 
 def build_parser() -> argparse.ArgumentParser:

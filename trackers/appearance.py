@@ -11,7 +11,7 @@ from data.records import FloatArray, PartEmbeddings
 from trackers.config import LooksConfig
 
 _MOST_PAIRS = 2000.0
-_LEAST_CONTRAST = 0.02
+_LEAST_GAP = 0.02
 
 
 def blank(count: int, like: PartEmbeddings) -> PartEmbeddings:
@@ -57,7 +57,9 @@ def blend(old: PartEmbeddings, new: PartEmbeddings, rate: FloatArray) -> PartEmb
     length = np.linalg.norm(mixed, axis=-1, keepdims=True)
     vectors = np.divide(mixed, length, out=np.zeros_like(mixed), where=length > 1e-9)
     return replace(
-        old, vectors=vectors.astype(np.float32), visibility=np.maximum(old.visibility, new.visibility).astype(np.float32)
+        old,
+        vectors=vectors.astype(np.float32),
+        visibility=np.maximum(old.visibility, new.visibility).astype(np.float32),
     )
 
 
@@ -82,36 +84,45 @@ def from_tree(tree: Mapping[str, Any] | None) -> PartEmbeddings | None:
 class DistanceScale:
     """Learns, while tracking, which distances one person has to himself and which two people have to one another.
 
-    Networks differ in the distances they give, and so do cameras. Two people seen in one frame are a certain "other" pair, a
-    track and the only box it can be are an almost certain "same" pair. Running means of both, started from first guesses,
-    put any distance on one scale: +1 as familiar as oneself, 0 undecided, -1 as strange as somebody else.
+    Networks differ in the distances they give, and so do cameras. Two people seen in one frame are a certain "other"
+    pair; a track and the only box it can be are an almost certain "same" pair. Running means and variances of both,
+    started from first guesses, put any distance on one scale: towards +1 as familiar as oneself, 0 undecided, towards
+    -1 as strange as somebody else. How far it goes depends on how well the two kinds are told apart at all: with the
+    contrast c = (mean other - mean same) / (std same + std other), the scale ends at c^2 / (1 + c^2).
     """
 
     def __init__(self, config: LooksConfig) -> None:
         self._means = np.array([config.same_distance, config.other_distance], np.float64)
+        self._variances = np.full(2, ((config.other_distance - config.same_distance) / 4) ** 2)
         self._pairs = np.full(2, config.guess_pairs, np.float64)
 
     def learn(self, same: NDArray[np.floating], other: NDArray[np.floating]) -> None:
         """Take distances of certain pairs; NaN ("no evidence") is skipped."""
         for kind, distances in enumerate((same, other)):
-            known = distances[np.isfinite(distances)]
-            if len(known):
-                before = min(self._pairs[kind], _MOST_PAIRS)
-                self._pairs[kind] = before + len(known)
-                self._means[kind] += (known.sum(dtype=np.float64) - len(known) * self._means[kind]) / self._pairs[kind]
+            known = distances[np.isfinite(distances)].astype(np.float64)
+            if not len(known):
+                continue
+            before = min(self._pairs[kind], _MOST_PAIRS)
+            self._pairs[kind] = before + len(known)
+            share = len(known) / self._pairs[kind]
+            shift = known.mean() - self._means[kind]
+            self._means[kind] += share * shift
+            self._variances[kind] += share * (known.var() - self._variances[kind]) + share * (1 - share) * shift**2
 
     def familiarity(self, distances: NDArray[np.floating]) -> NDArray[np.float64]:
         """Distances to -1 (a stranger) ... +1 (oneself); "no evidence" (NaN) is 0, which speaks for neither."""
         same, other = self._means
-        contrast = max(other - same, _LEAST_CONTRAST)
-        scaled = np.clip((same + other - 2 * distances.astype(np.float64)) / contrast, -1, 1)
-        return np.nan_to_num(scaled, nan=0.0)
+        gap = max(other - same, _LEAST_GAP)
+        contrast = gap / np.sqrt(self._variances).sum()
+        scaled = np.clip((same + other - 2 * distances.astype(np.float64)) / gap, -1, 1)
+        return np.nan_to_num(scaled, nan=0.0) * contrast**2 / (1 + contrast**2)
 
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
-        return {"means": self._means.copy(), "pairs": self._pairs.copy()}
+        return {"means": self._means.copy(), "variances": self._variances.copy(), "pairs": self._pairs.copy()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from ``state``."""
         self._means = np.array(state["means"])
+        self._variances = np.array(state["variances"])
         self._pairs = np.array(state["pairs"])

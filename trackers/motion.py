@@ -44,6 +44,10 @@ class MotionState:
         """Keep some tracks."""
         return MotionState(self.mean[rows], self.cov[rows], self.scale[rows])
 
+    def put(self, rows: Rows, other: "MotionState") -> None:
+        """Overwrite some tracks."""
+        self.mean[rows], self.cov[rows], self.scale[rows] = other.mean, other.cov, other.scale
+
     def append(self, other: "MotionState") -> "MotionState":
         """These tracks, then the others."""
         return MotionState(

@@ -149,6 +149,8 @@ class PrototypeBank:
     def _find_most_alike(self, slots: IntArray) -> None:
         """Note the worse one of the two most similar prototypes of each full slot, and how similar those two are."""
         full = slots[(self._quality[slots] > 0).all(axis=1)]
+        if not len(full):
+            return
         vectors = self._vectors[full].astype(np.float32).transpose(0, 2, 1, 3)
         seen = self._visibility[full].astype(np.float32)
         weight = np.sqrt(seen[:, :, None] * seen[:, None]).transpose(0, 3, 1, 2)
@@ -159,7 +161,7 @@ class PrototypeBank:
         quality = self._quality[full]
         every = np.arange(len(full))
         self._weaker[full] = np.where(quality[every, first] < quality[every, second], first, second)
-        self._contrast[full] = flat.min(axis=1, initial=np.inf)
+        self._contrast[full] = flat.min(axis=1)
 
 
 def _distances(vectors: FloatArray, visibility: FloatArray, others: FloatArray, seen: FloatArray) -> FloatArray:

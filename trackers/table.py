@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.records import DoubleArray, FloatArray, IntArray, PartEmbeddings, Rows
-from trackers.appearance import blank, from_tree, join, to_tree
+from trackers.appearance import blank, blend, from_tree, join, to_tree
 from trackers.motion import MotionState
 
 KEYPOINTS = 17
@@ -26,6 +26,7 @@ class TrackTable:
         hits: (T,) int64 number of detections.
         looks: (T,) int64 number of embeddings.
         looked_s: (T,) float64 source time of the last embedding, -inf without.
+        renew: (T,) bool an embedding is wanted at the next occasion, however young the last one is.
         keypoints: (T, 17, 3) float32 skeleton of the last detection, zero without.
         motion: where the tracks are and how they move.
         appearance: how they look, "no evidence" where unknown; None until the first embedding arrives.
@@ -38,6 +39,7 @@ class TrackTable:
     hits: IntArray
     looks: IntArray
     looked_s: DoubleArray
+    renew: NDArray[np.bool_]
     keypoints: FloatArray
     motion: MotionState
     appearance: PartEmbeddings | None
@@ -60,6 +62,7 @@ class TrackTable:
             hits=np.ones(count, np.int64),
             looks=looked.astype(np.int64),
             looked_s=np.where(looked, time_s, -np.inf),
+            renew=~looked,
             keypoints=keypoints,
             motion=motion,
             appearance=appearance,
@@ -89,9 +92,44 @@ class TrackTable:
             )
         return TrackTable(**columns, motion=self.motion.append(other.motion), appearance=appearance)
 
+    def look(self, rows: IntArray, looks: PartEmbeddings, clear: FloatArray, time_s: float, memory_s: float) -> None:
+        """Remember new looks of some tracks.
+
+        The average is a plain mean at first and forgets over ``memory_s`` later, whatever the frame rate; a person partly
+        covered by others counts for little.
+
+        Args:
+            rows: (M,) the tracks.
+            looks: M embeddings, "no evidence" where there is none.
+            clear: (M,) share of each person that nobody covers.
+            time_s: now.
+            memory_s: seconds over which older looks fade.
+        """
+        seen = looks.visibility.any(axis=1)
+        rows = rows[seen]
+        if not len(rows):
+            return
+        if self.appearance is None:
+            self.appearance = blank(len(self), looks)
+        faded = -np.expm1(-(time_s - self.looked_s[rows]) / memory_s)
+        rate = np.maximum(1 / (self.looks[rows] + 1), faded) * clear[seen] ** 2
+        mixed = blend(self.appearance.select(rows), looks.select(seen), rate)
+        self.appearance.vectors[rows], self.appearance.visibility[rows] = mixed.vectors, mixed.visibility
+        self.looks[rows] += 1
+        self.looked_s[rows] = time_s
+        self.renew[rows] = False
+
+    def take_over(self, old: IntArray, new: IntArray, time_s: float, memory_s: float) -> None:
+        """Let lost tracks go on as the new ones they turned out to be; the new rows are to be dropped by the caller."""
+        self.motion.put(old, self.motion.select(new))
+        self.state[old], self.seen_s[old], self.keypoints[old] = self.state[new], self.seen_s[new], self.keypoints[new]
+        self.hits[old] += self.hits[new]
+        if self.appearance is not None:
+            self.look(old, self.appearance.select(new), np.ones(len(old), np.float32), time_s, memory_s)
+
     def tree(self) -> dict[str, Any]:
         """Plain values and arrays, for a checkpoint."""
-        motion = {"mean": self.motion.mean, "cov": self.motion.cov, "scale": self.motion.scale}
+        motion = {name: getattr(self.motion, name).copy() for name in ("mean", "cov", "scale")}
         columns = {name: getattr(self, name).copy() for name in _PLAIN}
         return {**columns, "motion": motion, "appearance": to_tree(self.appearance)}
 
@@ -100,7 +138,9 @@ class TrackTable:
         """Inverse of ``tree``."""
         columns = {name: np.array(tree[name]) for name in _PLAIN}
         return TrackTable(
-            **columns, motion=MotionState(**tree["motion"]), appearance=from_tree(tree["appearance"])
+            **columns,
+            motion=MotionState(**{name: np.array(value) for name, value in tree["motion"].items()}),
+            appearance=from_tree(tree["appearance"]),
         )
 
 

@@ -50,7 +50,7 @@ def write_tracklets(path: Path, tracklets: Sequence[Tracklet]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     with temporary.open("wb") as stream:
-        pq.write_table(table, stream, compression="zstd", use_dictionary=_REPEATED)
+        pq.write_table(table, stream, compression="snappy", use_dictionary=_REPEATED)
         stream.flush()
         os.fsync(stream.fileno())
     temporary.replace(path)

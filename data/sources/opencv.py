@@ -1,6 +1,7 @@
 """Recorded video through OpenCV, for files that PyAV cannot open."""
 
 import math
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -92,6 +93,8 @@ class OpenCvSource:
         self._closed = True
 
     def _open(self) -> Any:
+        # OpenCV's FFmpeg writes to stderr by itself; what is wrong with a file is told once, by us.
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
         import cv2
 
         capture = cv2.VideoCapture(self._spec.uri)

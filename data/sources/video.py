@@ -21,6 +21,10 @@ from data.sources.container import (
 from data.sources.select import FrameSelector
 from data.sources.timeline import Timeline
 
+# A step longer than both of these is a gap worth telling: damage, or a recorder that paused.
+_GAP_S = 1.0
+_GAP_STEPS = 5
+
 
 class VideoSource:
     """A video file, or a recorded video behind an address.
@@ -103,6 +107,11 @@ class VideoSource:
                 f"{len(timeline.mended)} timestamps did not rise and were put after the frame before, the first at "
                 f"frame {timeline.mended[0]}"
             )
+        if decoder.gaps:
+            self._warn(
+                f"{decoder.gaps} gaps without frames, the longest is {decoder.longest_gap_s:.2f} s before frame "
+                f"{decoder.longest_gap_index}"
+            )
         ends = f"ends at frame {decoder.next_index} ({decoder.end_s:.2f} s)"
         said_s = self._probe.end_s
         if decoder.broken is not None:
@@ -125,6 +134,8 @@ class _Decoder:
         self._lost_unstamped = 0
         self.first_lost = -1
         self.end_s = 0.0
+        self.gaps = 0
+        self.longest_gap_s, self.longest_gap_index = 0.0, -1
         self.broken: str | None = None
 
     @property
@@ -163,6 +174,8 @@ class _Decoder:
                 index = self._index(stamp)
                 self._pictures += 1
                 time_s = self._timeline.time(index, stamp)
+                if index:
+                    self._note_gap(index, time_s - self.end_s + step)
                 self.end_s = time_s + step
                 yield index, time_s, picture
 
@@ -173,6 +186,12 @@ class _Decoder:
             number = self._pictures + self._lost_unstamped + bisect_left(self._lost_stamps, stamp)
         self._last_index = max(number, self._last_index + 1)
         return self._last_index
+
+    def _note_gap(self, index: int, gap_s: float) -> None:
+        if gap_s > max(_GAP_S, _GAP_STEPS / self._timeline.fps):
+            self.gaps += 1
+            if gap_s > self.longest_gap_s:
+                self.longest_gap_s, self.longest_gap_index = gap_s, index
 
     def _lose(self, stamp: float | None) -> None:
         if self.first_lost < 0:

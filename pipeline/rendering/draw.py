@@ -32,7 +32,7 @@ class Painter:
         self._size = frame_size
         self._limbs = np.array(COCO17.limbs)
         self._skeletons, self._min_confidence = skeletons, min_confidence
-        self._line = max(round(frame_size[1] / 300), 1)
+        self._line = max(round(frame_size[1] / 300), 2)
         self._text_px = float(np.clip(frame_size[1] / 36, 11, 44))
 
     def paint(self, image: Image, scene: Scene, heading: str) -> None:
@@ -73,7 +73,7 @@ class Painter:
         limbs = self._limbs[seen[self._limbs].all(axis=1)]
         joints = np.repeat(points[seen, None], 2, axis=1)
         cv2.polylines(image, list(points[limbs]), False, color, self._line, cv2.LINE_AA)
-        cv2.polylines(image, list(joints), False, PAPER, self._line + 2)
+        cv2.polylines(image, list(joints), False, PAPER, self._line + 1)
 
     def _box(self, image: Image, box: FloatArray, color: Rgb, *, dashed: bool) -> None:
         import cv2

@@ -10,7 +10,7 @@ from pipeline.report.people import Person, Stay
 
 WIDTH = 1160.0
 GUTTER = 132.0
-_RIGHT = 14.0
+_RIGHT = 28.0
 _MIN_BAR = 3.0
 _LETTER = 6.6
 _TICK_SPACE = 76.0

@@ -183,7 +183,7 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[f
 def test_text_is_fixed(tmp_path: Path) -> None:
     boxes = np.array([[-0.0001, 2.5, 10.0, 20.25], [1 / 3, 0, 1, 1]])
     path = tmp_path / "cam1.txt"
-    write_mot(path, MotTable.make(np.array([0, 11]), np.array([0, 5]), boxes, np.array([0.98765, 1])))
+    write_mot(path, MotTable.make(np.array([0, 11]), np.array([0, 5]), boxes, np.array([0.98767, 1])))
     assert path.read_text() == (
         "1,0,0.000,2.500,10.000,17.750,0.9877,-1,-1,-1\n12,5,0.333,0.000,0.667,1.000,1.0000,-1,-1,-1\n"
     )

@@ -172,6 +172,11 @@ def test_damage_in_the_middle_is_counted_and_indices_stay(make_video):
     assert frames[-1].index == 59
 
 
+def test_long_gaps_are_told(make_video):
+    source, _ = read(make_video("g.mkv", frames=6, stamps=[0, 1, 2, 30, 31, 32]))
+    assert source.warnings == ["1 gaps without frames, the longest is 2.80 s before frame 3"]
+
+
 def test_picture_size_that_changes_is_scaled(make_video, tmp_path):
     small, large = make_video("s.ts", frames=5), make_video("l.ts", frames=5, size=(128, 96))
     joined = tmp_path / "joined.ts"

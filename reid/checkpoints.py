@@ -1,0 +1,141 @@
+"""Our checkpoint format for KPR and BPBReID: safetensors, with everything needed to rebuild the network in its header.
+
+The tensors carry the published names. The header's one entry, ``mtmct_reid``, is JSON: the ``ModelSpec`` (architecture,
+input size, normalisation, part and prompt names) and where the weights come from. One entry, because safetensors writes
+several in no fixed order and the same weights must give the same bytes.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from data.config import Section
+from data.errors import UserError
+from reid.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reid.models.part_head import PartModel
+
+_ENTRY = "mtmct_reid"
+
+
+class CheckpointInfo(Section):
+    """The header of a checkpoint.
+
+    Attributes:
+        spec: what the network is made of.
+        provenance: free text by key: source file, its sha256, licence, training command.
+        version: of the format.
+    """
+
+    spec: ModelSpec
+    provenance: dict[str, str] = Field(default_factory=dict)
+    version: Literal[1] = 1
+
+
+def build_model(spec: ModelSpec) -> "PartModel":
+    """Build the network a spec describes, with fresh weights."""
+    if spec.architecture == "kpr":
+        from reid.models.kpr import KPR
+
+        return KPR(spec)
+    from reid.models.bpbreid import BPBReID
+
+    return BPBReID(spec)
+
+
+def save_checkpoint(
+    path: Path, state: "Mapping[str, Tensor]", spec: ModelSpec, provenance: Mapping[str, str] | None = None
+) -> None:
+    """Write weights; the file appears whole or not at all.
+
+    Args:
+        path: a ``.safetensors`` file.
+        state: the network's state dict.
+        spec: what the network is made of.
+        provenance: where the weights come from.
+    """
+    from safetensors.torch import save_file
+
+    # safetensors refuses tensors that share memory; the image's patch embedding has two names.
+    tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in sorted(state.items())}
+    info = CheckpointInfo(spec=spec, provenance=dict(sorted((provenance or {}).items())))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    save_file(tensors, partial, metadata={_ENTRY: info.model_dump_json()})
+    os.replace(partial, path)
+
+
+def read_info(path: Path) -> CheckpointInfo:
+    """Read a checkpoint's header only.
+
+    Raises:
+        UserError: when the file is absent, damaged, or no checkpoint of ours.
+    """
+    with _open(path) as file:
+        header = file.metadata() or {}
+    if _ENTRY not in header:
+        raise UserError(
+            f"{path} is no KPR or BPBReID checkpoint of this project; convert published files with "
+            "`python -m tools.import_checkpoint`"
+        )
+    try:
+        return CheckpointInfo.model_validate_json(header[_ENTRY])
+    except ValidationError as error:
+        raise UserError(f"{path}: its header does not describe a network this version knows") from error
+
+
+def load_model(path: Path, device: str = "cpu") -> "tuple[PartModel, CheckpointInfo]":
+    """Rebuild a network with its weights, in evaluation mode.
+
+    Raises:
+        UserError: when the file is absent or damaged, or lacks or adds a tensor.
+    """
+    info = read_info(path)
+    model = build_model(info.spec)
+    with _open(path) as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    problems = compare(model.state_dict(), state)
+    if problems:
+        raise UserError(f"{path} does not fit the network in its own header: {'; '.join(problems)}")
+    model.load_state_dict(state)
+    return model.eval().to(device), info
+
+
+def compare(own: "Mapping[str, Tensor]", given: "Mapping[str, Any]") -> list[str]:
+    """What differs between a network's tensors and those of a file: one line per kind of difference, none if equal."""
+    missing = [name for name in own if name not in given]
+    extra = [name for name in given if name not in own]
+    shapes = [
+        f"{name} {tuple(given[name].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in own.items()
+        if name in given and tuple(given[name].shape) != tuple(tensor.shape)
+    ]
+    return [
+        f"{len(names)} {what}, as {', '.join(names[:3])}"
+        for what, names in (("tensors missing", missing), ("unknown tensors", extra), ("of another shape", shapes))
+        if names
+    ]
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file's contents."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _open(path: Path) -> Any:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        return safe_open(path, framework="pt")
+    except FileNotFoundError as error:
+        raise UserError(f"checkpoint not found: {path}") from error
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is not a safetensors file, or it is damaged") from error

@@ -1,0 +1,204 @@
+"""KPR and BPBReID networks as the pipeline's appearance model."""
+
+import logging
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from data.errors import UserError
+from data.kernels.boxes import clip
+from data.records import FloatArray, PartEmbeddings
+from data.skeletons import COCO17
+from reid.checkpoints import file_sha256, load_model
+from reid.device_crops import crop_batch
+from reid.embedder import EmbedRequest
+from reid.models.bpbreid import BPBReID
+from reid.models.kpr import KPR
+from reid.models.part_head import part_visibility
+from reid.models.spec import ModelSpec
+from reid.prompt_masks import draw_prompts
+from reid.prompts import negatives_for
+
+logger = logging.getLogger(__name__)
+
+PRECISIONS = ("auto", "fp32", "bf16")
+_MIN_CONFIDENCE = 0.3
+_SAME_PERSON = 0.85
+
+
+class KprEmbedder:
+    """Describes people by their foreground and their body parts, prompted by their keypoints.
+
+    The requests of all cameras are cut, resized, prompted and run together. A part is visible where it wins a pixel of
+    the crop; its visibility is then its highest probability. The foreground is as visible as the most visible part, so
+    a crop that shows only background is no evidence.
+
+    Args:
+        weights_path: a checkpoint of ``reid.checkpoints``.
+        device: torch device.
+        batch: crops that go through the network at once.
+        precision: fp32; bf16: matrix products in bfloat16; auto: bf16 where the device computes it natively.
+
+    Raises:
+        UserError: when the checkpoint is absent, damaged or of another kind, or the precision is unknown.
+    """
+
+    def __init__(self, weights_path: Path, device: str, batch: int, precision: str = "auto") -> None:
+        model, info = load_model(weights_path, device)
+        assert isinstance(model, (KPR, BPBReID))
+        self._model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._device, self._batch = torch.device(device), batch
+        self._bf16 = _use_bf16(precision, self._device)
+        self.spec: ModelSpec = info.spec
+        self._mean = torch.tensor(info.spec.mean, device=self._device)
+        self._std = torch.tensor(info.spec.std, device=self._device)
+        self.model_id = f"{info.spec.architecture}-{info.spec.backbone}-{file_sha256(weights_path)[:12]}"
+        self.part_names: tuple[str, ...] = ("foreground", *info.spec.part_names)
+        self.part_kinds: tuple[str, ...] = ("holistic", *("part" for _ in info.spec.part_names))
+        self.dim = model.dim
+        if info.spec.cameras:
+            logger.info("%s has tokens for its training cameras; they do not apply here", weights_path.name)
+
+    def __call__(self, requests: Sequence[EmbedRequest]) -> list[PartEmbeddings]:
+        """One ``PartEmbeddings`` per request; a row whose box shows less than a pixel is no evidence."""
+        counts = [len(request.boxes) for request in requests]
+        total, parts = sum(counts), len(self.part_names)
+        vectors = np.zeros((total, parts, self.dim), np.float32)
+        visibility = np.zeros((total, parts), np.float32)
+        if total:
+            frames = np.repeat(np.arange(len(requests)), counts)
+            rectangles = np.concatenate([_rectangles(request) for request in requests])
+            prompts = [_prompt_points(request) for request in requests]
+            targets = np.concatenate([target for target, _, _ in prompts])
+            negatives = np.concatenate([negative for _, negative, _ in prompts])
+            offsets = np.cumsum([0, *counts[:-1]])
+            owners = np.concatenate([rows + offset for (_, _, rows), offset in zip(prompts, offsets, strict=True)])
+            sound = np.flatnonzero((rectangles[:, 2:] > rectangles[:, :2]).all(axis=1))
+            for start in range(0, len(sound), self._batch):
+                rows = sound[start : start + self._batch]
+                mine = np.flatnonzero(np.isin(owners, rows))
+                vectors[rows], visibility[rows] = self._embed(
+                    requests, frames[rows], rectangles[rows], targets[rows], negatives[mine],
+                    np.searchsorted(rows, owners[mine]),
+                )  # fmt: skip
+        ends = np.cumsum(counts)
+        return [
+            PartEmbeddings(
+                vectors[end - count : end],
+                visibility[end - count : end],
+                self.part_names,
+                self.part_kinds,
+                self.model_id,
+            )
+            for end, count in zip(ends, counts, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def _embed(
+        self,
+        requests: Sequence[EmbedRequest],
+        frames: NDArray[np.int64],
+        rectangles: NDArray[np.int64],
+        targets: FloatArray,
+        negatives: FloatArray,
+        owners: NDArray[np.int64],
+    ) -> tuple[FloatArray, FloatArray]:
+        """Rows of one batch -> unit vectors (B, 1+K, D) and visibility (B, 1+K)."""
+        size = (self.spec.height, self.spec.width)
+        used, places = np.unique(frames, return_inverse=True)
+        images = [torch.from_numpy(np.ascontiguousarray(requests[row].image)).to(self._device) for row in used]
+        crops = crop_batch(
+            images, self._tensor(places), self._tensor(rectangles), size, self._mean, self._std
+        ).contiguous(memory_format=torch.channels_last)
+        with self._autocast():
+            if isinstance(self._model, KPR):
+                prompts = None
+                if targets[..., 2].any() or len(negatives):
+                    assert self.spec.prompt_groups is not None
+                    prompts = draw_prompts(
+                        self._tensor(_into_crop(targets, rectangles, size)),
+                        self._tensor(_into_crop(negatives, rectangles[owners], size)),
+                        self._tensor(owners),
+                        size,
+                        self.spec.prompt_groups,
+                        self.spec.negatives,
+                        _MIN_CONFIDENCE,
+                    )
+                features = self._model.feature_map(crops, prompts)
+            else:
+                features = self._model.feature_map(crops)
+            output = self._model.describe(features, None, "continuous", ("foreg", "parts"), scores=False)
+        assert output.pixel_logits is not None
+        seen = output.visibility["parts"] * part_visibility(output.pixel_logits, "binary")["parts"]
+        seen = torch.cat([seen.amax(1, keepdim=True), seen], 1).float()
+        vectors = torch.cat([output.bn_embeddings["foreg"][:, None], output.embeddings["parts"]], 1).float()
+        vectors = F.normalize(vectors, dim=-1) * (seen > 0)[..., None]
+        return vectors.cpu().numpy(), seen.cpu().numpy()
+
+    def _tensor(self, array: NDArray[np.generic]) -> torch.Tensor:
+        return torch.from_numpy(array).to(self._device)
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16)
+
+
+def _use_bf16(precision: str, device: torch.device) -> bool:
+    if precision not in PRECISIONS:
+        raise UserError(f"unknown precision '{precision}'; there are: {', '.join(PRECISIONS)}")
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # Emulated on other processors, bf16 is several times slower than fp32.
+    known: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return device.type == "cpu" and bool(known.get("amx_bf16") or known.get("avx512_bf16"))
+
+
+def _rectangles(request: EmbedRequest) -> NDArray[np.int64]:
+    """Whole pixels that cover each box inside its frame, (N, 4) x1 y1 x2 y2; empty where nothing of it is inside."""
+    height, width = request.image.shape[:2]
+    boxes = clip(np.nan_to_num(request.boxes.astype(np.float64)), width, height)
+    return np.concatenate([np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])], axis=1).astype(np.int64)
+
+
+def _prompt_points(request: EmbedRequest) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
+    """The skeletons of one request: targets (N, 17, 3), negatives (M, 17, 3) and the row each negative is for."""
+    if request.keypoints is None:
+        none = np.zeros((len(request.boxes), 17, 3), np.float32)
+        return none, none[:0], np.zeros(0, np.int64)
+    negatives, counts = negatives_for(request.boxes, request.keypoints, request.negatives, _MIN_CONFIDENCE)
+    rows, columns = np.nonzero(np.arange(negatives.shape[1]) < counts[:, None])
+    targets = np.nan_to_num(request.keypoints).astype(np.float32)
+    others = negatives[rows, columns]
+    different = ~_same_person(targets[rows], others)
+    return targets, others[different], rows[different]
+
+
+def _same_person(a: FloatArray, b: FloatArray) -> NDArray[np.bool_]:
+    """Whether two skeletons, (M, 17, 3) each, lie on each other (object keypoint similarity above 0.85).
+
+    A pose estimator often finds one person in two overlapping boxes; as a negative prompt they would erase themselves.
+    """
+    seen = (a[..., 2] > _MIN_CONFIDENCE) & (b[..., 2] > _MIN_CONFIDENCE)
+    points = np.where(seen[..., None], a[..., :2], np.nan)
+    count = seen.sum(axis=1)
+    extent = np.where(
+        count[:, None] > 1, np.nanmax(points, 1, initial=-np.inf) - np.nanmin(points, 1, initial=np.inf), 0
+    )
+    area = np.maximum(extent.prod(axis=1), 1.0)
+    spread = 2 * area[:, None] * (2 * np.asarray(COCO17.sigmas)) ** 2
+    close = np.exp(-((a[..., :2] - b[..., :2]) ** 2).sum(-1) / spread) * seen
+    return close.sum(axis=1) > _SAME_PERSON * np.maximum(count, 1)
+
+
+def _into_crop(skeletons: FloatArray, rectangles: NDArray[np.int64], size: tuple[int, int]) -> FloatArray:
+    """Keypoints in the frame -> keypoints in the resized crop of each row, (M, 17, 3)."""
+    extent = rectangles[:, 2:] - rectangles[:, :2]
+    scale = np.array(size[::-1]) / extent
+    points = (skeletons[..., :2] - rectangles[:, None, :2]) * scale[:, None]
+    return np.concatenate([points, skeletons[..., 2:]], axis=-1).astype(np.float32)

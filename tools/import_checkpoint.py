@@ -1,0 +1,96 @@
+"""Convert a published KPR or BPBReID checkpoint (.pth.tar) to safetensors, running nothing it contains.
+
+    python -m tools.import_checkpoint kpr_occ_duke_SOLIDER_75.12_84.25_41443413.pth.tar --accept-licence hl3
+
+Given a .safetensors file of this project and an --out that ends in .pth.tar, it converts the other way.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from data.errors import UserError
+from reid.checkpoints import save_checkpoint
+from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD, PROMPT_GROUPS
+from pipeline.cli import run
+
+_NORMALISATIONS = {"solider": ((0.5,) * 3, (0.5,) * 3), "imagenet": (IMAGENET_MEAN, IMAGENET_STD)}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Convert one file and report what was taken over."""
+    arguments = _parser().parse_args(argv)
+    source: Path = arguments.file
+    exporting = source.suffix == ".safetensors"
+    out: Path = arguments.out or source.with_name(source.name.partition(".pth")[0] + ".safetensors")
+    if exporting and not out.name.endswith(".pth.tar"):
+        raise UserError("a .safetensors file is converted to the originals' format: give --out NAME.pth.tar")
+    if out.exists() and not arguments.overwrite:
+        raise UserError(f"{out} exists already; give another --out, or --overwrite")
+    if exporting:
+        from reid.published import export_published
+
+        export_published(source, out)
+        print(f"{out}: written in the originals' format")
+        return 0
+    _import(source, out, arguments)
+    return 0
+
+
+def _import(source: Path, out: Path, arguments: argparse.Namespace) -> None:
+    from reid.published import LICENCE, import_published
+
+    if arguments.accept_licence != "hl3":
+        raise UserError(
+            f"KPR and BPBReID weights are under the {LICENCE}: read it, and if you accept it add --accept-licence hl3"
+        )
+    overrides: dict[str, Any] = {}
+    if arguments.normalisation:
+        overrides["mean"], overrides["std"] = _NORMALISATIONS[arguments.normalisation]
+    if arguments.size:
+        overrides["height"], overrides["width"] = arguments.size
+    if arguments.semantic_weight is not None:
+        overrides["semantic_weight"] = arguments.semantic_weight
+    if arguments.prompt_groups:
+        overrides["prompt_groups"] = arguments.prompt_groups
+    taken = import_published(source, overrides)
+    save_checkpoint(out, taken.state, taken.spec, taken.provenance)
+    spec = taken.spec
+    print(f"{out}: {spec.architecture} on {spec.backbone}, input {spec.height}x{spec.width}")
+    print(f"parts: {', '.join(spec.part_names)}")
+    print(f"{len(taken.state) - len(taken.filled)} tensors taken over")
+    for what, names in (("fresh (no embedding depends on them)", taken.filled), ("left out", taken.dropped)):
+        if names:
+            print(f"{len(names)} {what}: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}")
+    for guess in taken.guessed:
+        print(f"assumed: {guess}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.import_checkpoint", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("file", type=Path, help="published .pth.tar, or a .safetensors to convert back")
+    parser.add_argument("--out", type=Path, help="file to write (default: beside the source, .safetensors)")
+    parser.add_argument(
+        "--accept-licence", metavar="NAME", help="hl3: you accept the Hippocratic Licence of the weights"
+    )
+    parser.add_argument("--normalisation", choices=sorted(_NORMALISATIONS), help="where the file does not tell")
+    parser.add_argument("--size", type=_size, metavar="HxW", help="input size px, where the file does not tell")
+    parser.add_argument("--semantic-weight", type=float, help="SOLIDER's semantic weight; -1 switches it off")
+    parser.add_argument("--prompt-groups", choices=sorted(PROMPT_GROUPS), help="where the file does not tell")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output file")
+    return parser
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise argparse.ArgumentTypeError(f"'{text}' is not HEIGHTxWIDTH, as 384x128")
+    return int(height), int(width)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

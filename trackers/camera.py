@@ -1,0 +1,355 @@
+"""The tracker of one camera."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.kernels.parts import embedding_distance
+from data.records import (
+    CONFIRMED,
+    LOST,
+    FloatArray,
+    IntArray,
+    PartEmbeddings,
+    TrackletEvent,
+    Tracks,
+    View,
+)
+from trackers.appearance import DistanceScale
+from trackers.assignment import assign
+from trackers.association import associate, refind_cost
+from trackers.config import TrackerConfig
+from trackers.costs import PairCosts, add_pose, clear_share, pair_costs, pose_distance
+from trackers.lifecycle import confirmable, ended, mark, starters
+from trackers.motion import MotionModel, MotionState
+from trackers.scope import Proposal
+from trackers.table import KEYPOINTS, TrackTable
+from trackers.tracklets import TrackletBuilder
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prediction:
+    """What ``propose`` worked out and ``commit`` goes on from.
+
+    N are the usable detections, best first; T the live tracks.
+
+    Attributes:
+        revision: number of commits before this proposal; another number means that it is out of date.
+        step: how this frame follows the last one.
+        rows: (N,) row of each detection in the view.
+        boxes, scores: (N, 4), (N,).
+        keypoints: (N, 17, 3), or None without poses.
+        clear: (N,) share of each box that nobody in front covers.
+        motion: T predicted tracks.
+        moved_keypoints: (T, 17, 3) last skeletons, moved with the boxes.
+        pairs: (T, N) what motion says.
+    """
+
+    revision: int
+    step: Literal["track", "skip", "cut"]
+    rows: IntArray
+    boxes: FloatArray
+    scores: FloatArray
+    keypoints: FloatArray | None
+    clear: FloatArray
+    motion: MotionState
+    moved_keypoints: FloatArray
+    pairs: PairCosts
+
+
+class CameraTracker:
+    """Tracks one camera (``trackers.scope.ScopeTracker``).
+
+    Time may jump: a gap of more than ``max_gap_s``, forwards or (a restarted source) backwards, closes all tracks. A frame
+    that is not later than the last one by at least a clock tick is left out with a warning and counted in ``skipped``.
+    Results do not depend on the order of the detections, nor on other trackers.
+    """
+
+    def __init__(self, camera: str, config: TrackerConfig) -> None:
+        self.cameras: tuple[str, ...] = (camera,)
+        self._config = config
+        self._model = MotionModel(config.motion)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, ids included, so that the object can track another video."""
+        self.skipped = 0
+        self._table = TrackTable.empty()
+        self._builder = TrackletBuilder(self.cameras[0], self._config)
+        self._scale = DistanceScale(self._config.looks)
+        self._next_serial = 0
+        self._time_s: float | None = None
+        self._revision = 0
+
+    def propose(self, views: Sequence[View]) -> Proposal:
+        """Predict to the instant of the view, gate, and say which rows need appearance. Changes nothing.
+
+        Raises:
+            ValueError: when there is not exactly one view, or it is of another camera.
+        """
+        if len(views) != 1 or views[0].camera != self.cameras[0]:
+            names = [view.camera for view in views]
+            raise ValueError(f"the tracker of camera '{self.cameras[0]}' takes one view of it at a time, not {names}")
+        prediction = self._predict(views[0])
+        return Proposal((views[0],), (self._wanted(prediction, views[0].time_s),), prediction)
+
+    def commit(
+        self, proposal: Proposal, embeddings: Sequence[PartEmbeddings | None]
+    ) -> tuple[list[Tracks], list[TrackletEvent]]:
+        """Decide, given the appearance of the wanted rows.
+
+        Raises:
+            ValueError: when the proposal is not the one made last, or embeddings of two models are mixed.
+        """
+        prediction: _Prediction = proposal.state
+        (view,) = proposal.views
+        if prediction.revision != self._revision:
+            raise ValueError(f"camera '{view.camera}': this proposal is out of date; commit each before the next")
+        self._revision += 1
+        if prediction.step == "skip":
+            self._warn_of_skip(view)
+            return [_no_tracks()], []
+        if prediction.step == "cut":
+            self._end(np.ones(len(self._table), bool))
+        self._time_s = view.time_s
+        looks = None if embeddings[0] is None else embeddings[0].select(prediction.rows)
+        tracks = self._track(view, prediction, looks)
+        return [tracks], self._builder.events(view.time_s)
+
+    def flush(self) -> list[TrackletEvent]:
+        """Close every live tracklet: the input has ended."""
+        self._end(np.ones(len(self._table), bool))
+        return self._builder.events(self._time_s or 0.0)
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to go on later, as plain values and arrays (``data.formats.state``); between commits."""
+        return {
+            "table": self._table.tree(),
+            "builder": self._builder.state(),
+            "scale": self._scale.state(),
+            "next_serial": self._next_serial,
+            "time_s": self._time_s,
+            "skipped": self.skipped,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``state``."""
+        self.reset()
+        self._table = TrackTable.from_tree(state["table"])
+        self._builder.restore(state["builder"])
+        self._scale.restore(state["scale"])
+        self._next_serial = state["next_serial"]
+        self._time_s = state["time_s"]
+        self.skipped = state["skipped"]
+
+    def _predict(self, view: View) -> _Prediction:
+        elapsed = 0.0 if self._time_s is None else view.time_s - self._time_s
+        step: Literal["track", "skip", "cut"] = "track"
+        if abs(elapsed) > self._config.max_gap_s:
+            step = "cut"
+        elif elapsed <= 0 and self._time_s is not None:
+            step = "skip"
+        table = self._table if step == "track" else TrackTable.empty()
+        rows = _usable(view, self._config.association.score_low) if step != "skip" else np.zeros(0, np.int64)
+        boxes, scores = view.detections.boxes[rows], view.detections.scores[rows]
+        keypoints = None if view.poses is None else view.poses.keypoints[rows]
+        motion = self._model.predict(table.motion, max(elapsed, 0.0) if step == "track" else 0.0)
+        moved = table.keypoints.copy()
+        moved[..., :2] += (motion.mean[:, :2, 0] - table.motion.mean[:, :2, 0])[:, None]
+        pairs = pair_costs(self._model, motion, boxes, self._config.association)
+        weight = self._config.association.pose_weight
+        if keypoints is not None and view.poses is not None and weight > 0:
+            distance = pose_distance(moved, keypoints, motion.boxes(), view.poses.skeleton)
+            pairs = add_pose(pairs, distance, weight)
+        return _Prediction(
+            self._revision, step, rows, boxes, scores, keypoints, clear_share(boxes), motion, moved, pairs
+        )
+
+    def _wanted(self, prediction: _Prediction, time_s: float) -> IntArray:
+        """Rows of the view that need an appearance.
+
+        On demand these are the confident detections that are not plainly one known person: none or several tracks may be
+        theirs, or their track may take several detections, is tentative, was lost, or has stale looks.
+        """
+        if self._config.appearance == "always":
+            return np.sort(prediction.rows)
+        table = self._table if prediction.step == "track" else TrackTable.empty()
+        confident = prediction.scores >= self._config.association.score_high
+        possible = prediction.pairs.possible & confident
+        fresh = (time_s - table.looked_s < self._config.looks.stale_s) & ~table.renew
+        plain = fresh & (table.state == CONFIRMED) & (possible.sum(axis=1) == 1)
+        settled = (possible.sum(axis=0) == 1) & (possible & plain[:, None]).any(axis=0)
+        return np.sort(prediction.rows[confident & ~settled])
+
+    def _track(self, view: View, prediction: _Prediction, looks: PartEmbeddings | None) -> Tracks:
+        table, pairs, now = self._table, prediction.pairs, view.time_s
+        distances = np.full(pairs.motion.shape, np.nan, np.float32)
+        if looks is not None and table.appearance is not None and distances.size:
+            distances = embedding_distance(table.appearance, looks)[0]
+        familiarity = self._scale.familiarity(distances) * prediction.clear
+        detection = associate(pairs, familiarity, table.state, now - table.seen_s, prediction.scores, self._config)
+        self._learn(distances, pairs.possible, detection)
+        table.motion, table.keypoints = prediction.motion, prediction.moved_keypoints
+        self._continue(view, prediction, looks, detection)
+        detection = self._confirm(now, detection)
+        detection = self._start(view, prediction, looks, detection)
+        seen = detection >= 0
+        over = ended(self._table, seen, now, view.size, self._config)
+        self._end(over)
+        return self._report(now, prediction, detection[~over])
+
+    def _learn(self, distances: FloatArray, possible: NDArray[np.bool_], detection: IntArray) -> None:
+        """Teach the distance scale this frame's certain pairs."""
+        tracks = np.flatnonzero(detection >= 0)
+        found = detection[tracks]
+        plain = (possible[tracks].sum(axis=1) == 1) & (possible[:, found].sum(axis=0) == 1)
+        between = distances[np.ix_(tracks, found)]
+        self._scale.learn(np.diagonal(between)[plain], between[~np.eye(len(tracks), dtype=bool)])
+
+    def _continue(self, view: View, prediction: _Prediction, looks: PartEmbeddings | None, detection: IntArray) -> None:
+        """Give matched tracks their detections."""
+        table, now = self._table, view.time_s
+        tracks = np.flatnonzero(detection >= 0)
+        found = detection[tracks]
+        moved = self._model.update(table.motion.select(tracks), prediction.boxes[found], prediction.scores[found])
+        table.motion.put(tracks, moved)
+        table.seen_s[tracks] = now
+        table.hits[tracks] += 1
+        mark(table, detection >= 0)
+        if prediction.keypoints is not None:
+            table.keypoints[tracks] = prediction.keypoints[found]
+        if looks is not None:
+            confident = prediction.scores[found] >= self._config.association.score_high
+            table.look(
+                tracks[confident],
+                looks.select(found[confident]),
+                prediction.clear[found[confident]],
+                now,
+                self._config.looks.memory_s,
+            )
+        cut = self._builder.cut(table.serial[tracks], now)
+        table.renew[np.isin(table.serial, cut)] = True
+        self._record(view, prediction, looks, table.serial[tracks], found)
+
+    def _confirm(self, now: float, detection: IntArray) -> IntArray:
+        """Confirm tracks, or recognise them as lost ones and hand their rows over; returns the detection of each track left."""
+        table = self._table
+        ready = np.flatnonzero(confirmable(table, detection >= 0, now, self._config.life))
+        lost = np.flatnonzero(table.state == LOST)
+        table.state[ready] = CONFIRMED
+        if not len(ready):
+            return detection
+        old, new = self._recognise(lost, ready)
+        self._builder.open(table.serial[np.setdiff1d(ready, new)])
+        if not len(old):
+            return detection
+        self._builder.absorb(table.serial[new], table.serial[old])
+        table.take_over(old, new, now, self._config.looks.memory_s)
+        detection[old] = detection[new]
+        kept = ~np.isin(np.arange(len(table)), new)
+        self._table = table.select(kept)
+        return detection[kept]
+
+    def _recognise(self, lost: IntArray, ready: IntArray) -> tuple[IntArray, IntArray]:
+        """Pairs of a lost track and a new one that look the same, are near enough, and were never seen together."""
+        table = self._table
+        if table.appearance is None or not len(lost):
+            none = np.zeros(0, np.int64)
+            return none, none
+        distances = embedding_distance(table.appearance.select(lost), table.appearance.select(ready))[0]
+        away = self._model.gating_distance(table.motion.select(lost), table.motion.select(ready).boxes())
+        cost = refind_cost(away, self._scale.familiarity(distances), self._config)
+        cost[table.seen_s[lost][:, None] >= table.born_s[ready][None]] = np.inf
+        row, column = assign(cost, 0.0)
+        return lost[row], ready[column]
+
+    def _start(
+        self, view: View, prediction: _Prediction, looks: PartEmbeddings | None, detection: IntArray
+    ) -> IntArray:
+        """Start tracks at detections nobody took; returns the detection of each track."""
+        used = np.zeros(len(prediction.rows), bool)
+        used[detection[detection >= 0]] = True
+        found = starters(prediction.boxes, prediction.scores, used, self._config.life)
+        if not len(found):
+            return detection
+        serial = self._next_serial + np.arange(len(found))
+        self._next_serial += len(found)
+        motion = self._model.start(prediction.boxes[found], prediction.scores[found])
+        keypoints = np.zeros((len(found), KEYPOINTS, 3), np.float32)
+        if prediction.keypoints is not None:
+            keypoints = prediction.keypoints[found]
+        appearance = None if looks is None else looks.select(found)
+        self._table = self._table.append(TrackTable.start(serial, view.time_s, motion, keypoints, appearance))
+        self._builder.begin(serial, view.time_s)
+        self._record(view, prediction, looks, serial, found)
+        return np.concatenate([detection, found])
+
+    def _record(
+        self, view: View, prediction: _Prediction, looks: PartEmbeddings | None, serial: IntArray, found: IntArray
+    ) -> None:
+        quality = prediction.scores[found] * np.maximum(prediction.clear[found], 1e-3)
+        if looks is not None:
+            quality = quality * looks.visibility[found].mean(axis=1)
+        self._builder.add(
+            serial,
+            view,
+            prediction.boxes[found],
+            prediction.scores[found],
+            None if prediction.keypoints is None else prediction.keypoints[found],
+            None if looks is None else looks.select(found),
+            quality,
+        )
+
+    def _end(self, over: NDArray[np.bool_]) -> None:
+        if over.any():
+            self._builder.end(self._table.serial[over])
+            self._table = self._table.select(~over)
+
+    def _report(self, now: float, prediction: _Prediction, detection: IntArray) -> Tracks:
+        """Confirmed tracks with their detections, then lost ones where they are predicted, each by local id."""
+        table = self._table
+        seen = np.flatnonzero(table.state == CONFIRMED)
+        lost = np.flatnonzero((table.state == LOST) & (now - table.seen_s <= self._config.show_lost_s))
+        found = detection[seen]
+        tracks = np.concatenate([seen, lost])
+        return Tracks(
+            track_ids=self._builder.local_ids(table.serial[tracks]),
+            boxes=np.concatenate([prediction.boxes[found], table.motion.select(lost).boxes()]),
+            scores=np.concatenate([prediction.scores[found], np.zeros(len(lost), np.float32)]),
+            det_index=np.concatenate([prediction.rows[found], np.full(len(lost), -1)]).astype(np.int32),
+            state=table.state[tracks],
+            group_id=np.full(len(tracks), -1, np.int64),
+        )
+
+    def _warn_of_skip(self, view: View) -> None:
+        self.skipped += 1
+        level = logging.WARNING if self.skipped == 1 else logging.DEBUG
+        logger.log(
+            level,
+            "camera '%s': frame %d at %.3f s is not later than the one before (%.3f s); left out",
+            view.camera,
+            view.frame_index,
+            view.time_s,
+            self._time_s,
+        )
+
+
+def _usable(view: View, score_low: float) -> IntArray:
+    """Rows with a score worth using and a real box, best first; ties by position, so that row order does not matter."""
+    boxes, scores = view.detections.boxes, view.detections.scores
+    real = np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    rows = np.flatnonzero(real & (scores >= score_low))
+    return rows[np.lexsort((*boxes[rows].T[::-1], -scores[rows]))]
+
+
+def _no_tracks() -> Tracks:
+    none = np.zeros(0, np.int64)
+    return Tracks(
+        none, np.zeros((0, 4), np.float32), np.zeros(0, np.float32), none.astype(np.int32), none.astype(np.int8), none
+    )
