@@ -16,7 +16,7 @@ from pipeline.rendering.anonymize import blur_regions, head_regions, shift_regio
 from pipeline.run_folder import RunFolder
 
 _MARGIN = 0.06
-_MIN_HEIGHT_PX = 24
+_MIN_HEIGHT_PX, _MIN_WIDTH_PX = 24, 8
 _KEYPOINT_SEEN = 0.3
 _GOOD_HEIGHT_PX = 160.0
 _GOOD_SHARPNESS = 150.0
@@ -80,10 +80,11 @@ class CropCollector:
             image: (H, W, 3) uint8 RGB; not changed.
             tracks: the rows the tracker reports; confirmed rows that were detected count.
         """
-        rows = self._due(view, tracks)
+        inside = clip(tracks.boxes.astype(np.float32), image.shape[1], image.shape[0])
+        rows = self._due(view, tracks, inside)
         if not rows:
             return
-        boxes = clip(tracks.boxes[rows].astype(np.float32), image.shape[1], image.shape[0])
+        boxes = inside[rows]
         rough = _rough_quality(boxes, tracks, np.array(rows), view)
         heads: FloatArray | None = None
         for row, box, quality in zip(rows, boxes, rough, strict=True):
@@ -138,10 +139,11 @@ class CropCollector:
         }
         self._looked_s = {(camera, local_id): time_s for camera, local_id, time_s in state["looked_s"]}
 
-    def _due(self, view: View, tracks: Tracks) -> list[int]:
+    def _due(self, view: View, tracks: Tracks, boxes: FloatArray) -> list[int]:
         """Rows worth a look: confirmed, seen in this frame, not tiny, not looked at a moment ago."""
-        heights = tracks.boxes[:, 3] - tracks.boxes[:, 1]
-        fit = (tracks.det_index >= 0) & (tracks.state == CONFIRMED) & (heights >= _MIN_HEIGHT_PX)
+        width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+        fit = (tracks.det_index >= 0) & (tracks.state == CONFIRMED)
+        fit &= (height >= _MIN_HEIGHT_PX) & (width >= _MIN_WIDTH_PX)
         latest_s = view.time_s - self._interval_s + 1e-9
         return [
             int(row)

@@ -50,3 +50,13 @@ def finish(job: Job, *, truth: Path | None = None, corrections: Sequence[Correct
     job.write_manifest("complete")
     write_report(folder, job.config.report)
     return association
+
+
+def _score(job: Job, truth: Path) -> None:
+    options = EvaluationOptions(cross_camera=len(job.cameras) > 1)
+    with job.clock.measure("score"):
+        result = evaluate_folders(truth, job.folder.tracks("x").parent, options)
+    for line in result.warnings:
+        job.warn(line)
+    job.folder.write_json(job.folder.metrics, result.to_json())
+    logger.info("%s", result.table())

@@ -2,9 +2,9 @@
 
 Limits, on purpose: a clock is known only from a wall clock that the source itself gives (a container's creation time,
 which some programs set to the time of an export, or the arrival of live frames), so it is never better than
-"estimated". Overlap is guessed from the still background: local features that agree on one homography show that two
-cameras look at the same surfaces, which makes "partial". Nothing can show from pictures that two views do not overlap,
-so everything else stays "unknown".
+"estimated", and it is used only for cameras whose recordings lie within ten minutes of one another. Overlap is guessed
+from the still background: local features that agree on one homography show that two cameras look at the same surfaces,
+which makes "partial". Nothing can show from pictures that two views do not overlap, so the rest stays "unknown".
 """
 
 from collections.abc import Sequence
@@ -28,6 +28,7 @@ _BACKGROUND_FRAMES = 15
 _BACKGROUND_WIDTH = 960
 _CONFIDENT = 0.4
 
+_NEAR_S = 600.0
 _SMALL_FOR_REID_PX = 64
 _SMALL_FOR_POSE_PX = 80
 _BLURRED = 40.0
@@ -100,11 +101,13 @@ def look(spec: CameraSpec, config: SourcesConfig, detector: Detector, seconds: f
 
 def site_of(looks: Sequence[Look]) -> Site:
     """The site that was found: frame rates, sizes, estimated clocks, observations and guessed overlap."""
-    starts = [one.info.wall_clock_start_s for one in looks if one.info.wall_clock_start_s is not None]
+    starts = _usable_starts([one.info for one in looks])
     cameras = {}
     for one in looks:
-        start = one.info.wall_clock_start_s
-        clock = Clock() if start is None else Clock(status="estimated", offset_s=round(start - min(starts), 3))
+        start = starts.get(one.info.camera)
+        clock = Clock()
+        if start is not None:
+            clock = Clock(status="estimated", offset_s=round(start - min(starts.values()), 3))
         cameras[one.info.camera] = CameraSite(
             source=one.info.uri,
             fps=round(one.info.fps, 4),
@@ -119,6 +122,23 @@ def site_of(looks: Sequence[Look]) -> Site:
         if same_place(a.background, b.background)
     ]
     return Site(cameras=cameras, overlap=pairs)
+
+
+def _usable_starts(infos: Sequence[SourceInfo]) -> dict[str, float]:
+    """Wall-clock starts of the cameras whose recording comes near another camera's in time."""
+    spans = {
+        info.camera: (info.wall_clock_start_s, info.wall_clock_start_s + (info.frame_count or 0) / info.fps)
+        for info in infos
+        if info.wall_clock_start_s is not None
+    }
+    return {
+        camera: start
+        for camera, (start, end) in spans.items()
+        if any(
+            other != camera and start - _NEAR_S <= other_end and other_start <= end + _NEAR_S
+            for other, (other_start, other_end) in spans.items()
+        )
+    }
 
 
 def cues(site: Site) -> list[str]:
@@ -150,7 +170,7 @@ def same_place(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
     """
     import cv2
 
-    finder = cv2.SIFT.create(nfeatures=3000)
+    finder = cv2.SIFT.create(nfeatures=1500)
     (points_a, features_a), (points_b, features_b) = finder.detectAndCompute(a, None), finder.detectAndCompute(b, None)
     if min(len(points_a), len(points_b)) < _SAME_PLACE_INLIERS:
         return False

@@ -162,7 +162,8 @@ def _use_bf16(precision: str, device: torch.device) -> bool:
 def _rectangles(request: EmbedRequest) -> NDArray[np.int64]:
     """Whole pixels that cover each box inside its frame, (N, 4) x1 y1 x2 y2; empty where nothing of it is inside."""
     height, width = request.image.shape[:2]
-    boxes = clip(np.nan_to_num(request.boxes.astype(np.float64)), width, height)
+    finite = np.isfinite(request.boxes).all(axis=1, keepdims=True)
+    boxes = clip(np.where(finite, request.boxes, 0).astype(np.float64), width, height)
     return np.concatenate([np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])], axis=1).astype(np.int64)
 
 

@@ -135,7 +135,7 @@ def _last_bin(curves: PairCurves) -> int:
 
 
 def _draw_matrix(axes: "Axes", curves: PairCurves, shown: IntArray, points_per_cell: float) -> None:
-    """One cell of the axes per pair: cell (row, column) is the unit square with its top left corner at (column, row)."""
+    """One cell of the axes per pair: the unit square with its top left corner at (column, row)."""
     from matplotlib.collections import LineCollection, PolyCollection
 
     count, last = len(shown), _last_bin(curves)
@@ -167,9 +167,9 @@ def _draw_matrix(axes: "Axes", curves: PairCurves, shown: IntArray, points_per_c
     for place, label in _spaced(ticks, last * 0.6 * _TICK_FONT * 8 / (points_per_cell * _CELL)):
         align = "left" if place == 0 else "right" if place > 0.9 * last else "center"
         for column in range(count):
-            x = column + (1 - _CELL) / 2 + place / last * _CELL
-            axes.plot([x, x], [count - (1 - _CELL) / 2, count + 0.01], color="#606060", linewidth=0.6)
-            axes.text(x, count + 0.03, label, ha=align, va="top", fontsize=_TICK_FONT)
+            mark = column + (1 - _CELL) / 2 + place / last * _CELL
+            axes.plot([mark, mark], [count - (1 - _CELL) / 2, count + 0.01], color="#606060", linewidth=0.6)
+            axes.text(mark, count + 0.03, label, ha=align, va="top", fontsize=_TICK_FONT)
     kind = "log scale" if curves.unit == "s" else curves.unit
     note = f"lag ({kind}); number: events; grey: fewer than {THIN_COUNT}"
     axes.text(count / 2, count + 0.03 + 2.2 * _TICK_FONT / points_per_cell, note, ha="center", va="top", fontsize=8)

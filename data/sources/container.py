@@ -16,6 +16,8 @@ PROBE_FRAMES = 32
 _HIGHEST_RATE = 250.0
 # FFmpeg reads plain text as a video of a terminal; nobody means that.
 _TEXT_CODECS = {"ansi", "bintext", "xbin", "idf"}
+# Bytes of a transport stream packet: plain, with time codes (Blu-ray), with error correction (broadcast).
+_TS_PACKETS = (188, 192, 204)
 _OLDEST_WALL_CLOCK = datetime(1990, 1, 1, tzinfo=UTC)
 _CLOCK_TEXT = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
@@ -38,6 +40,7 @@ class Probe:
         end_s: where the header says the stream ends, seconds from its first frame; None where it does not.
         origin_s: timestamp of the first frame in seconds; None where timestamps are missing or do not rise.
         wall_clock_s: Unix time at which the container says recording began, or None.
+        ends_torn: the file is a transport stream that ends within a packet.
     """
 
     width: int
@@ -49,6 +52,7 @@ class Probe:
     end_s: float | None
     origin_s: float | None
     wall_clock_s: float | None
+    ends_torn: bool
 
 
 def without_password(uri: str) -> str:
@@ -149,6 +153,7 @@ def probe(container: Any, stream: Any) -> Probe:
         end_s=end_s,
         origin_s=_origin(stamps[0], start_s) if rising else None,
         wall_clock_s=wall_clock(container, stream),
+        ends_torn=container.format.name == "mpegts" and all(container.size % packet for packet in _TS_PACKETS),
     )
 
 

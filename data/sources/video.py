@@ -118,6 +118,8 @@ class VideoSource:
             self._warn(f"{ends} with a read error ({decoder.broken}): cut off or damaged; what decodes was kept")
         elif said_s is not None and decoder.end_s < said_s - 1.5 / self._fps - 0.1:
             self._warn(f"{ends}, but its header says {said_s:.2f} s: the file is cut off; what decodes was kept")
+        elif self._probe.ends_torn:
+            self._warn(f"{ends} within a packet: the file is cut off; what decodes was kept")
 
     def _warn(self, line: str) -> None:
         if line not in self.warnings:

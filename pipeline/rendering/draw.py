@@ -13,7 +13,7 @@ from pipeline.rendering.palette import INK, PAPER, Rgb, text_on
 from pipeline.rendering.scene import Scene
 
 _SHIFT = 3
-_DASH_OF_HEIGHT = 0.014
+_DASH_OF_LINE = 4
 _PANEL: Rgb = (24, 24, 27)
 _PANEL_OPACITY = 0.72
 
@@ -80,7 +80,7 @@ class Painter:
 
         x1, y1, x2, y2 = (int(value) for value in np.round(box))
         if dashed:
-            lines = list(_dashes(x1, y1, x2, y2, max(_DASH_OF_HEIGHT * self._size[1], 4)))
+            lines = list(_dashes(x1, y1, x2, y2, _DASH_OF_LINE * self._line))
             cv2.polylines(image, lines, False, INK, self._line + 2)
             cv2.polylines(image, lines, False, color, self._line)
             return

@@ -63,7 +63,7 @@ class VideoWriter:
 
         Args:
             path: where the video goes; folders are made.
-            size: (width, height) of the frames; odd sides are padded by one black row or column.
+            size: (width, height) of the frames; of an odd side the last row or column is repeated.
             fps: nominal frame rate, for the encoder's rate control only: every frame keeps its own time.
             crf: H.264 quality, 0-51.
             preset: x264 speed.
@@ -169,7 +169,7 @@ class VideoWriter:
             )
         if image.shape[:2] != (height, width):
             image = cv2.copyMakeBorder(
-                image, 0, height - image.shape[0], 0, width - image.shape[1], cv2.BORDER_CONSTANT
+                image, 0, height - image.shape[0], 0, width - image.shape[1], cv2.BORDER_REPLICATE
             )
         planes: Any = cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420)
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.report.lanes import time_text
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s:@'\"]*:[^/\s@'\"]*@")
+_DATES_FROM_S, _DATES_TO_S = 3.0e8, 1.0e11
 _SHOWN_APART = {"inputs", "clocks", "warnings", "timings", "version"}
 _SCORES = ("HOTA", "DetA", "AssA", "LocA", "MOTA", "MOTP", "IDF1", "IDP", "IDR", "IDSW", "Frag", "MT", "ML")
 
@@ -130,7 +132,7 @@ def score_table(metrics: Mapping[str, Any]) -> ScoreTable | None:
     names = [name for name in _SCORES if any(name in row for row in rows)]
     if not names:
         return None
-    body = tuple((redact(str(row.get("name", ""))), *(_score(name, row.get(name)) for name in names)) for row in rows)
+    body = tuple((redact(str(row.get("name", ""))), *(_score(row.get(name)) for name in names)) for row in rows)
     rule = _mapping(metrics.get("rule"))
     note = ", ".join(f"{key} {value}" for key, value in rule.items())
     return ScoreTable(("", *names), body, note)
@@ -168,13 +170,20 @@ def duration_text(seconds: float | None) -> str:
     return f"{seconds:.1f} s" if abs(seconds) < 60 else time_text(seconds)
 
 
+def date_text(seconds: float) -> str:
+    """The date of a Unix time, UTC; empty for a small number, which counts from something else."""
+    if not _DATES_FROM_S < seconds < _DATES_TO_S:
+        return ""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
 def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return redact(" ".join(str(item) for item in value))
     return redact(f"{value:g}" if isinstance(value, float) else str(value))
 
 
-def _score(name: str, value: Any) -> str:
+def _score(value: Any) -> str:
     number = _number(value)
     if number is None:
         return "–"

@@ -17,6 +17,7 @@ _TICK_SPACE = 76.0
 _TALL, _SMALL = 18.0, 8.0
 _MANY_ROWS = 60
 _PAD = 5.0
+_SHORT_S = 120.0
 _STEPS_S = (
     0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800,
     604800,
@@ -34,6 +35,10 @@ class Span:
         """Place of a time, in the chart's units."""
         share = (time_s - self.start_s) / max(self.end_s - self.start_s, 1e-9)
         return round(GUTTER + share * (WIDTH - GUTTER - _RIGHT), 2)
+
+    def text(self, time_s: float) -> str:
+        """A time as it is read off the chart; tenths of seconds where the chart is short."""
+        return time_text(time_s - self.start_s, 0.1 if self.end_s - self.start_s < _SHORT_S else 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +101,13 @@ class Chart:
 
 def time_text(seconds: float, step_s: float = 1.0) -> str:
     """``0:05``, ``12:30``, ``1:02:00``; tenths where the step is below a second, days beyond one."""
-    tenths = round(abs(seconds) * 10)
+    tenths = round(abs(seconds) * 10) if step_s < 1 else 10 * round(abs(seconds))
     days, tenths = divmod(tenths, 864_000)
     hours, tenths = divmod(tenths, 36_000)
     minutes, tenths = divmod(tenths, 600)
     tail = f"{tenths // 10:02d}" + (f".{tenths % 10}" if step_s < 1 else "")
     text = f"{hours}:{minutes:02d}:{tail}" if hours or days else f"{minutes}:{tail}"
-    return ("-" if seconds < -0.05 else "") + (f"{days}d {text}" if days else text)
+    return ("-" if seconds < 0 and (days or hours or minutes or tenths) else "") + (f"{days}d {text}" if days else text)
 
 
 def ticks(span: Span) -> tuple[Tick, ...]:
@@ -196,7 +201,7 @@ def _bar(stay: Stay, y: float, height: float, span: Span, person: Person, text: 
     width = round(max(span.x(stay.end_s) - x, _MIN_BAR), 2)
     color: Rgb = person.color
     fits = len(text) * _LETTER * _font(height) / 11 + 6 <= width and height >= 10
-    start, end = time_text(stay.start_s - span.start_s), time_text(stay.end_s - span.start_s)
+    start, end = span.text(stay.start_s), span.text(stay.end_s)
     return Bar(
         x, round(y, 2), width, height, hex_of(color), hex_of(text_on(color)), text if fits else "",
         f"{person.label} in {stay.camera}, {start} to {end}", person.anchor,

@@ -103,6 +103,16 @@ def test_wall_clocks_become_estimated_offsets(tmp_path, make_video):
     assert any("space-time: between a, b" in line for line in cues(site))
 
 
+def test_recordings_hours_apart_have_no_common_clock(make_video):
+    paths = [
+        make_video(f"{name}.mp4", frames=12, metadata={"creation_time": f"2024-05-01T{hour}:00:00.000000Z"})
+        for name, hour in (("a", "07"), ("b", "10"))
+    ]
+    site = site_of([look(CameraSpec(path.stem, str(path)), SourcesConfig(), Heights(), 60) for path in paths])
+    assert not site.clocks_common("a", "b")
+    assert any("no common clock" in line for line in cues(site))
+
+
 def test_same_place():
     left, right = scene(3, (400, 900))[:, :560, 0], scene(3, (400, 900))[:, 300:, 0]
     assert same_place(left, right)

@@ -28,9 +28,7 @@ def weights(tmp_path_factory):
     torch.manual_seed(4)
     state = build_model(SPEC).state_dict()
     for name, tensor in state.items():
-        if "masks_patch_embed.norm" in name:
-            tensor.copy_(torch.randn_like(tensor))
-        elif name.startswith("pixel_classifier.classifier.weight"):
+        if "masks_patch_embed.norm" in name or name.startswith("pixel_classifier.classifier.weight"):
             tensor.copy_(torch.randn_like(tensor))
     path = tmp_path_factory.mktemp("kpr") / "small.safetensors"
     save_checkpoint(path, state, SPEC)

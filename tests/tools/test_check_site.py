@@ -8,7 +8,7 @@ import pytest
 from data.records import Detections, Image
 from data.site import load_site
 from tools.check_site import main
-from tools.cli import run
+from pipeline.cli import run
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from data.site import load_site
-from tools.cli import run
+from pipeline.cli import run
 from tools.make_site import main
 
 PROJECTION = [[800.0, 0, 320, 100], [0, 800, 240, 3000], [0.001, 0.6, 0.8, 8]]

@@ -13,7 +13,7 @@ from pipeline.evaluation.layout import Sequence
 from pipeline.evaluation.rules import RULE_NAMES, Rule, RuleName
 from tests.pipeline.evaluation.scenes import random_scene
 from tools import evaluate_tracking
-from tools.cli import run
+from pipeline.cli import run
 
 BOX = np.array([0.0, 0, 10, 20])
 SHARES = ("HOTA", "DetA", "AssA", "MOTA", "MOTP", "IDF1", "IDP", "IDR")

@@ -1,0 +1,1 @@
+"""Benchmarks: our code beside straightforward references, on the same input."""
