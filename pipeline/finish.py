@@ -4,7 +4,6 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.records import Tracklet
 from pipeline.associate import Association, associate
 from pipeline.association.corrections import Correction
 from pipeline.evaluation.evaluate import EvaluationOptions, evaluate_folders
@@ -29,7 +28,16 @@ def finish(job: Job, *, truth: Path | None = None, corrections: Sequence[Correct
     with job.clock.measure("associate"):
         tracklets = folder.read_tracklets()
         previous = folder.read_global_tracks() if folder.global_tracks.exists() else None
-        association = _associate(job, tracklets, previous, corrections)
+        association = associate(
+            tracklets,
+            job.site,
+            job.config.associate,
+            previous=previous,
+            corrections=corrections,
+            seed=job.config.run.seed,
+        )
+    for line in association.warnings:
+        job.warn(line)
     with job.clock.measure("write"):
         folder.write_links(association.links)
         folder.write_global_tracks(association.global_tracks)

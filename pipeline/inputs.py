@@ -13,7 +13,11 @@ class PerceivedInput(Protocol):
     """Something a run tracks: batches of perceived frames, and what to write of it into the manifest."""
 
     cameras: tuple[str, ...]
-    warnings: dict[str, list[str]]
+
+    @property
+    def warnings(self) -> dict[str, list[str]]:
+        """Per camera, what was left out or went wrong so far."""
+        ...
 
     def batches(self, after: Mapping[str, int], clock: StageClock) -> Iterator[list[Perceived]]:
         """Batches in the global order, from the frame after ``after[camera]`` on (-1: from the start)."""

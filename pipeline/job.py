@@ -51,7 +51,7 @@ class Job:
     config: Config
     site: Site
     inputs: dict[str, dict[str, Any]]
-    weights: dict[str, dict[str, Any]] = field(default_factory=dict)
+    weights: dict[str, list[dict[str, object]]] = field(default_factory=dict)
     warnings: dict[str, list[str]] = field(default_factory=dict)
     clock: StageClock = field(default_factory=StageClock)
     fallbacks: list[str] = field(default_factory=list)
@@ -219,7 +219,7 @@ def _stop_signals() -> Iterator[list[int]]:
         signal.signal(number, before[number])
 
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (int(signal.SIGINT), int(signal.SIGTERM)):
             before[number] = signal.signal(number, note)
     except ValueError:
         before.clear()  # Not the main thread: signals are somebody else's to handle.

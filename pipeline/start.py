@@ -101,7 +101,7 @@ def _track(
         inputs = source.describe()
         if folder.manifest.exists():
             check_same_inputs(folder, inputs)
-        job = Job(folder, config, site, inputs, weights=weights.used())
+        job = Job(folder, config, site, inputs, weights=_describe_weights(weights))
         job.write_manifest("running")
         done = folder.progress.exists() and folder.read_json(folder.progress)["complete"]
         with timed(job):
@@ -129,6 +129,13 @@ def _from_tracks(arguments: argparse.Namespace, config: Config) -> Job:
         folder.write_json(folder.progress, {"complete": True, "last_frame": {}})
         job.write_manifest("tracked")
     return job
+
+
+def _describe_weights(weights: WeightStore) -> dict[str, list[dict[str, object]]]:
+    return {
+        kind: [{"name": found.name, "path": str(found.path), "sha256": found.sha256} for found in used]
+        for kind, used in weights.used.items()
+    }
 
 
 def _describe_tracks(folder: Path, camera: str, site: Site) -> dict[str, object]:

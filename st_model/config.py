@@ -20,7 +20,7 @@ class LagModelConfig(Section):
         None, gt=0, description="Gaussian smoothing of log(1 + lag / linear_s); None: by cross-validated likelihood"
     )
     bandwidth_pooling: float = Field(
-        10.0, ge=0, description="events by which a camera pair's bandwidth leans on that of all pairs"
+        20.0, ge=0, description="events by which a camera pair's bandwidth leans on that of all pairs"
     )
     transition_prior: float = Field(
         0.5, gt=0, description="pseudo-visits to every camera, so that an unseen transition is rare, not impossible"

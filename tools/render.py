@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--mosaic", action="store_true", help="also one video that tiles all cameras by common time")
     parser.add_argument("--overwrite", action="store_true", help="replace videos that are there already")
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="configuration values")
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_intermixed_args(argv)
 
     from data.errors import UserError
     from pipeline.config import load_config

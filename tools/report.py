@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("run", type=Path, help="folder of the run; its report.html is replaced")
     parser.add_argument("--anonymize", action="store_true", help="blur heads in the page's pictures")
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="configuration values")
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_intermixed_args(argv)
 
     from pipeline.config import load_config
     from pipeline.report.page import write_report

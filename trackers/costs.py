@@ -91,10 +91,23 @@ def add_pose(pairs: PairCosts, distance: DoubleArray, weight: float) -> PairCost
     return replace(pairs, motion=np.where(np.isnan(distance), pairs.motion, mixed))
 
 
+def height_ratio(tracks: FloatArray, boxes: FloatArray) -> DoubleArray:
+    """Lower height over larger height of every pair, (T, 4) and (N, 4) xyxy -> (T, N), 0-1."""
+    own = np.maximum(tracks[:, 3] - tracks[:, 1], 0).astype(np.float64)[:, None]
+    other = np.maximum(boxes[:, 3] - boxes[:, 1], 0).astype(np.float64)[None]
+    larger = np.maximum(own, other)
+    return np.divide(np.minimum(own, other), larger, out=np.zeros_like(larger), where=larger > 0)
+
+
 def pair_costs(model: MotionModel, motion: MotionState, boxes: FloatArray, config: AssociationConfig) -> PairCosts:
-    """Gate and cost of every pair by position and overlap."""
+    """Gate and cost of every pair by position and shape.
+
+    The cost is 1 - buffered overlap x ratio of heights: people who stand in one another's way overlap much, but seldom
+    have the same height in the image (height-modulated IoU, Yang et al., Hybrid-SORT, AAAI 2024).
+    """
     predicted = motion.boxes()
     distance = model.gating_distance(motion, boxes)
     overlap = buffered_iou(predicted, boxes, config.buffer * motion.position_std())
     forbidden = (distance > config.gate) | (overlap < config.min_iou)
-    return PairCosts(distance, iou_matrix(predicted, boxes), np.where(forbidden, np.inf, 1 - overlap))
+    cost = np.where(forbidden, np.inf, 1 - overlap * height_ratio(predicted, boxes))
+    return PairCosts(distance, iou_matrix(predicted, boxes), cost)

@@ -1,6 +1,6 @@
 """The tracking unit: one camera, or one calibrated group of overlapping cameras."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -59,4 +59,12 @@ class ScopeTracker(Protocol):
 
     def reset(self) -> None:
         """Forget everything, ids included, so that the object can track another video."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Everything a resumed run needs, as a tree for ``data.formats.state``."""
+        ...
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``state``; what follows is what would have followed."""
         ...

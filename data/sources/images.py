@@ -68,6 +68,7 @@ class ImageFolderSource:
             timestamps="fps",
         )
         self._closed = False
+        self._resized = False
 
     def frames(self, start_index: int = 0) -> Iterator[Frame]:
         """Decode from a frame index on; see ``FrameSource``."""
@@ -98,7 +99,9 @@ class ImageFolderSource:
             return image
         import cv2
 
-        self._warn(f"the picture size changes at frame {index}: later frames are scaled to the first size")
+        if not self._resized:
+            self._resized = True
+            self._warn(f"the picture size changes at frame {index}: later frames are scaled to the first size")
         return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
     def _warn(self, line: str) -> None:

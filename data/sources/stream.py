@@ -163,6 +163,7 @@ class LiveSource:
         self._latest: tuple[int, float, Picture] | None = None
         self._arrived = 0
         self._dropped = 0
+        self._resized = False
         self._started_s = 0.0
         self._wall_clock_s = 0.0
         self._ended: str | None = None
@@ -214,7 +215,9 @@ class LiveSource:
             return image
         import cv2
 
-        self._warn(f"the picture size changes at frame {number}: later frames are scaled to the first size")
+        if not self._resized:
+            self._resized = True
+            self._warn(f"the picture size changes at frame {number}: later frames are scaled to the first size")
         return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
     def _wait_for_first(self) -> Image | None:

@@ -77,6 +77,7 @@ class VideoSource:
         selector = FrameSelector(self._config, start_index)
         to_rgb = ToRgb(self._probe.stored_size, self._probe.turns)
         timeline = Timeline(self._fps, self._probe.origin_s)
+        resized = False
         try:
             container = open_container(self._spec.uri, self._config.timeout_s)
         except Unreadable as error:
@@ -88,7 +89,8 @@ class VideoSource:
             for index, time_s, picture in decoder:
                 if self._closed:
                     return
-                if (picture.width, picture.height) != self._probe.stored_size:
+                if (picture.width, picture.height) != self._probe.stored_size and not resized:
+                    resized = True
                     self._warn(f"the picture size changes at frame {index}: later frames are scaled to the first size")
                 if selector.wants(index, time_s):
                     yield Frame(self._spec.camera, index, time_s, to_rgb(picture))

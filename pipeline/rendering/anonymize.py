@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from data.records import FloatArray, Image
 
 _CELLS = 4
+_LEAST_CELL_PX = 2.0
 _BLUR_CELLS = 0.6
 _NOSE, _LEFT_EYE, _RIGHT_EYE, _LEFT_EAR, _RIGHT_EAR, _LEFT_SHOULDER, _RIGHT_SHOULDER = range(7)
 _HEAD = slice(_NOSE, _RIGHT_EAR + 1)
@@ -23,14 +24,15 @@ _SPANS = (
 )  # fmt: skip
 _OF_HEIGHT = 0.075
 _MARGIN = 1.25
-_BAND_OF_HEIGHT, _BAND_OF_WIDTH, _BAND_ABOVE = 0.2, 0.5, 0.03
+_BAND_OF_HEIGHT, _BAND_OF_WIDTH, _BAND_ABOVE = 0.2, 0.7, 0.05
 
 
 def head_regions(boxes: FloatArray, keypoints: FloatArray | None, min_confidence: float) -> FloatArray:
     """Where the heads are.
 
-    A row whose skeleton shows a head inside the upper part of its box gives an ellipse round that head. A row without
-    such a skeleton gives the top fifth of its box; of a wide box (someone near, cut off below) more than a fifth.
+    A row whose skeleton shows a head in the upper part of its box gives an ellipse round that head. A row without a
+    head gives the top of its box: a fifth of its height, and more of a wide box, which shows someone near, cut off
+    below, whose head takes a larger share. A head elsewhere (bent down, cut off, or a mistake) gives both.
 
     Args:
         boxes: (N, 4) xyxy px.
@@ -38,7 +40,7 @@ def head_regions(boxes: FloatArray, keypoints: FloatArray | None, min_confidence
         min_confidence: keypoints at or below it are not trusted.
 
     Returns:
-        (N, 5) float32: centre x, centre y, half width, half height in px, and 1 for an ellipse or 0 for a rectangle.
+        (R, 5) float32: centre x, centre y, half width, half height in px, and 1 for an ellipse or 0 for a rectangle.
     """
     width = np.maximum(boxes[:, 2] - boxes[:, 0], 1)
     height = np.maximum(boxes[:, 3] - boxes[:, 1], 1)
@@ -52,7 +54,7 @@ def head_regions(boxes: FloatArray, keypoints: FloatArray | None, min_confidence
     ellipses, known = _head_ellipses(keypoints, height, min_confidence)
     inside = np.abs(ellipses[:, 0] - centre_x) <= 0.6 * width
     inside &= (ellipses[:, 1] >= boxes[:, 1] - 0.1 * height) & (ellipses[:, 1] <= boxes[:, 1] + 0.6 * height)
-    return np.where((known & inside)[:, None], ellipses, regions).astype(np.float32)
+    return np.concatenate([regions[~(known & inside)], ellipses[known]]).astype(np.float32)
 
 
 def skeleton_regions(keypoints: FloatArray, min_confidence: float) -> FloatArray:
@@ -109,7 +111,7 @@ def _blur(image: Image, x: float, y: float, half_width: float, half_height: floa
     if left >= right or top >= bottom:
         return
     patch = image[top:bottom, left:right]
-    cell = max(2 * half_width, 2 * half_height) / _CELLS
+    cell = max(2 * half_width / _CELLS, 2 * half_height / _CELLS, _LEAST_CELL_PX)
     cells = (max(round((right - left) / cell), 1), max(round((bottom - top) / cell), 1))
     coarse = cv2.resize(patch, cells, interpolation=cv2.INTER_AREA)
     coarse = cv2.GaussianBlur(coarse, (0, 0), _BLUR_CELLS, borderType=cv2.BORDER_REPLICATE)

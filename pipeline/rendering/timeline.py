@@ -8,7 +8,7 @@ import numpy as np
 from data.records import FloatArray, IntArray, Tracklet, foot_points
 from pipeline.outputs import root_ids
 from pipeline.rendering.scene import Scene
-from trackers.interpolation import interpolate
+from trackers.interpolate import interpolate
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,6 @@ class _Rows:
 
     code: int
     tracklet: Tracklet
-    dashed: np.ndarray
 
 
 class Timeline:
@@ -56,7 +55,7 @@ class Timeline:
         self._codes, self._frames = codes[order], frames[order]
         self._times = _joined([piece.tracklet.times_s for piece in pieces], np.float64)[order]
         self._boxes = _joined([piece.tracklet.boxes for piece in pieces], np.float32, 4)[order]
-        self._dashed = _joined([piece.dashed for piece in pieces], np.bool_)[order]
+        self._dashed = scores[order] == 0
         self._keypoints = _skeletons(pieces, order) if keypoints else None
         self._by_frame = np.argsort(self._frames, kind="stable")
         self._frames_in_order = self._frames[self._by_frame]
@@ -111,8 +110,7 @@ def _pieces(
     for tracklet in tracklets:
         identity = global_ids.get(tracklet.key)
         code = 2 * roots[tracklet.key] + 1 if identity is None else 2 * identity
-        filled = interpolate(tracklet, fill_gap_s) if fill_gap_s > 0 else tracklet
-        yield _Rows(code, filled, ~np.isin(filled.frames, tracklet.frames) | (filled.scores == 0))
+        yield _Rows(code, interpolate(tracklet, fill_gap_s))
 
 
 def _joined(columns: Sequence[np.ndarray], kind: type, *shape: int) -> np.ndarray:

@@ -13,7 +13,7 @@ GUTTER = 132.0
 _RIGHT = 28.0
 _MIN_BAR = 3.0
 _LETTER = 6.6
-_TICK_SPACE = 76.0
+_TICK_ROOM = 34.0
 _TALL, _SMALL = 18.0, 8.0
 _MANY_ROWS = 60
 _PAD = 5.0
@@ -100,23 +100,30 @@ class Chart:
 
 
 def time_text(seconds: float, step_s: float = 1.0) -> str:
-    """``0:05``, ``12:30``, ``1:02:00``; tenths where the step is below a second, days beyond one."""
+    """``0:05``, ``12:30``, ``1:02:00``, ``2d 6:00``; tenths where the step is below a second."""
     tenths = round(abs(seconds) * 10) if step_s < 1 else 10 * round(abs(seconds))
+    sign = "-" if seconds < 0 and tenths else ""
     days, tenths = divmod(tenths, 864_000)
     hours, tenths = divmod(tenths, 36_000)
     minutes, tenths = divmod(tenths, 600)
+    if days:
+        return f"{sign}{days}d {hours}:{minutes:02d}"
     tail = f"{tenths // 10:02d}" + (f".{tenths % 10}" if step_s < 1 else "")
-    text = f"{hours}:{minutes:02d}:{tail}" if hours or days else f"{minutes}:{tail}"
-    return ("-" if seconds < 0 and (days or hours or minutes or tenths) else "") + (f"{days}d {text}" if days else text)
+    return f"{sign}{hours}:{minutes:02d}:{tail}" if hours else f"{sign}{minutes}:{tail}"
 
 
 def ticks(span: Span) -> tuple[Tick, ...]:
     """Round times that far apart that their labels never meet; the first is the start of the span."""
-    room = (WIDTH - GUTTER - _RIGHT) / _TICK_SPACE
-    length = max(span.end_s - span.start_s, 1e-9)
-    step = next((step for step in _STEPS_S if length / step <= room), length / room)
+    length = span.end_s - span.start_s
+    step = next((step for step in _STEPS_S if _fits(length, step)), _STEPS_S[-1] * math.ceil(length / _STEPS_S[-1]))
     count = math.floor(length / step + 1e-9)
     return tuple(Tick(span.x(span.start_s + n * step), time_text(n * step, step)) for n in range(count + 1))
+
+
+def _fits(length_s: float, step_s: float) -> bool:
+    """Whether labels every ``step_s`` leave room between them."""
+    widest = max(len(time_text(length_s, step_s)), len(time_text(86_399, step_s)) if length_s >= 86_400 else 0)
+    return (WIDTH - GUTTER - _RIGHT) * step_s / length_s >= widest * _LETTER + _TICK_ROOM
 
 
 def camera_chart(
@@ -170,12 +177,12 @@ def camera_letters(cameras: Sequence[str]) -> dict[str, str]:
 
 
 def time_span(people: Iterable[Person], covers: Mapping[str, tuple[float, float]]) -> Span:
-    """From the first to the last thing the charts show; one second where there is nothing."""
+    """From the first to the last thing the charts show; a second at least."""
     stays = [stay for person in people for stay in person.stays]
     starts = [stay.start_s for stay in stays] + [cover[0] for cover in covers.values()]
     ends = [stay.end_s for stay in stays] + [cover[1] for cover in covers.values()]
     start, end = min(starts, default=0.0), max(ends, default=1.0)
-    return Span(start, end if end > start else start + 1.0)
+    return Span(start, max(end, start + 1.0))
 
 
 def _pack(items: Sequence[tuple[Stay, Person]]) -> tuple[list[tuple[tuple[Stay, Person], int]], int]:

@@ -35,14 +35,20 @@ class StageFusion(nn.Module):
         """Stage maps (N, C_i, h_i, w_i) -> (N, C_last, h_0, w_0)."""
         layers: Any = self.dim_reduce.layers
         convolution, norm, activation = layers
-        weight, bias = convolution.weight, convolution.bias
+        weight, bias = convolution.weight[:, :, 0, 0], convolution.bias
         if not self.training:
             scale, shift = bn_affine(norm)
-            weight, bias = weight * scale[:, None, None, None], bias * scale + shift
+            weight, bias = weight * scale[:, None], bias * scale + shift
         pieces = weight.split([level.shape[1] for level in maps], 1)
-        fused = F.conv2d(maps[0], pieces[0], bias)
-        for level, piece in zip(maps[1:], pieces[1:], strict=True):
-            fused += F.interpolate(F.conv2d(level, piece), fused.shape[2:], mode="bilinear", align_corners=True)
+        # Interpolation keeps a constant, so the bias is added where the map is smallest.
+        biases = [None] * (len(maps) - 1) + [bias]
+        reduced = [
+            F.linear(level.permute(0, 2, 3, 1), piece, offset).permute(0, 3, 1, 2)
+            for level, piece, offset in zip(maps, pieces, biases, strict=True)
+        ]
+        fused = reduced[0]
+        for level in reduced[1:]:
+            fused += F.interpolate(level, fused.shape[2:], mode="bilinear", align_corners=True)
         return activation(norm(fused) if self.training else fused)
 
 

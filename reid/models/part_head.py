@@ -78,9 +78,9 @@ class PixelClassifier(nn.Module):
         if self.training:
             return self.classifier(self.bn(features))
         scale, shift = bn_affine(self.bn)
-        weight, bias = self.classifier.weight, self.classifier.bias
+        weight, bias = self.classifier.weight[:, :, 0, 0], self.classifier.bias
         assert bias is not None
-        return F.conv2d(features, weight * scale[:, None, None], bias + (weight[:, :, 0, 0] * shift).sum(1))
+        return F.linear(features.permute(0, 2, 3, 1), weight * scale, bias + weight @ shift).permute(0, 3, 1, 2)
 
 
 class Reduction(nn.Module):

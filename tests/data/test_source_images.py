@@ -75,13 +75,16 @@ def test_broken_and_differing_pictures(tmp_path):
     fill(tmp_path, ["0.png", "1.png", "2.png"])
     (tmp_path / "1.png").write_bytes(b"no picture")
     (tmp_path / "3.png").touch()
-    cv2.imwrite(str(tmp_path / "4.png"), np.zeros((40, 60, 3), np.uint8))
+    for name in ("4.png", "5.png"):
+        cv2.imwrite(str(tmp_path / name), np.zeros((40, 60, 3), np.uint8))
     source = open_folder(tmp_path)
     frames = list(source.frames())
-    assert [frame.index for frame in frames] == [0, 2, 4]
+    assert [frame.index for frame in frames] == [0, 2, 4, 5]
     assert {frame.image.shape for frame in frames} == {(20, 30, 3)}
     assert any("2 pictures do not decode" in line and "1.png" in line for line in source.warnings)
-    assert any("size changes at frame 4" in line for line in source.warnings)
+    assert [line for line in source.warnings if "size changes" in line] == [
+        "the picture size changes at frame 4: later frames are scaled to the first size"
+    ]
 
 
 def test_folders_without_usable_pictures(tmp_path):

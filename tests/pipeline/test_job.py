@@ -94,7 +94,9 @@ def test_the_same_run_twice_gives_the_same_bytes(videos: list[str], tmp_path: Pa
 
 
 @pytest.mark.parametrize("kill_at", [3, 37, 120, 200])
-def test_a_killed_run_resumes_to_the_same_bytes(videos: list[str], tmp_path: Path, config: Config, kill_at: int) -> None:
+def test_a_killed_run_resumes_to_the_same_bytes(
+    videos: list[str], tmp_path: Path, config: Config, kill_at: int
+) -> None:
     _run(videos, tmp_path / "whole", config)
     seen: list[int] = []
 
@@ -115,7 +117,9 @@ def test_a_killed_run_resumes_to_the_same_bytes(videos: list[str], tmp_path: Pat
         assert len(resumed) < 240, "a late kill must not start from the first frame"
 
 
-def test_association_again_changes_nothing_and_needs_no_video(videos: list[str], tmp_path: Path, config: Config) -> None:
+def test_association_again_changes_nothing_and_needs_no_video(
+    videos: list[str], tmp_path: Path, config: Config
+) -> None:
     job = _run(videos, tmp_path / "run", config)
     before = _results(tmp_path / "run")
     again = load_job(job.folder, config)

@@ -12,7 +12,9 @@ from pipeline.run_folder import RunFolder, write_atomically
 
 def test_links_round_trip_with_unknown_lag_and_no_runner_up(tmp_path: Path) -> None:
     links = [
-        Link(("a", 0), ("b", 3), {"appearance": 1.25}, {"torso": 0.5}, {"torso": 1.0}, math.nan, 0.75, "same", math.inf),
+        Link(
+            ("a", 0), ("b", 3), {"appearance": 1.25}, {"torso": 0.5}, {"torso": 1.0}, math.nan, 0.75, "same", math.inf
+        ),
         Link(("a", 1), ("a", 2), {}, {}, {}, 2.5, 0.0, "different", -1.5, "alive together"),
     ]
     folder = RunFolder(tmp_path)

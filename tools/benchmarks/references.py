@@ -140,7 +140,7 @@ def evaluate_market(
             continue
         curve = hits.cumsum()
         curve[curve > 1] = 1
-        curves.append(curve[:max_rank])
+        curves.append(np.pad(curve[:max_rank], (0, max(0, max_rank - len(curve))), mode="edge"))
         running = [x / (i + 1.0) for i, x in enumerate(hits.cumsum())]
         precisions.append((np.asarray(running) * hits).sum() / hits.sum())
     return np.asarray(curves, np.float32).sum(0) / len(curves), float(np.mean(precisions))

@@ -56,31 +56,37 @@ def test_the_region_covers_the_face_with_a_margin() -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "reason"),
+    ("head", "ellipses", "reason"),
     [
-        ({}, "no confident keypoint"),
-        ({0: (5.0, 5.0, 0.9)}, "a head far outside the box is not this person's"),
-        ({0: (140.0, 350.0, 0.9)}, "a head at the feet is a mistake"),
+        ({}, 0, "no confident keypoint"),
+        ({0: (5.0, 5.0, 0.9)}, 1, "a head far outside the box may be another's"),
+        ({0: (140.0, 350.0, 0.9)}, 1, "a head at the feet may be a mistake"),
+        ({0: (140.0, 60.0, 0.2)}, 0, "nobody trusts this point"),
     ],
 )
-def test_without_a_trustworthy_head_the_top_of_the_box_is_blurred(
-    head: dict[int, tuple[float, float, float]], reason: str
+def test_without_a_head_in_its_place_the_top_of_the_box_is_blurred_as_well(
+    head: dict[int, tuple[float, float, float]], ellipses: int, reason: str
 ) -> None:
     boxes = np.array([[80, 40, 200, 360]], np.float32)
     keypoints = np.zeros((1, 17, 3), np.float32)
     for joint, point in head.items():
         keypoints[0, joint] = point
-    (region,) = head_regions(boxes, keypoints, 0.3)
-    assert region[4] == 0, reason
-    left, right, top, bottom = (
-        region[0] - region[2],
-        region[0] + region[2],
-        region[1] - region[3],
-        region[1] + region[3],
-    )
-    assert (left, right) == (80, 200)
-    assert top <= 40
-    assert 40 + 0.2 * 320 <= bottom <= 40 + 0.25 * 320
+    band, *others = head_regions(boxes, keypoints, 0.3)
+    assert band[4] == 0, reason
+    assert [other[4] for other in others] == [1] * ellipses
+    x, y, half_width, half_height = band[:4]
+    assert (x - half_width, x + half_width) == (80, 200)
+    assert y - half_height <= 40
+    assert 40 + 0.2 * 320 <= y + half_height <= 40 + 0.27 * 320
+
+
+def test_a_box_round_a_lone_head_is_blurred_where_the_face_is() -> None:
+    boxes = np.array([[434, 61, 465, 115]], np.float32)
+    keypoints = np.zeros((1, 17, 3), np.float32)
+    keypoints[0, :3] = ((445, 101, 1), (456, 88, 1), (439, 94, 1))
+    regions = head_regions(boxes, keypoints, 0.3)
+    covered = np.any([_mask(region, (200, 500)) for region in regions], axis=0)
+    assert covered[88:110, 438:458].all()
 
 
 def test_someone_near_who_is_cut_off_gets_a_larger_band() -> None:

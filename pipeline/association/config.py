@@ -1,0 +1,127 @@
+"""The associator's configuration section."""
+
+from pydantic import Field
+
+from data.config import Section
+
+
+class AppearancePrior(Section):
+    """What is expected of a model's distances before a site is seen.
+
+    Measured for OSNet x0.25 (MSMT17 weights) between cameras of Market-1501, half of the odd training identities; the
+    three ratios did not change between 2 and 190 people.
+    """
+
+    different: float = Field(
+        0.49, gt=0, le=2, description="mean cosine distance of different people, before camera means are removed"
+    )
+    same_ratio: float = Field(
+        0.42, gt=0, lt=1, description="mean distance of one person between cameras, as a share of that of different people"
+    )
+    same_spread: float = Field(0.15, gt=0, description="standard deviation of the same, in the same unit")
+    different_spread: float = Field(
+        0.16, gt=0, description="standard deviation of the distances of different people, in the same unit"
+    )
+    camera_shift: float = Field(
+        0.14,
+        ge=0,
+        lt=1,
+        description="how far one person's distance moves from that of halves of one tracklet (0) to that of different "
+        "people (1) when the camera changes",
+    )
+    strength: float = Field(20.0, gt=0, description="pairs that the prior is worth when a site's own pairs are counted")
+
+
+class AppearanceConfig(Section):
+    """Distances between tracklets and what they mean."""
+
+    candidates: int = Field(48, ge=1, description="nearest tracklets that are compared in full, per tracklet")
+    prototypes: int = Field(8, ge=1, le=16, description="prototypes per tracklet that are compared, evenly over time")
+    best_share: float = Field(
+        0.25, gt=0, le=1, description="share of the prototype pairs, nearest first, that half of the distance rests on"
+    )
+    camera_mean: bool = Field(True, description="remove the mean appearance of each camera first")
+    camera_mean_prior: float = Field(
+        5.0, ge=0, description="tracklets of no appearance that a camera's mean is shrunk by, so that few do not define it"
+    )
+    full_visibility: float = Field(
+        0.5, gt=0, le=1, description="joint visibility from which a distance counts in full; below, its evidence shrinks"
+    )
+    bound: float = Field(8.0, gt=0, description="largest log-likelihood ratio, either way")
+    match_prior: float = Field(
+        0.5, gt=0, lt=1, description="probability that a person is seen by another camera as well, before any evidence"
+    )
+    return_prior: float = Field(
+        0.1, gt=0, lt=1, description="probability that a person comes back into the same camera, before any evidence"
+    )
+    match_prior_weight: float = Field(4.0, gt=0, description="tracklets that these two probabilities are worth")
+    half_gap_s: float = Field(
+        2.0, gt=0, description="halves of one tracklet this far apart show how alike one person looks at best, seconds"
+    )
+    priors: dict[str, AppearancePrior] = Field(
+        {"default": AppearancePrior()},
+        description="by a piece of the model id; the longest that fits is taken, else 'default'",
+    )
+
+
+class RerankConfig(Section):
+    """k-reciprocal re-ranking: shared neighbours as one more cue."""
+
+    enabled: bool = Field(True, description="use it where the set is large enough")
+    min_per_person: float = Field(
+        3.0, ge=1, description="tracklets per person, as estimated, from which it is used: with fewer it does not help"
+    )
+    keep: float = Field(0.6, gt=0, le=1, description="share of the other cues' evidence that stays, as neighbours repeat it")
+    weight: float = Field(4.0, gt=0, description="log-likelihood ratio between no and all neighbours shared")
+    bound: float = Field(5.0, gt=0, description="largest log-likelihood ratio, either way")
+
+
+class MotionConfig(Section):
+    """Fragments of one track in one camera."""
+
+    max_gap_s: float = Field(2.0, ge=0, description="longest gap that is judged by motion, seconds; 0 = off")
+    window_s: float = Field(0.6, gt=0, description="velocity is taken over this much of a tracklet's end, seconds")
+    position_noise: float = Field(0.25, gt=0, description="deviation from straight motion at once, in box heights")
+    position_drift: float = Field(0.35, ge=0, description="what it grows by, box heights per second of gap")
+    height_noise: float = Field(0.15, gt=0, description="standard deviation of the log ratio of box heights")
+    fragment_prior: float = Field(
+        0.2, gt=0, lt=1, description="probability that a track that ends goes on as another one within max_gap_s"
+    )
+    bound: float = Field(5.0, gt=0, description="largest log-likelihood ratio, either way")
+
+
+class ConstraintConfig(Section):
+    """When two tracklets cannot be one person."""
+
+    dup_s: float = Field(1.0, ge=0, description="overlap in one camera that may be two boxes on one person, seconds")
+    dup_iou: float = Field(0.6, gt=0, le=1, description="mean IoU of their boxes above which it is")
+    sync_slack_s: float = Field(
+        0.2, ge=0, description="overlap in time of cameras without common view that the clocks' error excuses, seconds"
+    )
+
+
+class CorrectionConfig(Section):
+    """How a person's corrections find their tracklets again."""
+
+    max_gap_s: float = Field(0.5, ge=0, description="a tracklet may miss the corrected instant by this much, seconds")
+    min_iou: float = Field(0.3, gt=0, le=1, description="overlap of its box with the corrected one")
+
+
+class AssociateConfig(Section):
+    """Identities over cameras."""
+
+    appearance: AppearanceConfig = Field(AppearanceConfig(), description="distances between tracklets")
+    rerank: RerankConfig = Field(RerankConfig(), description="k-reciprocal re-ranking")
+    motion: MotionConfig = Field(MotionConfig(), description="fragments of one track")
+    constraints: ConstraintConfig = Field(ConstraintConfig(), description="what cannot be")
+    corrections: CorrectionConfig = Field(CorrectionConfig(), description="resolving corrections")
+    space_time_bound: float = Field(6.0, gt=0, description="largest log-likelihood ratio of a lag, either way")
+    same_probability: float = Field(0.4, gt=0, lt=1, description="tracklets are joined from this probability on")
+    different_probability: float = Field(
+        0.1, ge=0, lt=1, description="pairs below it are different; between the two they are listed as uncertain"
+    )
+    support: float = Field(
+        0.5, ge=0, description="weight of log(pairs) when groups of tracklets are joined: several witnesses beat one"
+    )
+    sweeps: int = Field(10, ge=0, description="rounds of local refinement at most")
+    links_per_tracklet: int = Field(5, ge=1, description="best candidates of each tracklet that are kept as evidence")

@@ -1,0 +1,201 @@
+"""Hard constraints: pairs that cannot be one person, and pairs that are (DESIGN.md 5.5)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.kernels.boxes import areas
+from data.records import FloatArray, IntArray, Tracklet
+from pipeline.association.config import ConstraintConfig
+from pipeline.association.table import TrackletTable
+
+Bools = NDArray[np.bool_]
+
+NONE, SAME_CAMERA, OTHER_CAMERA, DECLARED = 0, 1, 2, 3
+REASONS = ("", "seen at once in one camera", "seen at once in cameras without common view", "declared different")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exclusions:
+    """Answers, for any pair, whether and why it cannot be one person. Nothing of size N x N is stored.
+
+    Attributes:
+        table: the tracklets.
+        slack_s: overlap in time that two cameras without common view may have.
+        duplicates: pairs (lower, higher row) that overlap in one camera because one person got two boxes.
+        declared: pairs (lower, higher row) that a person declared different.
+    """
+
+    table: TrackletTable
+    slack_s: float
+    duplicates: IntArray
+    declared: IntArray
+
+    def reasons(self, a: IntArray, b: IntArray) -> NDArray[np.int8]:
+        """Why each pair cannot be one person, (E,) index into ``REASONS``; 0 = it can."""
+        table = self.table
+        shared = np.minimum(table.end_s[a], table.end_s[b]) - np.maximum(table.start_s[a], table.start_s[b])
+        one_camera = table.camera[a] == table.camera[b]
+        result = np.zeros(len(a), np.int8)
+        apart = table.apart[table.camera[a], table.camera[b]] & table.comparable(a, b)
+        result[apart & (shared > self.slack_s)] = OTHER_CAMERA
+        codes = self._codes(a, b)
+        result[one_camera & (shared >= 0) & ~np.isin(codes, self.duplicates)] = SAME_CAMERA
+        result[np.isin(codes, self.declared)] = DECLARED
+        return result
+
+    def conflict(self, a: Sequence[int], b: Sequence[int]) -> bool:
+        """Whether any member of one set excludes any member of the other."""
+        left, right = np.asarray(a, np.int64), np.asarray(b, np.int64)
+        return bool(self.reasons(np.repeat(left, len(right)), np.tile(right, len(left))).any())
+
+    def possible(self) -> IntArray:
+        """How many tracklets of each camera could be the person of each tracklet: (N, C), declarations aside."""
+        table = self.table
+        count, cameras = len(table), len(table.cameras)
+        result = np.zeros((count, cameras), np.int64)
+        for camera in range(cameras):
+            members = table.camera == camera
+            starts, ends = np.sort(table.start_s[members]), np.sort(table.end_s[members])
+            at_once = np.searchsorted(starts, table.end_s, "right") - np.searchsorted(ends, table.start_s, "left")
+            briefly = np.searchsorted(starts, table.end_s - self.slack_s, "left") - np.searchsorted(
+                ends, table.start_s + self.slack_s, "right"
+            )
+            blocked = np.where(
+                members, at_once, np.where(table.apart[table.camera, camera] & table.common[table.camera, camera], briefly, 0)
+            )
+            result[:, camera] = members.sum() - np.clip(blocked, 0, None)
+        return np.clip(result, 0, None)
+
+    def seen_together(self, most: int) -> tuple[IntArray, IntArray]:
+        """Pairs of different people for certain: alive at once in one camera.
+
+        Args:
+            most: neighbours by start time that are paired with each tracklet.
+        """
+        table = self.table
+        order = np.lexsort((table.start_s, table.camera))
+        found_a, found_b = [], []
+        for step in range(1, most + 1):
+            a, b = order[:-step], order[step:]
+            kept = self.reasons(a, b) == SAME_CAMERA
+            found_a.append(a[kept])
+            found_b.append(b[kept])
+        if not found_a:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        return np.concatenate(found_a), np.concatenate(found_b)
+
+    def _codes(self, a: IntArray, b: IntArray) -> IntArray:
+        return pair_codes(a, b, len(self.table))
+
+
+def pair_codes(a: IntArray, b: IntArray, count: int) -> IntArray:
+    """One number per unordered pair of rows below ``count``."""
+    return np.minimum(a, b) * np.int64(count) + np.maximum(a, b)
+
+
+def build_exclusions(
+    table: TrackletTable, config: ConstraintConfig, declared: Iterable[tuple[int, int]] = ()
+) -> Exclusions:
+    """Find the duplicates among the overlaps, and take up what a person declared different."""
+    bare = Exclusions(table, config.sync_slack_s, np.zeros(0, np.int64), np.zeros(0, np.int64))
+    pairs = np.array(sorted(declared), np.int64).reshape(-1, 2)
+    return Exclusions(
+        table,
+        config.sync_slack_s,
+        _duplicates(bare, config),
+        np.unique(pair_codes(pairs[:, 0], pairs[:, 1], len(table))),
+    )
+
+
+def _duplicates(exclusions: Exclusions, config: ConstraintConfig) -> IntArray:
+    table = exclusions.table
+    order = np.lexsort((table.start_s, table.camera))
+    starts, cameras = table.start_s[order], table.camera[order]
+    found = []
+    for place, row in enumerate(order):
+        last = np.searchsorted(starts[cameras == cameras[place]], table.end_s[row], "right")
+        others = order[place + 1 : np.searchsorted(cameras, cameras[place]) + last]
+        shared = np.minimum(table.end_s[others], table.end_s[row]) - table.start_s[others]
+        for other in others[shared <= config.dup_s]:
+            if _mean_iou(table.tracklets[row], table.tracklets[other]) > config.dup_iou:
+                found.append((row, other))
+    pairs = np.array(found, np.int64).reshape(-1, 2)
+    return np.unique(pair_codes(pairs[:, 0], pairs[:, 1], len(table)))
+
+
+def _mean_iou(a: Tracklet, b: Tracklet) -> float:
+    """Mean overlap of the boxes of two tracklets over the frames both have; 0 where they share none."""
+    _, rows_a, rows_b = np.intersect1d(a.frames, b.frames, assume_unique=True, return_indices=True)
+    if not len(rows_a):
+        return 0.0
+    return float(row_ious(a.boxes[rows_a], b.boxes[rows_b]).mean())
+
+
+def row_ious(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Intersection over union of row i with row i: (N, 4), (N, 4) xyxy -> (N,)."""
+    sides = np.maximum(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0)
+    shared = sides[:, 0] * sides[:, 1]
+    union = areas(a) + areas(b) - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class MustLink:
+    """Two rows that are one person, and who says so: "declared", "continues" or "group"."""
+
+    a: int
+    b: int
+    reason: str
+
+
+def must_links(table: TrackletTable, declared: Iterable[tuple[int, int]] = ()) -> list[MustLink]:
+    """Declared pairs first, then cut tracklets and their continuations, then overlap groups; each in order of rows."""
+    index = table.index()
+    links = [MustLink(a, b, "declared") for a, b in sorted(declared)]
+    first_of_group: dict[int, int] = {}
+    groups = []
+    for row, tracklet in enumerate(table.tracklets):
+        before = index.get((tracklet.camera, tracklet.continues)) if tracklet.continues >= 0 else None
+        if before is not None and before != row:
+            links.append(MustLink(min(before, row), max(before, row), "continues"))
+        if tracklet.group_id >= 0:
+            first = first_of_group.setdefault(tracklet.group_id, row)
+            if first != row:
+                groups.append(MustLink(first, row, "group"))
+    return links + groups
+
+
+def join(
+    links: Sequence[MustLink], exclusions: Exclusions
+) -> tuple[list[list[int]], list[MustLink], list[tuple[MustLink, str]]]:
+    """Rows that are one person for certain.
+
+    What a person declared the same holds even against time; a continuation or group link that would bring together
+    rows that exclude each other is dropped.
+
+    Returns:
+        Sets of rows (every row is in one), the links that hold, and those dropped with the reason.
+    """
+    owner = list(range(len(exclusions.table)))
+    members = [[row] for row in owner]
+    kept: list[MustLink] = []
+    dropped: list[tuple[MustLink, str]] = []
+    for link in links:
+        a, b = owner[link.a], owner[link.b]
+        if a != b:
+            left, right = np.array(members[a]), np.array(members[b])
+            reasons = exclusions.reasons(np.repeat(left, len(right)), np.tile(right, len(left)))
+            against = reasons[reasons == DECLARED] if link.reason == "declared" else reasons[reasons != NONE]
+            if len(against):
+                dropped.append((link, REASONS[against.max()]))
+                continue
+            low, high = min(a, b), max(a, b)
+            for row in members[high]:
+                owner[row] = low
+            members[low] = sorted(members[low] + members[high])
+            members[high] = []
+        kept.append(link)
+    return [rows for rows in members if rows], kept, dropped

@@ -1,0 +1,250 @@
+"""Retrieval metrics: CMC and mean average precision, block by block, under the rules and conventions in use.
+
+Two conventions of average precision are in the literature and differ by percents; a figure without its convention says
+little, so every result carries it:
+
+- ``standard``: mean of the precision at each hit; queries without a match are left out (torchreid and most papers).
+- ``trapezoid``: mean of the precision before and at each hit; queries without a match count as 0 (the evaluation of
+  Market-1501's authors, used by ST-ReID).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import UserError
+from data.records import DoubleArray, IntArray
+
+Rule = Literal["market", "intra", "inter", "all"]
+Convention = Literal["standard", "trapezoid"]
+
+RULES: tuple[Rule, ...] = ("market", "intra", "inter", "all")
+CONVENTIONS: tuple[Convention, ...] = ("standard", "trapezoid")
+_BLOCK_CELLS = 1 << 21
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RetrievalScores:
+    """What a ranking is worth.
+
+    Attributes:
+        convention: of the average precision and of queries without a match.
+        mean_ap: mean average precision, 0-1; NaN when no query counts.
+        cmc: (R,) share of queries with a match among the first 1..R, 0-1.
+        average_precision: (Q,) of each query; NaN without a match.
+        queries: queries that count in the means.
+        unmatched: queries without a match.
+    """
+
+    convention: Convention
+    mean_ap: float
+    cmc: DoubleArray
+    average_precision: DoubleArray
+    queries: int
+    unmatched: int
+
+    def rank(self, number: int) -> float:
+        """Share of queries with a match among the first ``number``."""
+        return float(self.cmc[min(number, len(self.cmc)) - 1]) if len(self.cmc) else float("nan")
+
+
+class RetrievalEvaluator:
+    """Collects the ranks of all matches; memory beyond one block is a few numbers per match.
+
+    Rules, for the gallery of one query: ``market`` leaves out the same identity in the same camera; ``intra`` keeps
+    only the query's camera; ``inter`` keeps only other cameras; ``all`` keeps everything. Equal distances rank by
+    position in the gallery.
+    """
+
+    def __init__(
+        self,
+        query_ids: IntArray,
+        gallery_ids: IntArray,
+        query_cameras: IntArray,
+        gallery_cameras: IntArray,
+        rule: Rule = "market",
+        junk_id: int | None = -1,
+    ) -> None:
+        """Prepare for the distances of Q queries to G gallery items.
+
+        Args:
+            query_ids: (Q,).
+            gallery_ids: (G,).
+            query_cameras: (Q,).
+            gallery_cameras: (G,).
+            rule: which gallery items a query ranks.
+            junk_id: gallery items of this identity are left out for every query; None leaves none out, so that they are
+                ordinary wrong answers.
+        """
+        if len(query_ids) != len(query_cameras) or len(gallery_ids) != len(gallery_cameras):
+            raise UserError(
+                f"{len(query_ids)} query identities with {len(query_cameras)} cameras, {len(gallery_ids)} gallery "
+                f"identities with {len(gallery_cameras)}: every item needs both"
+            )
+        self._query_ids, self._query_cameras, self._rule = query_ids, query_cameras, rule
+        self._gallery_size = len(gallery_ids)
+        self._kept = np.arange(len(gallery_ids)) if junk_id is None else np.flatnonzero(gallery_ids != junk_id)
+        self._gallery_ids, self._gallery_cameras = gallery_ids[self._kept], gallery_cameras[self._kept]
+        self._by_id = np.argsort(self._gallery_ids, kind="stable")
+        sorted_ids = self._gallery_ids[self._by_id]
+        self._first = np.searchsorted(sorted_ids, query_ids, side="left")
+        self._last = np.searchsorted(sorted_ids, query_ids, side="right")
+        self._ranks: list[IntArray | None] = [None] * len(query_ids)
+
+    def add(self, start: int, distances: NDArray[np.floating[Any]]) -> None:
+        """Rank the gallery for the queries from ``start`` on.
+
+        Args:
+            start: first query of the block.
+            distances: (rows, G), smaller is more alike.
+
+        Raises:
+            UserError: for a NaN, or a block of the wrong shape.
+        """
+        if distances.ndim != 2 or distances.shape[1] != self._gallery_size or start + len(distances) > len(self._ranks):
+            raise UserError(
+                f"distances of shape {distances.shape} from query {start} on do not fit {len(self._ranks)} queries and "
+                f"{self._gallery_size} gallery items"
+            )
+        step = max(1, _BLOCK_CELLS // max(self._gallery_size, 1))
+        for begin in range(0, len(distances), step):
+            self._add_block(start + begin, distances[begin : begin + step])
+
+    def _add_block(self, start: int, distances: NDArray[np.floating[Any]]) -> None:
+        block = distances[:, self._kept]
+        largest = block.max(axis=1, initial=-np.inf)
+        if np.isnan(largest).any():
+            query = start + int(np.flatnonzero(np.isnan(largest))[0])
+            raise UserError(f"the distances of query {query} hold NaN; give pairs without evidence a large distance")
+        if np.isposinf(largest).any():
+            np.minimum(block, np.finfo(block.dtype).max, out=block)
+        good = [self._matches(start + row) for row in range(len(block))]
+        values = [block[row, columns] for row, columns in enumerate(good)]
+        self._drop(start, block)
+        ranked = np.sort(block, axis=1)
+        for row, (columns, value) in enumerate(zip(good, values)):
+            below = np.searchsorted(ranked[row], value, side="left")
+            if (np.searchsorted(ranked[row], value, side="right") - below > 1).any():
+                place = np.empty(block.shape[1], np.int64)
+                place[np.argsort(block[row], kind="stable")] = np.arange(block.shape[1])
+                below = place[columns]
+            self._ranks[start + row] = np.sort(below).astype(np.int64)
+
+    def _matches(self, query: int) -> IntArray:
+        """Gallery columns (after junk) that are right answers to a query."""
+        same = self._by_id[self._first[query] : self._last[query]]
+        here = self._gallery_cameras[same] == self._query_cameras[query]
+        if self._rule == "intra":
+            return same[here]
+        return same if self._rule == "all" else same[~here]
+
+    def _drop(self, start: int, block: NDArray[np.floating[Any]]) -> None:
+        """Move what the rule leaves out behind everything else."""
+        cameras = self._query_cameras[start : start + len(block), None]
+        if self._rule == "intra":
+            block[cameras != self._gallery_cameras] = np.inf
+        elif self._rule == "inter":
+            block[cameras == self._gallery_cameras] = np.inf
+        elif self._rule == "market":
+            for row in range(len(block)):
+                query = start + row
+                same = self._by_id[self._first[query] : self._last[query]]
+                block[row, same[self._gallery_cameras[same] == self._query_cameras[query]]] = np.inf
+
+    def scores(self, convention: Convention = "standard", max_rank: int | None = 50) -> RetrievalScores:
+        """Scores over all queries added.
+
+        Args:
+            convention: of the average precision.
+            max_rank: length of the CMC curve; None takes the whole gallery.
+
+        Raises:
+            UserError: when a query was not added.
+        """
+        if any(ranks is None for ranks in self._ranks):
+            raise UserError("some queries have no distances yet")
+        ranks = [ranks for ranks in self._ranks if ranks is not None]
+        counts = np.array([len(r) for r in ranks], np.int64)
+        place = np.concatenate([np.zeros(0, np.int64), *ranks])
+        owner = np.repeat(np.arange(len(ranks)), counts)
+        number = np.arange(len(place)) - np.repeat(np.cumsum(counts) - counts, counts)
+        precision = (number + 1) / (place + 1)
+        if convention == "trapezoid":
+            precision = (precision + np.where(place > 0, number / np.maximum(place, 1), 1.0)) / 2
+        matched = counts > 0
+        total = np.bincount(owner, precision, len(ranks))
+        average = np.divide(total, counts, out=np.full(len(ranks), np.nan), where=matched)
+        counted = len(ranks) if convention == "trapezoid" else int(matched.sum())
+        length = self._gallery_size if max_rank is None else min(max_rank, self._gallery_size)
+        best = place[number == 0]
+        hits = np.bincount(best[best < length], minlength=length)
+        return RetrievalScores(
+            convention=convention,
+            mean_ap=float(np.nansum(average) / counted) if counted else float("nan"),
+            cmc=np.cumsum(hits) / counted if counted else np.full(length, np.nan),
+            average_precision=average,
+            queries=counted,
+            unmatched=int((~matched).sum()),
+        )
+
+
+def evaluate_blocks(
+    evaluator: RetrievalEvaluator, blocks: Iterable[tuple[int, NDArray[np.floating[Any]]]]
+) -> RetrievalEvaluator:
+    """Add distances that come as (first query, rows), and return the evaluator."""
+    for start, block in blocks:
+        evaluator.add(start, block)
+    return evaluator
+
+
+def single_shot_cmc(
+    distances: NDArray[np.floating[Any]],
+    query_ids: IntArray,
+    gallery_ids: IntArray,
+    query_cameras: IntArray,
+    gallery_cameras: IntArray,
+    max_rank: int = 20,
+    draws: int = 10,
+    seed: int = 0,
+) -> DoubleArray:
+    """CMC with one random image per gallery identity, as for CUHK03; its mAP is the standard one.
+
+    Draws come from numpy's legacy generator in the order the published evaluation takes them, so that a seed gives its
+    figures: queries in order, 10 rounds each, identities in order of first appearance in the ranking.
+
+    Args:
+        distances: (Q, G), smaller is more alike.
+        query_ids: (Q,).
+        gallery_ids: (G,).
+        query_cameras: (Q,).
+        gallery_cameras: (G,).
+        max_rank: length of the curve.
+        draws: rounds per query.
+        seed: of the legacy generator.
+
+    Returns:
+        (max_rank,) share of queries; NaN when no query has a match.
+    """
+    generator = np.random.RandomState(seed)
+    curve, counted = np.zeros(max_rank), 0
+    for query, row in enumerate(distances):
+        ranked = np.argsort(row, kind="stable")
+        same = (gallery_ids[ranked] == query_ids[query]) & (gallery_cameras[ranked] == query_cameras[query])
+        people = gallery_ids[ranked[~same]]
+        if not (people == query_ids[query]).any():
+            continue
+        counted += 1
+        identities, first, member = np.unique(people, return_index=True, return_inverse=True)
+        appearance = np.argsort(np.argsort(first, kind="stable"), kind="stable")
+        label = appearance[member]
+        grouped = np.argsort(label, kind="stable")
+        sizes = np.bincount(label)
+        drawn = generator.randint(0, np.tile(sizes, draws)).reshape(draws, -1)
+        chosen = grouped[np.cumsum(sizes) - sizes + drawn]
+        mine = chosen[:, appearance[identities == query_ids[query]]]
+        rank = (chosen < mine).sum(axis=1)
+        curve += np.bincount(rank[rank < max_rank], minlength=max_rank) / draws
+    return np.cumsum(curve) / counted if counted else np.full(max_rank, np.nan)
