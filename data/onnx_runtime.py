@@ -72,6 +72,7 @@ class OnnxNetwork:
         except Exception as error:
             raise UserError(f"{label} is not a readable ONNX model: {_first_line(error)}") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        self._on_gpu = "CUDAExecutionProvider" in self._session.get_providers()
         self._input = inputs[0].name
         self._dtype = np.float16 if inputs[0].type == "tensor(float16)" else np.float32
         self.label = label
@@ -81,11 +82,15 @@ class OnnxNetwork:
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.batch: int | None = self.input_shape[0] if self.input_shape else None
 
-    def run(self, blob: FloatArray) -> list[FloatArray]:
+    def run(self, blob: FloatArray, pad_to: int = 0) -> list[FloatArray]:
         """Run N rows; a network of fixed batch size gets them in zero-padded portions of that size.
+
+        On a CPU a row's result does not depend on the rows beside it. On a GPU the kernels, and with them the last
+        bits, depend on the batch size: ``pad_to`` fixes it there.
 
         Args:
             blob: (N, ...) float32, N >= 1, C-contiguous.
+            pad_to: on a GPU, rows are padded with zeros to a multiple of this; 0: not at all.
 
         Returns:
             The outputs, (N, ...) float32 each.
@@ -93,12 +98,13 @@ class OnnxNetwork:
         Raises:
             UserError: when the network does not take input of this shape.
         """
-        if self.batch is None or self.batch == len(blob):
+        size = self.batch or (pad_to if self._on_gpu else 0) or len(blob)
+        if size == len(blob):
             return self._run(blob)
         portions = []
-        for start in range(0, len(blob), self.batch):
-            portion = blob[start : start + self.batch]
-            padded = np.zeros((self.batch, *blob.shape[1:]), blob.dtype)
+        for start in range(0, len(blob), size):
+            portion = blob[start : start + size]
+            padded = np.zeros((size, *blob.shape[1:]), blob.dtype)
             padded[: len(portion)] = portion
             portions.append([output[: len(portion)] for output in self._run(padded)])
         return [np.concatenate(outputs) for outputs in zip(*portions)]

@@ -8,7 +8,7 @@ import numpy as np
 from data.formats.mot import MotTable, write_mot
 from data.records import Tracklet
 from pipeline.run_folder import RunFolder
-from trackers.interpolate import interpolate
+from trackers.interpolation import interpolate
 
 
 def root_ids(tracklets: Sequence[Tracklet]) -> dict[tuple[str, int], int]:

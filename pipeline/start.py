@@ -19,6 +19,7 @@ from pipeline.finish import finish
 from pipeline.inputs import PerceivedInput
 from pipeline.job import InterruptedRun, Job, check_same_inputs, prepare_folder, timed, track
 from pipeline.manifest import describe_file
+from pipeline.report.page import write_report
 from pipeline.run_folder import RunFolder
 from pipeline.video_input import VideoInput
 from pipeline.weights import WeightStore
@@ -54,16 +55,25 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
 
 
 def _finish(job: Job, arguments: argparse.Namespace, corrections: list[Correction]) -> int:
-    with timed(job), _log_file(job.folder):
+    with _log_file(job.folder), timed(job):
         finish(job, truth=arguments.truth, corrections=corrections)
         if arguments.save_video:
-            from pipeline.rendering.overlay import render_run
-
-            with job.clock.measure("render"):
-                render_run(job.folder, job.config.render)
+            _render(job)
     job.write_manifest("complete")
+    # Once more: now the page can link the videos and show the whole run's timings.
+    write_report(job.folder, job.config.report)
     logger.info("done: %s (look at %s)", job.folder.root, job.folder.report)
     return 0
+
+
+def _render(job: Job) -> None:
+    from pipeline.rendering.overlay import render_run
+
+    with job.clock.measure("render"):
+        drawn = render_run(job.folder, job.config.render)
+    missing = set(job.cameras) - {path.stem for path in drawn}
+    for camera in sorted(missing):
+        job.warn("no overlay video: its source could not be read again", camera)
 
 
 def _tracked(arguments: argparse.Namespace, config: Config) -> Job:

@@ -51,6 +51,8 @@ class KprEmbedder:
     def __init__(self, weights_path: Path, device: str, batch: int, precision: str = "auto") -> None:
         model, info = load_model(weights_path, device)
         assert isinstance(model, (KPR, BPBReID))
+        if not info.spec.learnable_attention:
+            raise UserError(f"{weights_path} has no attention of its own: it needs parsing labels and cannot run here")
         self._model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device, self._batch = torch.device(device), batch
         self._bf16 = _use_bf16(precision, self._device)

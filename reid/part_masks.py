@@ -21,8 +21,9 @@ PARTS: dict[str, tuple[tuple[int, int], ...]] = {
 }
 _LIMBS = np.array([limb for limbs in PARTS.values() for limb in limbs])
 _STARTS = np.cumsum([0, *(len(limbs) for limbs in PARTS.values())])[:-1]
-# Half the thickness of a limb, as a share of the crop's height: an upper arm is about a tenth of the height wide.
-_SPREAD = 0.05
+# Wider than a limb: a cell of the feature map has seen far more of the crop than its own place. Measured on PETS09-S2L1
+# with OSNet x0.25: AUC of same against different by parts alone .879 at 0.05, .900 at 0.12, .907 at 0.2 of the height.
+_SPREAD = 0.15
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ in the box is a negative prompt. All functions take COCO-17 keypoints in the pix
 import numpy as np
 from numpy.typing import NDArray
 
-from data.kernels.boxes import iou_matrix
-from data.kernels.keypoints import bounds
+from data.kernels.boxes import areas, iou_matrix
+from data.kernels.keypoints import bounds, oks_matrix
 from data.records import FloatArray, Poses
 
 _HEAD = slice(0, 5)
@@ -21,6 +21,7 @@ _MARGIN = 0.1
 _HEAD_SPREAD = (0.5, 0.25)
 _MIN_INSIDE = 0.5
 _MIN_SCORE = 0.1
+_SAME_PERSON = 0.85
 
 
 def match_skeletons(boxes: FloatArray, skeletons: FloatArray, min_confidence: float = 0.05) -> Poses:
@@ -100,6 +101,9 @@ def negatives_for(
 ) -> tuple[FloatArray, NDArray[np.int64]]:
     """Every other skeleton that shows inside a box: the rows' own skeletons and the spare ones of the frame.
 
+    A skeleton that lies on the row's own (OKS above 0.85) is the same person, found twice in overlapping boxes, and no
+    negative: it would erase the person.
+
     Args:
         boxes: (N, 4) xyxy px.
         keypoints: (N, 17, 3) the rows' own skeletons.
@@ -114,6 +118,8 @@ def negatives_for(
     everyone = np.concatenate([_finite(keypoints), _finite(spare)]).astype(np.float32)
     confident = everyone[..., 2] > min_confidence
     shows = (_within(boxes, everyone, 0.0) & confident[None]).any(axis=-1)
+    own = everyone[: len(boxes)]
+    shows &= oks_matrix(own, everyone, areas(bounds(own, min_confidence)), "coco17", min_confidence) <= _SAME_PERSON
     shows[np.arange(len(boxes)), np.arange(len(boxes))] = False
     counts = shows.sum(axis=1)
     widest = int(counts.max(initial=0))

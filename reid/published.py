@@ -105,18 +105,19 @@ def infer_spec(
     if "pixel_classifier.classifier.weight" not in tensors:
         raise UserError(f"{path} is no KPR or BPBReID checkpoint: it has no tensor pixel_classifier.classifier.weight")
     node = _Config(config)
-    guessed: list[str] = []
+    guessed: dict[str, str] = {}
     promptable = f"{BACKBONE}masks_patch_embed.norm.weight" in tensors
     fields: dict[str, Any] = {"architecture": "kpr" if promptable else "bpbreid"}
     fields |= _transformer_fields(tensors, node, guessed, path) if promptable else _convolutional_fields(tensors)
     fields |= _head_fields(tensors, node, guessed)
     fields |= _input_fields(str(fields["backbone"]), node, guessed, path, overrides)
     try:
-        return ModelSpec.model_validate(fields | dict(overrides)), tuple(guessed)
+        spec = ModelSpec.model_validate(fields | dict(overrides))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{path} describes no network we know: {place} {first['msg']}") from error
+    return spec, tuple(text for field, text in guessed.items() if field not in overrides)
 
 
 class _Config:
@@ -137,7 +138,7 @@ class _Config:
 
 
 def _transformer_fields(
-    tensors: Mapping[str, StoredTensor], node: _Config, guessed: list[str], path: Path
+    tensors: Mapping[str, StoredTensor], node: _Config, guessed: dict[str, str], path: Path
 ) -> dict[str, Any]:
     cameras = tensors.get(f"{BACKBONE}sie_embed")
     fields: dict[str, Any] = {
@@ -152,10 +153,11 @@ def _transformer_fields(
         fields["window"] = (math.isqrt(_shape(tensors, f"{BACKBONE}model.stages.0.blocks.0.{table}", path)[0]) + 1) // 2
         if f"{BACKBONE}model.semantic_embed_w.0.weight" in tensors:
             weight = node.get("model.solider.semantic_weight", "model.transreid.semantic_weight")
-            if weight is None or weight < 0:
-                guessed.append("semantic_weight 0.2: the file has the tensors, its configuration does not use them")
-                weight = 0.2
-            fields["semantic_weight"] = weight
+            fields["semantic_weight"] = weight if weight is not None and weight >= 0 else 0.2
+            guessed["semantic_weight"] = (
+                f"semantic weight {fields['semantic_weight']}, as in training; the authors' tests, but for "
+                "Occluded-PoseTrack, switch the modulation off (--semantic-weight -1)"
+            )
     else:
         convolution = _shape(tensors, f"{BACKBONE}masks_patch_embed.proj.weight", path)
         fields |= {"backbone": "swinv2", **_stage_fields(tensors, "layers", "attn.logit_scale", 0, path)}
@@ -184,11 +186,11 @@ def _stage_fields(
     return {"depths": depths, "heads": heads}
 
 
-def _swinv2_windows(name: str, guessed: list[str]) -> dict[str, Any]:
+def _swinv2_windows(name: str, guessed: dict[str, str]) -> dict[str, Any]:
     """Window sizes, from a timm name as swinv2_base_window12to16_192to256."""
     text = name.partition("window")[2].partition("_")[0]
     if not text:
-        guessed.append("window 16, adapted from 12: the published default")
+        guessed["window"] = "window 16, adapted from 12: the published default"
         text = "12to16"
     before, _, now = text.partition("to")
     if not now:
@@ -196,14 +198,14 @@ def _swinv2_windows(name: str, guessed: list[str]) -> dict[str, Any]:
     return {"window": int(now), "pretrained_windows": (int(before),) * 3 + (int(before) // 2,)}
 
 
-def _prompt_fields(rows: int, node: _Config, guessed: list[str], path: Path) -> dict[str, Any]:
+def _prompt_fields(rows: int, node: _Config, guessed: dict[str, str], path: Path) -> dict[str, Any]:
     name = node.get("model.kpr.keypoints.prompt_preprocess")
     if name not in PROMPT_GROUPS:
         fitting = [key for key, groups in PROMPT_GROUPS.items() if len(groups) + 2 == rows]
         if not fitting:
             raise UserError(f"{path}: no known prompt grouping has {rows - 2} groups; name it (prompt_groups)")
         name = fitting[0]
-        guessed.append(f"prompt_groups {name} with a channel for negatives: the one that fits {rows} channels")
+        guessed["prompt_groups"] = f"prompt groups {name} with a channel for negatives: what fits {rows} channels"
     negatives = rows == len(PROMPT_GROUPS[name]) + 2
     if not negatives and rows != len(PROMPT_GROUPS[name]) + 1:
         raise UserError(f"{path}: {rows} prompt channels do not fit the prompt grouping {name} of its configuration")
@@ -214,7 +216,7 @@ def _convolutional_fields(tensors: Mapping[str, StoredTensor]) -> dict[str, Any]
     return {"backbone": "hrnet32" if f"{BACKBONE}stage4.0.branches.0.0.conv1.weight" in tensors else "resnet50"}
 
 
-def _head_fields(tensors: Mapping[str, StoredTensor], node: _Config, guessed: list[str]) -> dict[str, Any]:
+def _head_fields(tensors: Mapping[str, StoredTensor], node: _Config, guessed: dict[str, str]) -> dict[str, Any]:
     parts = tensors["pixel_classifier.classifier.weight"].shape[0] - 1
     named = node.get("model.kpr.masks.parts_names", "model.bpbreid.masks.parts_names")
     names = next((names for names in PART_NAMES.values() if len(names) == parts), None)
@@ -222,7 +224,7 @@ def _head_fields(tensors: Mapping[str, StoredTensor], node: _Config, guessed: li
         names = tuple(str(name) for name in named)
     elif names is None:
         names = tuple(f"part_{row}" for row in range(1, parts + 1))
-        guessed.append(f"part names part_1 to part_{parts}")
+        guessed["part_names"] = f"part names part_1 to part_{parts}"
     before = "before_pooling_dim_reduce.layers.0.weight" in tensors
     after = tensors.get("parts_after_pooling_dim_reduce.layers.0.weight")
     reduction = (
@@ -249,13 +251,12 @@ def _head_fields(tensors: Mapping[str, StoredTensor], node: _Config, guessed: li
 
 
 def _input_fields(
-    backbone: str, node: _Config, guessed: list[str], path: Path, overrides: Mapping[str, Any]
+    backbone: str, node: _Config, guessed: dict[str, str], path: Path, overrides: Mapping[str, Any]
 ) -> dict[str, Any]:
     fields: dict[str, Any] = {"height": node.get("data.height"), "width": node.get("data.width")}
     if not isinstance(fields["height"], int) or not isinstance(fields["width"], int):
         fields["height"], fields["width"] = _PUBLISHED_SIZES[backbone]
-        if not {"height", "width"} <= set(overrides):
-            guessed.append(f"input {fields['height']}x{fields['width']}: the published default")
+        guessed["height"] = f"input {fields['height']}x{fields['width']}: the published default"
     mean, std = node.get("data.norm_mean"), node.get("data.norm_std")
     if isinstance(mean, list) and isinstance(std, list) and len(mean) == len(std) == 3:
         return fields | {"mean": tuple(mean), "std": tuple(std)}

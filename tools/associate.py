@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--truth", type=Path, metavar="DIR", help="ground truth to score against")
     parser.add_argument("--corrections", type=Path, metavar="FILE", help="pairs declared the same or different")
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="configuration values")
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_intermixed_args(argv)
 
     from data.site import load_site, save_site
     from pipeline.association.corrections import load_corrections

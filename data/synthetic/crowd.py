@@ -242,7 +242,9 @@ def _advance(
         if now < due:
             return False
         if walker.returns_at >= 0:
+            # Two who come back at once must not stand in one point, where no force could part them.
             spot[row] = places[walker.legs[walker.leg - 1].back_at]
+            spot[row] += 0.12 * np.array([np.cos(2.4 * row), np.sin(2.4 * row)])
             walker.returns_at = -1.0
         present[row] = True
         _set_out(walker, spot[row], routes, now)
@@ -306,7 +308,7 @@ def _direction(
 
 def _repulsion(spot: DoubleArray, present: NDArray[np.bool_], groups: NDArray[np.int64]) -> DoubleArray:
     way = spot[:, None] - spot[None]
-    gap = np.linalg.norm(way, axis=2) + np.eye(len(spot)) * 1e3
+    gap = np.maximum(np.linalg.norm(way, axis=2), 0.05) + np.eye(len(spot)) * 1e3
     strength = _PUSH * np.exp(np.minimum((_CONTACT_M - gap) / _RANGE_M, 2.0))
     strength = np.where(groups[:, None] == groups[None], strength * 0.6, strength)
     strength = np.where(present[:, None] & present[None] & (gap < 3.0), strength, 0.0)

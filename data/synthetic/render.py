@@ -12,6 +12,7 @@ from data.synthetic.gait import COCO_JOINTS
 from data.synthetic.identities import Identity
 from data.synthetic.raster import Tile, barycentric, rasterise
 from data.synthetic.shading import darken, light, shadows
+from data.synthetic.site import Geometry
 from data.synthetic.texture import paint
 
 FloatArray = NDArray[np.float32]
@@ -20,13 +21,14 @@ IntArray = NDArray[np.int64]
 
 _SAMPLES = 2
 _SMALLEST_PIXELS = 24
-_OWN_DEPTH_M = 0.18
+# How far a visible joint may lie behind the surface: the head's points lie on it, the others inside a limb.
+_OWN_DEPTH_M = np.array([0.06] * 5 + [0.16] * 12, np.float32)
 _REACH_M = 1.3
 
 
 @dataclass(frozen=True)
 class Truth:
-    """Everybody in a frame, sorted by id.
+    """Everybody of whom something is seen in a frame, in the order they were given.
 
     Attributes:
         ids: (N,) int64 global ids.
@@ -49,13 +51,13 @@ class Rendered:
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        owners: (H, W) uint8, global id of the person seen, 0 = nobody.
+        owners: (H, W) uint16, global id of the person seen, 0 = nobody.
         parts: (H, W) uint8, index into ``texture.PARTS``.
         truth: see ``Truth``.
     """
 
     image: ByteArray
-    owners: ByteArray
+    owners: NDArray[np.uint16]
     parts: ByteArray
     truth: Truth
 
@@ -92,7 +94,10 @@ class Wardrobe:
 class Renderer:
     """Draws people into the empty scene of one camera."""
 
-    def __init__(self, camera: Camera, view: StaticView, materials: Materials, electronics: Electronics) -> None:
+    def __init__(
+        self, camera: Camera, view: StaticView, geometry: Geometry, materials: Materials, electronics: Electronics
+    ) -> None:
+        self._geometry = geometry
         self._camera, self._view, self._materials, self._electronics = camera, view, materials, electronics
         self._wardrobe = Wardrobe()
         self._scene = view.image.astype(np.float32)
@@ -134,11 +139,11 @@ class Renderer:
         ids = np.array([0, *(people[one.person].person_id for one in drawn)], np.int64)
         truth = self._truth(people, joints, drawn, visible, owner, depth)
         shown = np.clip(image, 0, 255).astype(np.uint8)
-        owners = ids[owner[::_SAMPLES, ::_SAMPLES]].astype(np.uint8)
+        owners = ids[owner[::_SAMPLES, ::_SAMPLES]].astype(np.uint16)
         return Rendered(self._electronics.apply(shown, frame), owners, parts, truth)
 
     def _in_view(self, joints: FloatArray) -> bool:
-        """Whether a sphere around the person touches the field of view."""
+        """Whether a sphere around the person touches the field of view, and no wall hides all joints."""
         centre = (self._camera.rotation @ joints[0] + self._camera.shift).astype(np.float64)
         focal = self._camera.intrinsics[0, 0]
         if centre[2] < -_REACH_M:
@@ -147,7 +152,8 @@ class Renderer:
             half = self._camera.size[axis] / 2 / focal
             if abs(centre[axis]) > half * centre[2] + _REACH_M * np.hypot(1, half):
                 return False
-        return True
+        # Behind a wall nothing of a person is seen when none of the joints is.
+        return not self._geometry.blocked(self._camera.position, joints.astype(np.float64)).all()
 
     def _draw(self, person: Identity, joints: FloatArray, row: int) -> _Drawn | None:
         body, _, _ = self._wardrobe.get(person)
@@ -214,7 +220,7 @@ class Renderer:
         kept = []
         for number, one in enumerate(drawn):
             alone = int(np.count_nonzero(one.tile.face >= 0))
-            if alone < _SMALLEST_PIXELS * _SAMPLES**2:
+            if alone < _SMALLEST_PIXELS * _SAMPLES**2 or not visible[number]:
                 continue
             whole = one.box
             box = np.clip(whole, 0, np.array([width, height] * 2, np.float32))
@@ -244,7 +250,7 @@ class Renderer:
         y = np.clip((pixels[inside, 1] * _SAMPLES).astype(np.int64)[:, None] + reach, 0, rows - 1)
         own = owner[y[:, :, None], x[:, None, :]] == number + 1
         surface = 1 / np.maximum(depth[y[:, :, None], x[:, None, :]], 1e-6)
-        close = own & (surface > (far[inside] - _OWN_DEPTH_M)[:, None, None])
+        close = own & (surface > (far - _OWN_DEPTH_M)[inside][:, None, None])
         result[np.flatnonzero(inside)[close.any(axis=(1, 2))], 2] = 1.0
         return result
 

@@ -21,7 +21,7 @@ from data.synthetic.site import CELL_M, Geometry
 
 DoubleArray = NDArray[np.float64]
 
-_PEOPLE, _WALKS, _COLOURS, _ELECTRONICS = range(4)
+_PEOPLE, _WALKS, _COLOURS, _ELECTRONICS, _CROPS = range(5)
 _SEEN_HEIGHTS = (0.3, 1.0, 1.6)
 _SMALLEST_PERSON_PX = 16.0
 _LEAST_VIEW_M2 = 2.0
@@ -56,6 +56,17 @@ class World:
         return make_identities(self.rng(_PEOPLE), preset.people, preset.lookalikes, preset.confusable)
 
     @cached_property
+    def crop_people(self) -> list[Identity]:
+        """The people of the ReID crops, ids 1..: first those to train on, then those to test on."""
+        reid = self.preset.reid
+        count = reid.train_people + reid.test_people
+        return make_identities(self.rng(_CROPS), count, 0, reid.confusable) if count else []
+
+    def crop_rng(self, camera: int, person: int, crop: int) -> np.random.Generator:
+        """The generator of one crop."""
+        return self.rng(_CROPS, 1, camera, person, crop)
+
+    @cached_property
     def motion(self) -> Motion:
         """Everybody's way.
 
@@ -80,9 +91,8 @@ class World:
     def renderer(self, index: int) -> Renderer:
         """Draws frames of a camera; casts its background."""
         camera = self.camera(index)
-        return Renderer(
-            camera, static_view(camera, self.geometry, self.materials), self.materials, self.electronics(index)
-        )
+        view = static_view(camera, self.geometry, self.materials)
+        return Renderer(camera, view, self.geometry, self.materials, self.electronics(index))
 
     def frame_times(self, index: int) -> DoubleArray:
         """(T,) common seconds of a camera's frames."""
@@ -155,6 +165,7 @@ class World:
         digest = hashlib.sha256()
         told = {
             "people": [person.as_dict() for person in self.people],
+            "crop_people": [person.as_dict() for person in self.crop_people],
             "size": list(self.preset.size),
             "cameras": [camera.model_dump(mode="json") for camera in self.preset.cameras],
         }

@@ -1,4 +1,8 @@
-"""The retrieval protocol of ST-ReID: appearance, joined with space-time, each with and without re-ranking."""
+"""Retrieval by appearance and space-time, with and without re-ranking: the protocol of ST-ReID, and our form of it.
+
+Published: joint score of similarity and probability per lag bin. Ours: a log-likelihood ratio of the similarity,
+calibrated on other people, plus that of the lag under a transition model (DESIGN.md 5.3).
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,15 +13,17 @@ from numpy.typing import NDArray
 
 from data.errors import UserError
 from data.formats.reid_names import ReidNames
-from data.records import FloatArray, IntArray
+from data.records import DoubleArray, FloatArray, IntArray
 from reid.metrics import RetrievalEvaluator, RetrievalScores, Rule, evaluate_blocks
 from reid.neighbours import unit_rows
 from reid.rerank import Neighbourhood, rerank_features, rerank_rows
+from st_model.model import TransitionModel
 from st_model.published import PublishedDistribution
-from st_model.scores import JointConstants, st_reid_joint
+from st_model.scores import llr, st_reid_joint
 
 _BLOCK_CELLS = 1 << 21
 Blocks = Iterator[tuple[int, NDArray[np.floating[Any]]]]
+Distance = Callable[["Sightings", "Sightings"], FloatArray]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +61,25 @@ class Sightings:
         return Sightings(self.features[rows], self.identities[rows], self.cameras[rows], self.frames[rows])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LikelihoodFusion:
+    """What turns a similarity and a lag into one log-likelihood ratio.
+
+    Attributes:
+        model: transition model whose cameras are called c1, c2, ...; its ``any`` table is used.
+        slope: log-likelihood ratio per unit of cosine similarity.
+        midpoint: similarity that says nothing.
+        rates_hz: (C,) people that enter each camera of the model, per second.
+        fps: frames per second of the time line.
+    """
+
+    model: TransitionModel
+    slope: float
+    midpoint: float
+    rates_hz: DoubleArray
+    fps: float
+
+
 @dataclass(frozen=True, slots=True)
 class ProtocolRow:
     """One line of the result: what was ranked by, and the scores under both conventions."""
@@ -79,31 +104,65 @@ def split_by_camera(items: Sightings) -> tuple[Sightings, Sightings]:
     return items.select(query), items.select(~query)
 
 
+def calibrate_similarity(items: Sightings) -> tuple[float, float]:
+    """Slope and midpoint of the log-likelihood ratio of a cosine similarity, from labelled pictures.
+
+    Pairs of one person and of two, seen by different cameras, as two normal distributions of one variance: the ratio is
+    then linear in the similarity.
+
+    Args:
+        items: pictures of other people than those that are searched for.
+
+    Raises:
+        UserError: when no person was seen by two cameras, or only one person was.
+    """
+    moments = np.zeros((2, 3))
+    for start, stop in _blocks(len(items), len(items)):
+        similarity = (items.features[start:stop] @ items.features.T).astype(np.float64)
+        same = items.identities[start:stop, None] == items.identities
+        across = items.cameras[start:stop, None] != items.cameras
+        for row, chosen in enumerate((same & across, ~same & across)):
+            values = similarity[chosen]
+            moments[row] += len(values), values.sum(), np.square(values).sum()
+    if not moments[:, 0].all():
+        raise UserError("calibration needs people seen by two cameras, and more than one of them")
+    means = moments[:, 1] / moments[:, 0]
+    variance = (moments[:, 2] / moments[:, 0] - means**2).mean()
+    return float((means[0] - means[1]) / max(variance, 1e-9)), float(means.mean())
+
+
 def evaluate_protocol(
     query: Sightings,
     gallery: Sightings,
-    distribution: PublishedDistribution | None,
+    distribution: PublishedDistribution | None = None,
+    fusion: LikelihoodFusion | None = None,
     neighbourhood: Neighbourhood | None = None,
-    constants: JointConstants | None = None,
     rule: Rule = "market",
 ) -> list[ProtocolRow]:
-    """Rank by appearance, with re-ranking, with space-time, with both.
+    """Rank by appearance, by appearance and space-time, each also re-ranked.
 
     Args:
         query: Q pictures.
         gallery: G pictures; those of identity -1 are left out before anything is ranked.
-        distribution: of ST-ReID; None leaves out the lines that need it. It must not rest on the identities tested.
+        distribution: of ST-ReID; None leaves out its lines. It must not rest on the identities tested.
+        fusion: our form; None leaves out its lines. It must not rest on the identities tested either.
         neighbourhood: of re-ranking; None takes the published one.
-        constants: of the joint score; None takes the published ones.
         rule: which gallery items a query ranks.
 
     Returns:
-        Two or four lines. Memory is bounded by blocks and the features.
+        Two, four or six lines. Memory is bounded by blocks and the features.
     """
     gallery = gallery.select(gallery.identities != -1)
     if not len(query) or not len(gallery):
         raise UserError(f"nothing to evaluate: {len(query)} queries and {len(gallery)} gallery pictures")
     parameters = neighbourhood or Neighbourhood()
+    everything = Sightings(
+        np.concatenate([query.features, gallery.features]),
+        np.concatenate([query.identities, gallery.identities]),
+        np.concatenate([query.cameras, gallery.cameras]),
+        np.concatenate([query.frames, gallery.frames]),
+    )
+    queries, total = len(query), len(everything)
 
     def score(name: str, blocks: Blocks) -> ProtocolRow:
         evaluator = RetrievalEvaluator(
@@ -112,22 +171,29 @@ def evaluate_protocol(
         evaluate_blocks(evaluator, blocks)
         return ProtocolRow(name, evaluator.scores("standard"), evaluator.scores("trapezoid"))
 
-    def product(start: int, stop: int) -> FloatArray:
-        return query.features[start:stop] @ gallery.features.T
+    def both(name: str, distance: Distance) -> list[ProtocolRow]:
+        plain = ((a, distance(query.select(np.arange(a, b)), gallery)) for a, b in _blocks(queries, total))
+        # Row i of the re-ranked matrix holds the distances of everything, as query, to item i (specs 2.1, step 2).
+        rows = rerank_rows(
+            lambda a, b: np.ascontiguousarray(distance(everything, everything.select(np.arange(a, b))).T),
+            queries,
+            total,
+            parameters,
+        )
+        return [score(name, plain), score(f"{name} + re-ranking", rows.blocks())]
 
-    rows = [
-        score("appearance", ((a, -product(a, b)) for a, b in _blocks(len(query), len(gallery)))),
+    def cosine(some: Sightings, others: Sightings) -> FloatArray:
+        return some.features @ others.features.T
+
+    lines = [
+        score("appearance", ((a, -cosine(query.select(np.arange(a, b)), gallery)) for a, b in _blocks(queries, total))),
         score("appearance + re-ranking", rerank_features(query.features, gallery.features, parameters).blocks()),
     ]
     if distribution is not None:
-        joint = _joint_rows(query, gallery, distribution, constants or JointConstants())
-        total, queries = len(query) + len(gallery), len(query)
-        direct = ((a, joint(a, b)[:, queries:]) for a, b in _blocks(queries, total))
-        rows.append(score("appearance + space-time", direct))
-        rows.append(
-            score("appearance + space-time + re-ranking", rerank_rows(joint, queries, total, parameters).blocks())
-        )
-    return rows
+        lines += both("st-reid joint score", lambda some, others: _joint_distance(some, others, distribution))
+    if fusion is not None:
+        lines += both("likelihood ratios", lambda some, others: _likelihood_distance(some, others, fusion))
+    return lines
 
 
 def _blocks(rows: int, columns: int) -> Iterator[tuple[int, int]]:
@@ -135,29 +201,32 @@ def _blocks(rows: int, columns: int) -> Iterator[tuple[int, int]]:
     return ((start, min(start + step, rows)) for start in range(0, rows, step))
 
 
-def _joint_rows(
-    query: Sightings, gallery: Sightings, distribution: PublishedDistribution, constants: JointConstants
-) -> Callable[[int, int], FloatArray]:
-    """Distances 2 - 2 joint of items [start, stop) to all, queries first.
+def _index(items: Sightings, cameras: tuple[str, ...]) -> IntArray:
+    numbers = {name: index for index, name in enumerate(cameras)}
+    return np.array([numbers.get(f"c{camera}", -1) for camera in items.cameras.tolist()], np.int64)
 
-    Row i holds the scores of all items as queries against item i, which is the published matrix transposed: the two
-    differ where frames are equal.
-    """
-    features = np.concatenate([query.features, gallery.features])
-    frames = np.concatenate([query.frames, gallery.frames])
-    numbers = {name: index for index, name in enumerate(distribution.cameras)}
-    cameras = np.concatenate([query.cameras, gallery.cameras])
-    index = np.array([numbers.get(f"c{camera}", -1) for camera in cameras.tolist()], np.int64)
 
-    def rows(start: int, stop: int) -> FloatArray:
-        part = slice(start, stop)
-        similarity = features @ features[part].T
-        scores = st_reid_joint(
-            similarity, index, frames, index[part], frames[part], distribution, constants, out=similarity
-        )
-        distance: FloatArray = np.ascontiguousarray(scores.T)
-        distance *= np.float32(-2.0)
-        distance += np.float32(2.0)
-        return distance
+def _joint_distance(some: Sightings, others: Sightings, distribution: PublishedDistribution) -> FloatArray:
+    """2 - 2 joint score of pictures as queries (rows) to others (columns)."""
+    distance = some.features @ others.features.T
+    here, there = _index(some, distribution.cameras), _index(others, distribution.cameras)
+    st_reid_joint(distance, here, some.frames, there, others.frames, distribution, out=distance)
+    distance *= np.float32(-2.0)
+    distance += np.float32(2.0)
+    return distance
 
-    return rows
+
+def _likelihood_distance(some: Sightings, others: Sightings, fusion: LikelihoodFusion) -> FloatArray:
+    """Probability of two people, at even odds; pictures without a time are judged by appearance alone."""
+    evidence = (some.features @ others.features.T - np.float32(fusion.midpoint)) * np.float32(fusion.slope)
+    lag = (some.frames[:, None] - others.frames) / fusion.fps
+    lag[(some.frames[:, None] < 0) | (others.frames < 0)] = np.nan
+    here, there = _index(some, fusion.model.cameras)[:, None], _index(others, fusion.model.cameras)[None]
+    here_later = lag > 0
+    entered = np.where(here_later, here, there)
+    left = np.where(here_later, there, here)
+    evidence += llr(fusion.model, left, entered, np.abs(lag), fusion.rates_hz[entered], "any").astype(np.float32)
+    np.clip(evidence, -80.0, 80.0, out=evidence)
+    np.exp(evidence, out=evidence)
+    evidence += np.float32(1.0)
+    return np.divide(np.float32(1.0), evidence, out=evidence)

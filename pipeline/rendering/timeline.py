@@ -8,7 +8,7 @@ import numpy as np
 from data.records import FloatArray, IntArray, Tracklet, foot_points
 from pipeline.outputs import root_ids
 from pipeline.rendering.scene import Scene
-from trackers.interpolate import interpolate
+from trackers.interpolation import interpolate
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,8 @@ def test_a_published_file_is_taken_over(tmp_path, legacy):
     write_published(path, state, CONFIG, legacy)
     taken = import_published(path)
     assert taken.spec == TINY
-    assert (taken.filled, taken.dropped, taken.guessed) == ((), (), ())
+    assert (taken.filled, taken.dropped) == ((), ())
+    assert [text.split(",")[0] for text in taken.guessed] == ["semantic weight 0.2"]
     assert sorted(taken.state) == sorted(build_model(TINY).state_dict())
     assert all(torch.equal(taken.state[name], tensor) for name, tensor in state.items())
     alias = "backbone_appearance_feature_extractor.{}patch_embed.projection.weight"
@@ -132,6 +133,7 @@ def test_semantic_modulation_can_be_switched_off(tmp_path):
     write_published(path, state_of(TINY), CONFIG)
     taken = import_published(path, {"semantic_weight": -1.0})
     assert taken.spec.semantic_weight == -1
+    assert taken.guessed == ()
     assert len(taken.dropped) == 12
     assert all(".semantic_embed_" in name for name in taken.dropped)
 

@@ -197,3 +197,7 @@ def test_misuse(weights, tmp_path):
         KprEmbedder(weights, "cpu", 4, "fp8")
     with pytest.raises(UserError, match="not found"):
         KprEmbedder(tmp_path / "none.safetensors", "cpu", 4)
+    spec = SPEC.model_copy(update={"learnable_attention": False})
+    save_checkpoint(tmp_path / "fixed.safetensors", build_model(spec).state_dict(), spec)
+    with pytest.raises(UserError, match="parsing labels"):
+        KprEmbedder(tmp_path / "fixed.safetensors", "cpu", 4)

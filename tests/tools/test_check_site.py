@@ -7,8 +7,8 @@ import pytest
 
 from data.records import Detections, Image
 from data.site import load_site
-from tools.check_site import main
 from pipeline.cli import run
+from tools.check_site import main
 
 
 @pytest.fixture

@@ -1,0 +1,160 @@
+"""Ultralytics networks run by the ultralytics package (AGPL-3.0): .pt, .onnx and OpenVINO folders, any architecture.
+
+A run that imports this module falls under AGPL-3.0; ``yolo`` and ``yolox`` are the way around it. A ``.pt`` file is a
+pickle: it is read with torch's restricted loader and the package's list of known classes, never with plain pickle.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from data.errors import UserError
+from data.records import Detections, FloatArray, Image, Poses
+from data.torchvision_cure import ensure_torchvision
+from data.weight_records import ResolvedWeights
+from pipeline.backends.config import DetectorConfig, PoseConfig
+from pipeline.backends.selection import clean, visible
+
+_PEOPLE = ("person", "people", "pedestrian")
+
+
+class UltralyticsNetwork:
+    """A detector, and where the model is a pose model a one-pass perceiver."""
+
+    def __init__(self, config: DetectorConfig | PoseConfig, weights: ResolvedWeights, device: str) -> None:
+        """Load a model.
+
+        Args:
+            config: thresholds and input size.
+            weights: .pt, .onnx or an OpenVINO folder.
+            device: "auto", "cpu", "cuda" or "cuda:<index>".
+
+        Raises:
+            UserError: when the package or the device is missing, the file is no model of a known kind, or it finds no
+                people.
+        """
+        self._device = _torch_device(device)
+        try:
+            self._model = _load(weights)
+        except UserError:
+            raise
+        except Exception as error:
+            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise UserError(f"{weights.path} is not a readable Ultralytics model: {line}") from error
+        defaults = DetectorConfig()
+        self._config = config
+        self._nms_iou = config.nms_iou if isinstance(config, DetectorConfig) else defaults.nms_iou
+        limit = config.max_detections if isinstance(config, DetectorConfig) else defaults.max_detections
+        self._max_detections = limit
+        # Exported models of a fixed batch refuse any other number of pictures.
+        self._portion = config.batch if weights.path.suffix == ".pt" else 1
+        names = dict(self._model.names)
+        self._people = [index for index, name in names.items() if str(name).lower() in _PEOPLE]
+        if not self._people:
+            raise UserError(f"{weights.path} knows no class 'person', only: {', '.join(map(str, list(names.values())[:8]))}")
+        if self._model.task not in ("detect", "pose"):
+            raise UserError(f"{weights.path} is a model for '{self._model.task}'; a detection or pose model is needed")
+        self.gives_poses = self._model.task == "pose"
+
+    def __call__(self, images: Sequence[Image]) -> list[Detections]:
+        """Boxes of each picture, see ``Detector``."""
+        return [detections for detections, _ in self.perceive(images)]
+
+    def perceive(self, images: Sequence[Image]) -> list[tuple[Detections, Poses]]:
+        """Boxes and skeletons, see ``OnePassPerceiver``; without a pose model every skeleton is zero.
+
+        Pictures of one size share a run: mixed sizes would be padded differently than alone.
+        """
+        found: list[tuple[Detections, Poses]] = [(Detections.empty(), Poses.empty()) for _ in images]
+        shapes: dict[tuple[int, ...], list[int]] = {}
+        for index, image in enumerate(images):
+            if visible(image):
+                shapes.setdefault(image.shape, []).append(index)
+        for indices in shapes.values():
+            for start in range(0, len(indices), self._portion):
+                portion = indices[start : start + self._portion]
+                for index, result in zip(portion, self._predict([images[index] for index in portion]), strict=True):
+                    found[index] = self._read(result, images[index])
+        return found
+
+    def _predict(self, images: list[Image]) -> list[Any]:
+        options: dict[str, Any] = {}
+        if self._config.input_size is not None:
+            options["imgsz"] = list(self._config.input_size)
+        return list(
+            self._model.predict(
+                [np.ascontiguousarray(image[..., ::-1]) for image in images],
+                conf=max(self._config.score_min, 1e-3),
+                iou=self._nms_iou,
+                classes=self._people,
+                max_det=self._max_detections,
+                device=self._device,
+                half=self._config.half and self._device != "cpu",
+                verbose=False,
+                save=False,
+                **options,
+            )
+        )
+
+    def _read(self, result: Any, image: Image) -> tuple[Detections, Poses]:
+        height, width = image.shape[:2]
+        boxes = result.boxes.xyxy.cpu().numpy().astype(np.float32).reshape(-1, 4)
+        scores = result.boxes.conf.cpu().numpy().astype(np.float32)
+        detections, kept = clean(boxes, scores, width, height, 1.0, self._max_detections)
+        keypoints: FloatArray = np.zeros((len(boxes), 17, 3), np.float32)
+        if self.gives_poses and len(boxes):
+            given = result.keypoints.data.cpu().numpy().astype(np.float32)
+            if given.shape[1:] != (17, 3):
+                raise UserError(f"the pose model gives keypoints of shape {given.shape[1:]}; 17 COCO keypoints are needed")
+            keypoints = np.where(np.isfinite(given).all(axis=-1, keepdims=True), given, 0)
+        return detections, Poses(keypoints[kept], np.zeros((0, 17, 3), np.float32))
+
+
+def _load(weights: ResolvedWeights) -> Any:
+    # Read when the package is imported: no network probing, no installing, no settings outside our cache, no pickles.
+    from pipeline.weights import default_cache_dir
+
+    for name, value in {
+        "YOLO_OFFLINE": "true",
+        "YOLO_AUTOINSTALL": "false",
+        "YOLO_CONFIG_DIR": str(default_cache_dir()),
+        "ULTRALYTICS_SAFE_LOAD": "1",
+    }.items():
+        os.environ.setdefault(name, value)
+    default_cache_dir().mkdir(parents=True, exist_ok=True)
+    ensure_torchvision()
+    try:
+        from ultralytics import YOLO
+    except ImportError as error:
+        raise UserError(f"{weights.path} needs the package ultralytics; run `pip install ultralytics`") from error
+    logging.getLogger("ultralytics").setLevel(logging.ERROR)
+    task = None if weights.path.suffix == ".pt" else _task_of_export(weights)
+    return YOLO(str(weights.path), task=task)
+
+
+def _task_of_export(weights: ResolvedWeights) -> str:
+    """Exports do not tell the package their task before the first run; their own metadata do."""
+    import yaml
+
+    if weights.path.is_dir():
+        described = weights.path / "metadata.yaml"
+        if not described.exists():
+            raise UserError(f"{weights.path} holds no metadata.yaml; export the model again with `yolo export`")
+        return str(yaml.safe_load(described.read_text(encoding="utf-8")).get("task", "detect"))
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(weights.path), providers=["CPUExecutionProvider"])
+    return str(session.get_modelmeta().custom_metadata_map.get("task", "detect"))
+
+
+def _torch_device(device: str) -> str:
+    import torch
+
+    if device == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(f"device '{device}': this torch sees no GPU; use device cpu")
+    return "cuda:0" if device == "cuda" else device

@@ -1,0 +1,164 @@
+import numpy as np
+import pytest
+
+from data.errors import UserError
+from data.formats.reid_names import parse_names
+from pipeline.evaluation.st_retrieval import (
+    LikelihoodFusion,
+    Sightings,
+    calibrate_similarity,
+    evaluate_protocol,
+    split_by_camera,
+)
+from reid.rerank import Neighbourhood
+from st_model.build import build_model
+from st_model.published import PublishedDistribution, published_distribution
+from st_model.scores import arrival_rates_hz
+from st_model.visits import visits_from_rows
+from tools.benchmarks.references import evaluate_market, joint_scores, k_reciprocal, k_reciprocal_normalised
+
+CAMERAS = ("c1", "c2", "c3")
+
+
+def world(people: int, seed: int, first: int = 1) -> Sightings:
+    """People who look much alike but walk from camera 1 to 2 to 3 in known times."""
+    rng = np.random.default_rng(seed)
+    looks = rng.standard_normal((people, 12))
+    rows = []
+    for person in range(people):
+        frame = rng.integers(0, 200_000)
+        for camera, walk in ((1, 3000), (2, 9000), (3, 0)):
+            for _ in range(rng.integers(2, 5)):
+                frame += int(rng.integers(10, 60))
+                rows.append((person, camera, frame))
+            frame += int(walk * rng.lognormal(0, 0.1))
+    who, camera, frame = (np.array(column) for column in zip(*rows))
+    features = looks[who] + 1.1 * rng.standard_normal((len(who), 12))
+    return Sightings(
+        (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32), who + first, camera, frame
+    )
+
+
+def learn(items: Sightings) -> tuple[PublishedDistribution, LikelihoodFusion]:
+    distribution = published_distribution(items.identities, items.cameras - 1, items.frames, CAMERAS)
+    names = [f"c{camera}" for camera in items.cameras]
+    visits = visits_from_rows(items.identities, names, items.frames / 25, 10)
+    slope, midpoint = calibrate_similarity(items)
+    rates = arrival_rates_hz(visits.camera, 3, 200_000 / 25)
+    return distribution, LikelihoodFusion(build_model(visits), slope, midpoint, rates, 25.0)
+
+
+@pytest.fixture(scope="module")
+def taught() -> tuple[PublishedDistribution, LikelihoodFusion]:
+    return learn(world(60, 1))
+
+
+def test_space_time_lifts_both_measures_clearly(taught: tuple[PublishedDistribution, LikelihoodFusion]) -> None:
+    query, gallery = split_by_camera(world(60, 2, first=1000))
+    rows = evaluate_protocol(query, gallery, *taught, Neighbourhood(8, 3, 0.3))
+    plain, reranked, joint, _, likelihood, best = rows
+    assert [row.name for row in rows][::2] == ["appearance", "st-reid joint score", "likelihood ratios"]
+    assert reranked.standard.mean_ap > plain.standard.mean_ap
+    assert joint.standard.mean_ap > plain.standard.mean_ap + 0.05
+    assert likelihood.standard.mean_ap > joint.standard.mean_ap + 0.03
+    assert likelihood.standard.rank(1) > plain.standard.rank(1) + 0.1
+    assert best.standard.mean_ap > likelihood.standard.mean_ap
+    assert all(row.trapezoid.convention == "trapezoid" for row in rows)
+
+
+def test_every_published_line_equals_the_plain_definition(
+    taught: tuple[PublishedDistribution, LikelihoodFusion], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.evaluation.st_retrieval._BLOCK_CELLS", 500)
+    query, gallery = split_by_camera(world(10, 3, first=500))
+    gallery.frames[4] = query.frames[2]
+    distribution = taught[0]
+    table = np.pad(distribution.probability, ((0, 0), (0, 0), (0, 5000))).transpose(1, 0, 2)
+    ids = query.identities, gallery.identities, query.cameras, gallery.cameras
+    everything = [np.concatenate([getattr(query, n), getattr(gallery, n)]) for n in ("features", "cameras", "frames")]
+
+    def joint(a: list[np.ndarray], b: list[np.ndarray]) -> np.ndarray:
+        return joint_scores(a[0], a[1] - 1, a[2], b[0], b[1] - 1, b[2], table, 100)
+
+    parts = [[s.features, s.cameras, s.frames] for s in (query, gallery)]
+    similarity = everything[0].astype(np.float64) @ everything[0].T
+    euclid = np.sqrt(np.maximum(2 - 2 * similarity, 0))
+    q = len(query)
+    transposed = 2 - 2 * joint(everything, everything).T
+    wanted = [
+        -similarity[:q, q:],
+        k_reciprocal(euclid[:q, q:], euclid[:q, :q], euclid[q:, q:]),
+        -joint(parts[0], parts[1]),
+        k_reciprocal_normalised(transposed / transposed.max(1, keepdims=True), q, 20, 6, 0.3),
+    ]
+    for row, distance in zip(evaluate_protocol(query, gallery, distribution), wanted):
+        cmc, mean_ap = evaluate_market(distance, *ids)
+        assert row.standard.mean_ap == pytest.approx(mean_ap, abs=2e-3)
+        assert row.standard.cmc[0] == pytest.approx(cmc[0], abs=0.04)
+
+
+def test_without_times_or_known_cameras_appearance_decides(
+    taught: tuple[PublishedDistribution, LikelihoodFusion],
+) -> None:
+    items = world(20, 4, first=300)
+    for blind in (
+        Sightings(items.features, items.identities, items.cameras, np.full(len(items), -1)),
+        Sightings(items.features, items.identities, items.cameras + 10, items.frames),
+    ):
+        rows = evaluate_protocol(*split_by_camera(blind), *taught)
+        for row in (rows[2], rows[4]):
+            assert row.standard.mean_ap == pytest.approx(rows[0].standard.mean_ap, abs=1e-3)
+
+
+def test_queries_are_the_first_picture_of_each_identity_and_camera() -> None:
+    names = parse_names(
+        [
+            "0001_c1s1_000100_00.jpg",
+            "0001_c1s1_000200_00.jpg",
+            "0001_c2s1_000100_00.jpg",
+            "-1_c1s1_000100_00.jpg",
+            "0000_c1s1_000100_00.jpg",
+        ]
+    )
+    items = Sightings.make(np.eye(5), names)
+    query, gallery = split_by_camera(items)
+    assert query.frames.tolist() == [100, 100]
+    assert query.cameras.tolist() == [1, 2]
+    assert sorted(gallery.identities.tolist()) == [-1, 0, 1]
+
+
+def test_junk_never_enters_a_ranking(taught: tuple[PublishedDistribution, LikelihoodFusion]) -> None:
+    query, gallery = split_by_camera(world(10, 5, first=300))
+    junk = Sightings(gallery.features[:7], np.full(7, -1), gallery.cameras[:7], gallery.frames[:7])
+    more = Sightings(
+        *(
+            np.concatenate([getattr(gallery, n), getattr(junk, n)])
+            for n in ("features", "identities", "cameras", "frames")
+        )
+    )
+    for a, b in zip(evaluate_protocol(query, gallery, *taught), evaluate_protocol(query, more, *taught)):
+        assert a.standard.mean_ap == b.standard.mean_ap
+
+
+def test_calibration_finds_the_separation() -> None:
+    slope, midpoint = calibrate_similarity(world(60, 6))
+    assert slope > 2
+    assert 0 < midpoint < 0.6
+
+
+def test_calibration_needs_people_in_two_cameras() -> None:
+    items = world(5, 7)
+    with pytest.raises(UserError, match="two cameras"):
+        calibrate_similarity(items.select(items.cameras == 1))
+    with pytest.raises(UserError, match="two cameras"):
+        calibrate_similarity(items.select(items.identities == 1))
+
+
+def test_bad_input_is_refused() -> None:
+    items = world(3, 8)
+    with pytest.raises(UserError, match="nothing to evaluate: 0 queries"):
+        evaluate_protocol(items.select(np.zeros(len(items), bool)), items)
+    with pytest.raises(UserError, match="2 features belong to 1 names"):
+        Sightings.make(np.ones((2, 3)), parse_names(["0001_c1s1_000100_00.jpg"]))
+    with pytest.raises(UserError, match="NaN"):
+        Sightings.make(np.full((1, 3), np.nan), parse_names(["0001_c1s1_000100_00.jpg"]))
