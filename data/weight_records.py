@@ -1,8 +1,8 @@
 """What is known of a file of network weights: where it comes from and how pictures must be prepared for it.
 
-Preprocessing is read from the record (``data/weights/manifest.yaml``), never from a default: the same network with the
-wrong colour order or scale still runs, only worse. A record is found by name or by the sha256 of the file, so a file the
-user names is recognised whatever it is called.
+Preprocessing is read from the record (``data/weights/manifest.yaml``), never from a default: the same network with
+the wrong colour order or scale still runs, only worse. A record is found by name or by the sha256 of the file, so a
+file the user names is recognised whatever it is called.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ class InputOptions(Section):
     """How pictures are prepared for a network. Unset fields come from the weights' record or from the file itself."""
 
     input_size: tuple[int, int] | None = Field(None, description="height, width px; null: as the weights say")
-    colour: Colour | None = Field(None, description="channel order the network was trained on; null: as the record says")
+    colour: Colour | None = Field(None, description="channel order the network wants; null: as the record says")
     normalisation: Normalisation | None = Field(
         None,
         description="0-255 raw, 0-1, imagenet (0-1, then the ImageNet mean and deviation), half ((x - 0.5) / 0.5 of "

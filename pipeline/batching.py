@@ -34,7 +34,9 @@ def merge_by_time(
         for frame in frames:
             yield common_time(camera, frame.time_s), camera, frame.index, frame
 
-    for common_s, _, _, frame in heapq.merge(*(timed(*stream) for stream in streams.items()), key=lambda item: item[:3]):
+    for common_s, _, _, frame in heapq.merge(
+        *(timed(*stream) for stream in streams.items()), key=lambda item: item[:3]
+    ):
         yield TimedFrame(common_s, frame)
 
 
@@ -56,8 +58,8 @@ def batches(frames: Iterator[TimedFrame], size: int, window_s: float) -> Iterato
 def rounds(cameras: Sequence[str], scope_of: Mapping[str, int]) -> list[list[int]]:
     """Split a batch into rounds in which every scope appears at most once.
 
-    A tracker must finish one instant before it can look at the next, but the appearance requests of all scopes can share
-    one call.
+    A tracker must finish one instant before it can look at the next, but the appearance requests of all scopes can
+    share one call.
 
     Args:
         cameras: camera of each row of the batch, in the global order.

@@ -30,7 +30,9 @@ class RunConfig(Section):
     batch_frames: int = Field(8, ge=1, description="frames of all cameras that are looked at together")
     batch_window_s: float = Field(1.0, gt=0, description="a batch never spans more than this, seconds of video time")
     queue_batches: int = Field(2, ge=1, description="perceived batches that may wait for the tracker")
-    part_s: float = Field(60.0, gt=0, description="seconds of video time after which tracklets and progress are made durable")
+    part_s: float = Field(
+        60.0, gt=0, description="seconds of video time after which tracklets and progress are made durable"
+    )
     crops: bool = Field(True, description="keep at most 4 pictures per tracklet for the report")
     interpolate_s: float = Field(1.0, ge=0, description="gaps up to this long are filled in the track files; 0 = none")
 

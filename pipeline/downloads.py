@@ -112,4 +112,3 @@ class _SafeRedirects(HTTPRedirectHandler):
 
 def _mb(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
-

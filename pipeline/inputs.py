@@ -9,6 +9,7 @@ from data.site import Site
 from pipeline.perception import Perceived
 from pipeline.stage_clock import StageClock
 
+
 class PerceivedInput(Protocol):
     """Something a run tracks: batches of perceived frames, and what to write of it into the manifest."""
 

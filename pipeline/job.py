@@ -114,8 +114,8 @@ def prepare_folder(root: Path, config: Config, site: Site, *, overwrite: bool, r
         return folder
     try:
         root.mkdir(parents=True, exist_ok=True)
-        if any(root.iterdir()):
-            _clear(folder, overwrite)
+        check_folder(root, overwrite=overwrite, resume=False)
+        folder.remove_results()
         folder.tracklets.mkdir()
         folder.config.write_text(text, encoding="utf-8")
         save_site(site, folder.site)
@@ -124,13 +124,21 @@ def prepare_folder(root: Path, config: Config, site: Site, *, overwrite: bool, r
     return folder
 
 
-def _clear(folder: RunFolder, overwrite: bool) -> None:
-    """Remove an earlier run's results; anything that is not ours makes the folder off limits."""
+def check_folder(root: Path, *, overwrite: bool, resume: bool) -> None:
+    """Check early, before anything costly, that a run may be written here.
+
+    Raises:
+        UserError: when the folder holds a run that is neither to be resumed nor replaced, or something else.
+    """
+    folder = RunFolder(root)
+    if not root.is_dir() or not any(root.iterdir()):
+        if resume:
+            raise UserError(f"there is no run to resume in {root}; start it without --resume")
+        return
     if not folder.manifest.exists() and not folder.config.exists():
-        raise UserError(f"{folder.root} is not empty and is not a run folder; choose another --output")
-    if not overwrite:
-        raise UserError(f"{folder.root} already holds a run; use --overwrite, --resume or another --output")
-    folder.remove_results()
+        raise UserError(f"{root} is not empty and is not a run folder; choose another --output")
+    if not overwrite and not resume:
+        raise UserError(f"{root} already holds a run; use --overwrite, --resume or another --output")
 
 
 def track(
@@ -250,7 +258,9 @@ def check_same_inputs(folder: RunFolder, inputs: Mapping[str, Mapping[str, Any]]
     for camera in sorted(before.keys() | inputs.keys()):
         old, new = before.get(camera, {}), inputs.get(camera, {})
         if old.get("sha256") != new.get("sha256") or (camera in before) != (camera in inputs):
-            raise UserError(f"camera '{camera}' is not the input this run began with; give the same videos, or --overwrite")
+            raise UserError(
+                f"camera '{camera}' is not the input this run began with; give the same videos, or --overwrite"
+            )
 
 
 def load_job(folder: RunFolder, config: Config) -> Job:

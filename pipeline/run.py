@@ -34,18 +34,26 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     start = parser.add_argument_group("start from one of")
-    start.add_argument("--videos", nargs="+", metavar="[NAME=]PATH", help="video files, image folders, streams, webcams")
+    start.add_argument(
+        "--videos", nargs="+", metavar="[NAME=]PATH", help="video files, image folders, streams, webcams"
+    )
     start.add_argument("--detections", type=Path, metavar="DIR", help="<camera>.txt MOT detections, or <camera>.npz")
     start.add_argument("--tracks", type=Path, metavar="DIR", help="<camera>.txt MOT tracks with local ids")
-    parser.add_argument("--features", type=Path, metavar="DIR", help="<camera>.npy, row for row with the detections or tracks")
+    parser.add_argument(
+        "--features", type=Path, metavar="DIR", help="<camera>.npy, row for row with the detections or tracks"
+    )
     parser.add_argument("--site", type=Path, help="site.yaml: frame rates, clocks, overlap, calibration of the cameras")
-    parser.add_argument("--config", type=Path, action="append", default=[], metavar="FILE", help="YAML patch; may be given again")
+    parser.add_argument(
+        "--config", type=Path, action="append", default=[], metavar="FILE", help="YAML patch; may be given again"
+    )
     parser.add_argument("--output", type=Path, help="run folder (default: runs/<date>-<time>)")
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:<n>")
     parser.add_argument("--seed", type=int, help="seed of everything random")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N frames of every camera")
     parser.add_argument("--truth", type=Path, metavar="DIR", help="ground truth to score against: writes metrics.json")
-    parser.add_argument("--corrections", type=Path, metavar="FILE", help="pairs declared the same or different by a person")
+    parser.add_argument(
+        "--corrections", type=Path, metavar="FILE", help="pairs declared the same or different by a person"
+    )
     parser.add_argument("--save-video", action="store_true", help="render overlay videos into video/")
     parser.add_argument("--anonymize", action="store_true", help="blur heads in videos, crops and the report")
     parser.add_argument("--no-crops", action="store_true", help="keep no pictures of people")
@@ -71,7 +79,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     starts = [name for name in ("videos", "detections", "tracks") if getattr(arguments, name)]
     if len(starts) != 1:
-        raise UserError("give one of --videos, --detections or --tracks" + (f", not {' and '.join(starts)}" * bool(starts)))
+        raise UserError(
+            "give one of --videos, --detections or --tracks" + (f", not {' and '.join(starts)}" * bool(starts))
+        )
     if arguments.resume and arguments.output is None:
         raise UserError("--resume needs the --output of the interrupted run")
     if arguments.output is None:

@@ -17,11 +17,11 @@ from pipeline.config import Config
 from pipeline.detection_input import DetectionInput
 from pipeline.finish import finish
 from pipeline.inputs import PerceivedInput
-from pipeline.job import InterruptedRun, Job, check_same_inputs, prepare_folder, timed, track
+from pipeline.job import InterruptedRun, Job, check_folder, check_same_inputs, prepare_folder, timed, track
 from pipeline.manifest import describe_file
 from pipeline.report.page import write_report
 from pipeline.run_folder import RunFolder
-from pipeline.video_input import VideoInput
+from pipeline.video_input import VideoInput, open_sources
 from pipeline.weights import WeightStore
 from reid.embedder import Embedder
 
@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     """
     if arguments.truth is not None and not arguments.truth.is_dir():
         raise UserError(f"--truth {arguments.truth} is not a folder")
+    check_folder(arguments.output, overwrite=arguments.overwrite, resume=arguments.resume)
     corrections = [] if arguments.corrections is None else load_corrections(arguments.corrections)
     try:
         job = _tracked(arguments, config)
@@ -81,21 +82,35 @@ def _tracked(arguments: argparse.Namespace, config: Config) -> Job:
     if arguments.tracks is not None:
         return _from_tracks(arguments, config)
     weights = WeightStore(offline=config.run.offline)
-    embedder: Embedder | None = None
     if arguments.videos:
-        specs = parse_camera_specs(arguments.videos)
-        site = _site(arguments.site, [spec.camera for spec in specs])
-        perceiver = build_perceiver(config.detector, config.pose, config.run.device, weights)
-        embedder = build_embedder(config.reid, config.run.device, weights, has_poses=config.pose.name != "none")
-        source: PerceivedInput = VideoInput(specs, config.sources, config.run, perceiver, site, arguments.limit)
+        source, embedder, site = _open_videos(arguments, config, weights)
     else:
         site = _site(arguments.site, None)
         source = DetectionInput(arguments.detections, arguments.features, site, config.run, arguments.limit)
-        site = site.completed(source.cameras)
+        site, embedder = site.completed(source.cameras), None
     try:
         return _track(arguments, config, site, source, embedder, weights)
     finally:
         source.close()
+
+
+def _open_videos(
+    arguments: argparse.Namespace, config: Config, weights: WeightStore
+) -> tuple[PerceivedInput, Embedder | None, Site]:
+    """Videos first, networks second: a mistyped path must not cost a download."""
+    specs = parse_camera_specs(arguments.videos)
+    site = _site(arguments.site, [spec.camera for spec in specs])
+    sources = open_sources(specs, config.sources)
+    run = config.run
+    try:
+        perceiver = build_perceiver(config.detector, config.pose, run.device, weights, run.threads)
+        has_poses = config.pose.name != "none"
+        embedder = build_embedder(config.reid, run.device, weights, has_poses, run.threads)
+    except Exception:
+        for opened in sources.values():
+            opened.close()
+        raise
+    return VideoInput(sources, config.sources.queue_frames, run, perceiver, site, arguments.limit), embedder, site
 
 
 def _track(

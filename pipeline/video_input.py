@@ -26,42 +26,50 @@ def _limited(frames: Iterator[Frame], limit: int | None) -> Iterator[Frame]:
         yield frame
 
 
+def open_sources(specs: Sequence[CameraSpec], config: SourcesConfig) -> dict[str, FrameSource]:
+    """Open every source, by camera.
+
+    Raises:
+        UserError: for the first that cannot be opened; those before it are closed again.
+    """
+    opened: dict[str, FrameSource] = {}
+    try:
+        for spec in specs:
+            opened[spec.camera] = open_source(spec, config)
+    except Exception:
+        for source in opened.values():
+            source.close()
+        raise
+    return opened
+
+
 class VideoInput:
     """Videos, image folders or streams, decoded and looked at ahead of the tracker."""
 
     def __init__(
         self,
-        specs: Sequence[CameraSpec],
-        sources: SourcesConfig,
+        sources: Mapping[str, FrameSource],
+        depth: int,
         run: RunConfig,
         perceiver: Perceiver,
         site: Site,
         limit: int | None,
     ) -> None:
-        """Open every source.
+        """Set up; nothing is decoded yet.
 
         Args:
-            specs: cameras.
-            sources: how to read them.
+            sources: opened, by camera (see ``open_sources``); closed with this input.
+            depth: decoded frames that may wait per camera.
             run: batch sizes and queue depths.
             perceiver: detector and pose estimator.
             site: puts source times on the common clock.
             limit: frames per camera, or None.
-
-        Raises:
-            UserError: for a source that cannot be opened.
         """
-        self._threads: list[Ahead[Any]] = []
-        self._sources: dict[str, FrameSource] = {}
-        try:
-            for spec in specs:
-                self._sources[spec.camera] = open_source(spec, sources)
-        except Exception:
-            self.close()
-            raise
+        self._sources = dict(sources)
         self.cameras = tuple(self._sources)
-        self._run, self._depth, self._perceiver, self._limit = run, sources.queue_frames, perceiver, limit
+        self._run, self._depth, self._perceiver, self._limit = run, depth, perceiver, limit
         self._common_time = common_time(site)
+        self._threads: list[Ahead[Any]] = []
 
     @property
     def warnings(self) -> dict[str, list[str]]:
@@ -118,5 +126,3 @@ def _timed(frames: Iterator[Frame], clock: StageClock) -> Iterator[Frame]:
         if frame is None:
             return
         yield frame
-
-

@@ -1,4 +1,4 @@
-"""Taking an embedding network apart at its global pooling, so that regions can be pooled instead of the whole picture."""
+"""Taking an embedding network apart at its global pooling, so that regions can be pooled instead of the whole."""
 
 from collections import deque
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """Any ONNX network that turns a crop into one vector, as an appearance model with the single holistic part "global"."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,7 +32,9 @@ class OnnxEmbedder:
         self._size, self._channels_first = input_layout(self._network, self._options)
         shape = self._network.output_shapes[0]
         if len(shape) != 2 or shape[1] is None:
-            raise UserError(f"{weights.path} gives output of shape {shape}; one vector per crop is expected: (batch, D)")
+            raise UserError(
+                f"{weights.path} gives output of shape {shape}; one vector per crop is expected: (batch, D)"
+            )
         self._config = config
         self.dim = shape[1]
         self.model_id = model_id("global", weights, config)
@@ -60,7 +63,9 @@ def input_layout(network: OnnxNetwork, options: InputOptions) -> tuple[tuple[int
     """
     shape = network.input_shape
     if len(shape) != 4 or (shape[1] == 3) == (shape[3] == 3):
-        raise UserError(f"{network.label} takes input of shape {shape}; (batch, 3, H, W) or (batch, H, W, 3) is expected")
+        raise UserError(
+            f"{network.label} takes input of shape {shape}; (batch, 3, H, W) or (batch, H, W, 3) is expected"
+        )
     channels_first = shape[1] == 3
     height, width = shape[2:] if channels_first else shape[1:3]
     if height is None or width is None:
@@ -84,5 +89,5 @@ def split_rows(
         PartEmbeddings(
             vectors[first:last], visibility[first:last], embedder.part_names, embedder.part_kinds, embedder.model_id
         )
-        for first, last in zip(ends[:-1], ends[1:])
+        for first, last in pairwise(ends)
     ]

@@ -1,7 +1,7 @@
 """Where the parts of a person lie in a crop, told from the skeleton.
 
-A part is a set of limbs. Its mask falls off as a Gaussian of the distance from the nearest of its limbs that is seen, so
-that it follows the pose; its visibility is the mean confidence of its limbs.
+A part is a set of limbs. Its mask falls off as a Gaussian of the distance from the nearest of its limbs that is seen,
+so that it follows the pose; its visibility is the mean confidence of its limbs.
 """
 
 from dataclasses import dataclass

@@ -49,7 +49,9 @@ class PooledPartsEmbedder:
         self._size, channels_first = input_layout(self._trunk, self._options)
         shape = self._head.output_shapes[0]
         if not channels_first or len(shape) != 2 or shape[1] is None:
-            raise UserError(f"{weights.path} gives output of shape {shape}; (batch, D) after (batch, 3, H, W) is expected")
+            raise UserError(
+                f"{weights.path} gives output of shape {shape}; (batch, D) after (batch, 3, H, W) is expected"
+            )
         self._config = config
         self.dim = shape[1]
         self.model_id = model_id(f"parts{len(PARTS)}", weights, config)
@@ -68,7 +70,7 @@ class PooledPartsEmbedder:
         return split_rows(self, requests, vectors, visibility)
 
     def _embed(self, images: Image, targets: FloatArray, others: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """(B, h, w, 3) crops with their skeletons in shares of the crop -> (B, P, D) unit vectors, (B, P) visibility."""
+        """(B, h, w, 3) crops, skeletons in shares of the crop -> (B, P, D) unit vectors, (B, P) visibility."""
         blob = to_blob(images, str(self._options.colour), str(self._options.normalisation))
         features = self._trunk.run(blob, pad_to=self._config.batch)[0]
         count, channels, rows, columns = features.shape

@@ -1,7 +1,7 @@
 """Whose skeleton is whose: matching skeletons to boxes, the target of a box, and the negatives of a row.
 
-A promptable model describes the person whose keypoints it is given (KPR, Somers et al., ECCV 2024); every other skeleton
-in the box is a negative prompt. All functions take COCO-17 keypoints in the pixels of the frame.
+A promptable model describes the person whose keypoints it is given (KPR, Somers et al., ECCV 2024); every other
+skeleton in the box is a negative prompt. All functions take COCO-17 keypoints in the pixels of the frame.
 """
 
 import numpy as np
@@ -33,8 +33,8 @@ def match_skeletons(boxes: FloatArray, skeletons: FloatArray, min_confidence: fl
         min_confidence: keypoints at or below it do not count.
 
     Returns:
-        Row-aligned with the boxes; a box without a skeleton has a zero row, a skeleton without a box is spare. Skeletons
-        without a counted keypoint are dropped.
+        Row-aligned with the boxes; a box without a skeleton has a zero row, a skeleton without a box is spare.
+        Skeletons without a counted keypoint are dropped.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -54,8 +54,8 @@ def match_skeletons(boxes: FloatArray, skeletons: FloatArray, min_confidence: fl
 def choose_target(box: FloatArray, skeletons: FloatArray, min_confidence: float = 0.05) -> int:
     """The skeleton a box was drawn for, when several are in it.
 
-    The person a detector boxed fills the box, with the head near the middle of its upper edge; a neighbour who is partly
-    in the picture does neither.
+    The person a detector boxed fills the box, with the head near the middle of its upper edge; a neighbour who is
+    partly in the picture does neither.
 
     Args:
         box: (4,) xyxy px.
@@ -153,7 +153,7 @@ def _within(boxes: FloatArray, skeletons: FloatArray, margin: float) -> NDArray[
     grow = margin * (boxes[:, 2:] - boxes[:, :2])
     low, high = (boxes[:, :2] - grow)[:, None, None], (boxes[:, 2:] + grow)[:, None, None]
     points = skeletons[None, ..., :2]
-    return ((points >= low) & (points <= high)).all(axis=-1)
+    return np.asarray(((points >= low) & (points <= high)).all(axis=-1))
 
 
 def _head_nearness(boxes: FloatArray, skeletons: FloatArray, weights: FloatArray) -> FloatArray:

@@ -11,7 +11,9 @@ from pipeline.cli import run
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and re-associate."""
     parser = argparse.ArgumentParser(prog="python -m tools.associate", description=__doc__)
-    parser.add_argument("run", type=Path, help="folder of the run; its identities, links, tracks and report are rewritten")
+    parser.add_argument(
+        "run", type=Path, help="folder of the run; its identities, links, tracks and report are rewritten"
+    )
     parser.add_argument("--site", type=Path, help="site.yaml with corrected clocks or overlap (default: the run's own)")
     parser.add_argument("--config", type=Path, action="append", default=[], metavar="FILE", help="YAML patch")
     parser.add_argument("--truth", type=Path, metavar="DIR", help="ground truth to score against")

@@ -24,12 +24,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     missing = [str(path) for path in [*videos, arguments.testdata / "weights"] if not path.exists()]
     if missing:
         raise UserError(
-            f"the demonstration needs footage and weights that are not here: {', '.join(missing)}; give their folder by "
-            "TESTDATA=..., or run your own videos: python -m pipeline.run --videos a.mp4 b.mp4"
+            f"the demonstration needs footage and weights that are not here: {', '.join(missing)}; give their "
+            "folder by TESTDATA=..., or run your own videos: python -m pipeline.run --videos a.mp4 b.mp4"
         )
     config = Path(__file__).resolve().parent.parent / "configs" / "testdata.yaml"
     code = run_pipeline(
-        ["--videos", *map(str, videos), "--config", str(config), "--output", str(arguments.output), "--save-video", "--overwrite"]
+        [
+            "--videos",
+            *map(str, videos),
+            "--config",
+            str(config),
+            "--output",
+            str(arguments.output),
+            "--save-video",
+            "--overwrite",
+        ]
     )
     if code == 0:
         print(f"report: {arguments.output / 'report.html'}\nvideos: {arguments.output / 'video'}")

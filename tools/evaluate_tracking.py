@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.errors import UserError
+from pipeline.cli import run
 from pipeline.evaluation.evaluate import EvaluationOptions, evaluate_folders
 from pipeline.evaluation.rules import RULE_NAMES
-from pipeline.cli import run
 
 
 def build_parser() -> argparse.ArgumentParser:

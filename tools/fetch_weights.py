@@ -1,7 +1,7 @@
 """Fetch network weights into the cache, or list what the manifest knows.
 
-    python -m tools.fetch_weights --list
-    python -m tools.fetch_weights yolo11m-pose osnet_x0_25_msmt17
+python -m tools.fetch_weights --list
+python -m tools.fetch_weights yolo11m-pose osnet_x0_25_msmt17
 """
 
 import argparse
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.errors import UserError
-from pipeline.weights import SHIPPED, WeightStore
 from pipeline.cli import run
+from pipeline.weights import SHIPPED, WeightStore
 
 
 def main(argv: Sequence[str] | None = None) -> int:

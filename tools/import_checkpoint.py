@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import UserError
+from pipeline.cli import run
 from reid.checkpoints import save_checkpoint
 from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD, PROMPT_GROUPS
-from pipeline.cli import run
 
 _NORMALISATIONS = {"solider": ((0.5,) * 3, (0.5,) * 3), "imagenet": (IMAGENET_MEAN, IMAGENET_STD)}
 

@@ -43,8 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         overwrite=arguments.overwrite,
         workers=arguments.workers,
     )
-    for name, counts in truth["cameras"].items():
-        print(f"{name}: {counts['frames']} frames, {counts['boxes']} boxes of {counts['people']} people, {counts['crops']} crops")
+    for name, told in truth["cameras"].items():
+        print(
+            f"{name}: {told['frames']} frames, {told['boxes']} boxes of {told['people']} people, {told['crops']} crops"
+        )
     print(f"{arguments.out}: {truth['people']} people, truth {truth['truth'][:16]}")
     return 0
 

@@ -23,7 +23,9 @@ def main() -> int:
     """Parse the command line and set up."""
     parser = argparse.ArgumentParser(prog="python -m tools.setup_environment", description=__doc__)
     parser.add_argument("--venv", type=Path, default=Path(".venv"), help="folder of the environment (default: .venv)")
-    parser.add_argument("--pifpaf", action="store_true", help="build OpenPifPaf (AGPL-3.0) into an existing environment")
+    parser.add_argument(
+        "--pifpaf", action="store_true", help="build OpenPifPaf (AGPL-3.0) into an existing environment"
+    )
     arguments = parser.parse_args()
     try:
         if arguments.pifpaf:
@@ -32,7 +34,9 @@ def main() -> int:
             _set_up(arguments.venv)
     except subprocess.CalledProcessError as error:
         command = " ".join(map(str, error.cmd))
-        print(f"error: set-up stopped at: {command} (exit code {error.returncode}); see the lines above", file=sys.stderr)
+        print(
+            f"error: set-up stopped at: {command} (exit code {error.returncode}); see the lines above", file=sys.stderr
+        )
         return 2
     return 0
 
@@ -66,8 +70,8 @@ def _install_torch(python: Path) -> None:
         _run(python, "-m", "pip", "install", "--index-url", index, pinned)
         return
     print(
-        f"{pinned}: from the default index. On Linux this brings the CUDA libraries, 2 to 3 GB. For a CPU-only build of "
-        "about 200 MB stop here and set TORCH_INDEX_URL to PyTorch's CPU index (https://download.pytorch.org/whl/cpu).",
+        f"{pinned}: from the default index. On Linux this brings the CUDA libraries, 2 to 3 GB. For a CPU-only build "
+        "of about 200 MB stop here and set TORCH_INDEX_URL to PyTorch's CPU index (https://download.pytorch.org/whl/cpu).",
         flush=True,
     )
     _run(python, "-m", "pip", "install", pinned)

@@ -15,8 +15,8 @@ def pair_weights(a: PartEmbeddings, b: PartEmbeddings, mode: VisibilityMode = "c
     """Weight of each part in the distance of each pair.
 
     continuous: sqrt(v_a v_b); binary: 1 where both are above 0.5. A holistic vector describes whatever is visible, so
-    its weight is multiplied by the share of "part" weight that the pair has in common. Where one side shows no part at all
-    (a box without a skeleton) nothing is known of what they share, and the holistic vector keeps its weight.
+    its weight is multiplied by the share of "part" weight that the pair has in common. Where one side shows no part at
+    all (a box without a skeleton) nothing is known of what they share, and the holistic vector keeps its weight.
 
     Returns:
         (N, M, P) float32, >= 0.

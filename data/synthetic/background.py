@@ -67,7 +67,9 @@ class Materials:
         """A number from 0 to 1 for every combination of whole coordinates."""
         mixed = np.full(coordinates[0].shape, self.hash[5], np.uint64)
         for factor, values in zip(self.hash, coordinates):
-            mixed = (mixed ^ (values.astype(np.int64).astype(np.uint64) * np.uint64(factor | 1))) * np.uint64(0x9E3779B97F4A7C15)
+            mixed = (mixed ^ (values.astype(np.int64).astype(np.uint64) * np.uint64(factor | 1))) * np.uint64(
+                0x9E3779B97F4A7C15
+            )
             mixed ^= mixed >> np.uint64(29)
         return ((mixed >> np.uint64(40)).astype(np.float32) / np.float32(2**24)).astype(np.float32)
 
@@ -176,7 +178,9 @@ def _block_colour(
     colour[wall & (high < 0.11) & (axis != 2)] *= 0.62
     # Posters, screens and switches: a bare wall would teach a detector that people are what is not grey.
     number = np.floor(side / 1.3).astype(np.int64)
-    for layer, (share, low, top, half) in enumerate(((0.55, 1.25, 1.95, 0.42), (0.35, 0.9, 1.25, 0.16), (0.3, 2.0, 2.6, 0.3))):
+    for layer, (share, low, top, half) in enumerate(
+        ((0.55, 1.25, 1.95, 0.42), (0.35, 0.9, 1.25, 0.16), (0.3, 2.0, 2.6, 0.3))
+    ):
         seed = np.full(len(points), layer, np.int64)
         ids = block.astype(np.int64)
         drawn = materials.cells(number, ids, axis.astype(np.int64), seed) < share

@@ -16,17 +16,24 @@ from data.synthetic.texture import RECTANGLES
 FloatArray = NDArray[np.float32]
 
 SEGMENTS = 16
-_LEFT = {"pelvis": ("left_hip", "right_hip"), "chest": ("left_shoulder", "right_shoulder"), "head": ("left_ear", "right_ear")}
+_LEFT = {
+    "pelvis": ("left_hip", "right_hip"),
+    "chest": ("left_shoulder", "right_shoulder"),
+    "head": ("left_ear", "right_ear"),
+}
 # Trunk from below: height share between pelvis and neck, half width and half depth (shares of height), man and woman.
 _TRUNK = (
-    (-0.16, 0.020, 0.020, 0.020), (-0.13, 0.062, 0.062, 0.050), (-0.05, 0.090, 0.093, 0.064), (0.03, 0.092, 0.099, 0.068),
-    (0.16, 0.086, 0.086, 0.062), (0.30, 0.080, 0.070, 0.056), (0.46, 0.086, 0.076, 0.061), (0.62, 0.096, 0.087, 0.067),
-    (0.76, 0.102, 0.094, 0.064), (0.87, 0.097, 0.088, 0.054), (0.94, 0.066, 0.060, 0.045), (1.00, 0.036, 0.032, 0.036),
+    (-0.16, 0.020, 0.020, 0.020), (-0.13, 0.062, 0.062, 0.050), (-0.05, 0.090, 0.093, 0.064),
+    (0.03, 0.092, 0.099, 0.068), (0.16, 0.086, 0.086, 0.062), (0.30, 0.080, 0.070, 0.056), (0.46, 0.086, 0.076, 0.061),
+    (0.62, 0.096, 0.087, 0.067), (0.76, 0.102, 0.094, 0.064), (0.87, 0.097, 0.088, 0.054),
+    (0.94, 0.066, 0.060, 0.045), (1.00, 0.036, 0.032, 0.036),
 )  # fmt: skip
 # Head from below: height from the joint, half width, half depth, shift forward.
 _SKULL = (
-    (-0.062, 0.012, 0.016, 0.020), (-0.056, 0.026, 0.034, 0.014), (-0.040, 0.036, 0.048, 0.006), (-0.020, 0.041, 0.054, 0.002),
-    (0.000, 0.043, 0.057, 0.0), (0.022, 0.0445, 0.058, -0.002), (0.042, 0.041, 0.053, -0.004), (0.056, 0.031, 0.040, -0.006),
+    (-0.062, 0.012, 0.016, 0.020), (-0.056, 0.026, 0.034, 0.014), (-0.040, 0.036, 0.048, 0.006),
+    (-0.020, 0.041, 0.054, 0.002),
+    (0.000, 0.043, 0.057, 0.0), (0.022, 0.0445, 0.058, -0.002), (0.042, 0.041, 0.053, -0.004),
+    (0.056, 0.031, 0.040, -0.006),
     (0.064, 0.014, 0.018, -0.007), (0.066, 0.0, 0.0, -0.007),
 )  # fmt: skip
 
@@ -208,14 +215,16 @@ def make_body(person: Identity) -> Body:
     for row in range(5):
         builder.rest[row] = (0, *builder.rest[row][1:])
     neck = 0.029 * tall * (0.6 + 0.4 * girth)
-    builder.tube("neck", ("neck", "head"), [(-0.3, neck * 1.25, neck * 1.2), (0.0, neck, neck), (0.6, neck * 0.95, neck)], 2)
+    builder.tube(
+        "neck", ("neck", "head"), [(-0.3, neck * 1.25, neck * 1.2), (0.0, neck, neck), (0.6, neck * 0.95, neck)], 2
+    )
     _head(builder, person)
     for side, sign in (("left", 1.0), ("right", -1.0)):
         chain = (f"{side}_wrist", f"{side}_elbow", f"{side}_shoulder")
         radii = (
-            (0.0, 0.0165), (0.12, 0.0185 + cloth), (0.35, 0.0225 + cloth), (0.65, 0.0265 + cloth), (0.92, 0.0245 + cloth),
-            (1.1, 0.0250 + cloth), (1.4, 0.0285 + cloth), (1.7, 0.0310 + cloth), (1.92, 0.0345 + cloth), (2.03, 0.031),
-            (2.13, 0.020), (2.18, 0.0),
+            (0.0, 0.0165), (0.12, 0.0185 + cloth), (0.35, 0.0225 + cloth), (0.65, 0.0265 + cloth),
+            (0.92, 0.0245 + cloth), (1.1, 0.0250 + cloth), (1.4, 0.0285 + cloth), (1.7, 0.0310 + cloth),
+            (1.92, 0.0345 + cloth), (2.03, 0.031), (2.13, 0.020), (2.18, 0.0),
         )  # fmt: skip
         sized = [(p, r * tall * limb, r * tall * limb * 1.06) for p, r in radii]
         builder.tube(f"arm_{side}", chain, sized, 1, offset=(-0.008 * sign * tall, 0, 0))
@@ -265,9 +274,9 @@ def _leg(builder: _Builder, person: Identity, side: str, limb: float) -> None:
     tall, sign = person.height, 1.0 if side == "left" else -1.0
     loose = 0.006 if person.bottom == "trousers" else 0.0
     radii = (
-        (-0.06, 0.0), (-0.02, 0.021 + loose), (0.12, 0.0215 + loose), (0.4, 0.026 + 0.8 * loose), (0.7, 0.0325 + 0.4 * loose),
-        (0.95, 0.031 + 0.4 * loose), (1.15, 0.034 + 0.3 * loose), (1.4, 0.041), (1.7, 0.048), (1.95, 0.0505), (2.1, 0.046),
-        (2.2, 0.0),
+        (-0.06, 0.0), (-0.02, 0.021 + loose), (0.12, 0.0215 + loose), (0.4, 0.026 + 0.8 * loose),
+        (0.7, 0.0325 + 0.4 * loose), (0.95, 0.031 + 0.4 * loose), (1.15, 0.034 + 0.3 * loose), (1.4, 0.041),
+        (1.7, 0.048), (1.95, 0.0505), (2.1, 0.046), (2.2, 0.0),
     )  # fmt: skip
     chain = (f"{side}_ankle", f"{side}_knee", f"{side}_hip")
     calf = [(0.0, -0.006 * tall * np.exp(-(((p - 0.65) / 0.3) ** 2)), 0.0) for p, _ in radii]
@@ -275,8 +284,8 @@ def _leg(builder: _Builder, person: Identity, side: str, limb: float) -> None:
         f"leg_{side}", chain, [(p, r * tall * limb, 1.06 * r * tall * limb) for p, r in radii], 0, offsets=calf,
         offset=(-0.003 * sign * tall, 0, 0),
     )  # fmt: skip
-    shoe = ((0.0, 0.010, 0.012), (0.03, 0.021, 0.024), (0.28, 0.0235, 0.028), (0.55, 0.0245, 0.020), (0.82, 0.026, 0.0155),
-            (0.96, 0.020, 0.011), (1.02, 0.0, 0.0))  # fmt: skip
+    shoe = ((0.0, 0.010, 0.012), (0.03, 0.021, 0.024), (0.28, 0.0235, 0.028), (0.55, 0.0245, 0.020),
+            (0.82, 0.026, 0.0155), (0.96, 0.020, 0.011), (1.02, 0.0, 0.0))  # fmt: skip
     builder.tube(
         f"shoe_{side}", (f"{side}_heel", f"{side}_toe"), [(p, a * tall, b * tall) for p, a, b in shoe], 0, power=0.75,
         offsets=[(0.0, 0.0, b * tall) for _, _, b in shoe],
@@ -302,18 +311,22 @@ def _skirt(builder: _Builder, person: Identity) -> None:
 def _bag(builder: _Builder, person: Identity) -> None:
     tall = person.height
     if person.bag == "backpack":
-        profile = ((0.38, 0.0, 0.0), (0.39, 0.066, 0.030), (0.52, 0.080, 0.042), (0.75, 0.080, 0.040), (0.92, 0.062, 0.028),
-                   (0.95, 0.0, 0.0))  # fmt: skip
+        pack = ((0.38, 0.0, 0.0), (0.39, 0.066, 0.030), (0.52, 0.080, 0.042), (0.75, 0.080, 0.040),
+                (0.92, 0.062, 0.028), (0.95, 0.0, 0.0))  # fmt: skip
         builder.tube(
-            "bag", ("pelvis", "neck"), [(p, a * tall, b * tall) for p, a, b in profile], 1, power=0.5,
+            "bag", ("pelvis", "neck"), [(p, a * tall, b * tall) for p, a, b in pack], 1, power=0.5,
             offset=(0.0, -(0.062 * person.bulk + 0.036) * tall, 0.0),
         )  # fmt: skip
     elif person.bag == "shoulder":
         side = 1.0 if person.texture_seed % 2 else -1.0
-        profile = ((-0.30, 0.0, 0.0), (-0.29, 0.020, 0.070), (-0.15, 0.026, 0.076), (0.06, 0.022, 0.070), (0.08, 0.0, 0.0))
+        profile = (
+            (-0.30, 0.0, 0.0),
+            (-0.29, 0.020, 0.070),
+            (-0.15, 0.026, 0.076),
+            (0.06, 0.022, 0.070),
+            (0.08, 0.0, 0.0),
+        )
         builder.tube(
             "bag", ("pelvis", "neck"), [(p, a * tall, b * tall) for p, a, b in profile], 0, power=0.55,
             offset=(side * (0.105 * person.bulk + 0.03) * tall, -0.01 * tall, 0.0),
         )  # fmt: skip
-
-

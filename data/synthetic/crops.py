@@ -115,7 +115,11 @@ def _compose(
             joints.append(pose(one, place[None], yaw, phase, pace)[0])
         made = renderer.render(people, np.array(joints, np.float32), number)
         row = np.flatnonzero(made.truth.ids == person.person_id)
-        if len(row) and made.truth.visibility[row[0]] >= _LEAST_VISIBLE and made.truth.in_frame[row[0]] >= _LEAST_INSIDE:
+        if (
+            len(row)
+            and made.truth.visibility[row[0]] >= _LEAST_VISIBLE
+            and made.truth.in_frame[row[0]] >= _LEAST_INSIDE
+        ):
             return made
     return None
 

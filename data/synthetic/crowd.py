@@ -25,6 +25,7 @@ _ARRIVED_M = 0.35
 _TURN_RATE = 2.8
 _STUCK_S = 2.0
 _COHESION = 0.7
+_DOOR_WEIGHT = 0.4
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Motion:
     present: NDArray[np.bool_]
 
     def at(self, times: DoubleArray) -> "Motion":
-        """The same at other times (clipped to the simulated span), interpolated; an entry or exit takes the later step."""
+        """The same at other times (clipped to the simulated span), interpolated; absent where either step is."""
         position = np.clip(times / STEP_S, 0, len(self.times) - 1)
         low = np.minimum(position.astype(np.int64), len(self.times) - 2)
         share = position - low
@@ -107,7 +108,7 @@ def simulate(preset: Preset, geometry: Geometry, identities: list[Identity], rng
     walkers, groups, speeds = _plans(preset, routes, identities, rng, length)
     count = len(walkers)
     motion = Motion(
-        times=np.arange(steps) * STEP_S,
+        times=np.arange(steps, dtype=np.float64) * STEP_S,
         places=np.zeros((steps, count, 2)),
         yaw=np.zeros((steps, count)),
         phase=np.zeros((steps, count)),
@@ -210,7 +211,9 @@ def _plan(
     while clock < length:
         others = [name for name in (stops + doors if stops else doors) if name != here] or [here]
         # Far places are favoured: people who cross the site are what cross-camera association is about.
-        weights = np.array([routes.distance(here, name) + 1.0 for name in others])
+        weights = np.array(
+            [(routes.distance(here, name) + 1.0) * (_DOOR_WEIGHT if name in doors else 1) for name in others]
+        )
         goal = str(rng.choice(others, p=weights / weights.sum()))
         clock += routes.distance(here, goal) / speed
         if goal in doors:

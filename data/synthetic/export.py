@@ -5,9 +5,9 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
@@ -138,16 +138,12 @@ def site_of(world: World, pairs: Iterable[tuple[str, str, bool]], video: bool) -
             fps=spec.fps,
             size=world.preset.size,
             clock=Clock(status=spec.stated_status, offset_s=stated),
-            calibration=Calibration(
-                K=camera.intrinsics.tolist(), R=camera.rotation.tolist(), t=camera.shift.tolist()
-            ),
+            calibration=Calibration(K=camera.intrinsics.tolist(), R=camera.rotation.tolist(), t=camera.shift.tolist()),
         )
     return Site(
         cameras=cameras,
         overlap=[OverlapPair(cameras=(a, b), value="partial" if shared else "none") for a, b, shared in pairs],
-        groups=[
-            Group(name=f"group{number + 1}", cameras=names) for number, names in enumerate(world.preset.groups)
-        ],
+        groups=[Group(name=f"group{number + 1}", cameras=names) for number, names in enumerate(world.preset.groups)],
     )
 
 
@@ -227,7 +223,9 @@ def _prepare(out: Path, overwrite: bool, needed: int) -> Path:
             if not overwrite:
                 raise UserError(f"{out} exists; choose another --out or give --overwrite")
             if not (out / TRUTH_FILE).is_file():
-                raise UserError(f"{out} holds something else than a generated site and stays as it is; choose another --out")
+                raise UserError(
+                    f"{out} holds something else than a generated site and stays as it is; choose another --out"
+                )
     draft = out.with_name(f".{out.name}.partial")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -240,7 +238,7 @@ def _prepare(out: Path, overwrite: bool, needed: int) -> Path:
     if room < needed:
         draft.rmdir()
         raise UserError(
-            f"{out}: no room: the site needs about {needed / 1e6:.0f} MB and {room / 1e6:.0f} MB are free; choose another "
-            "--out, a shorter preset, or --no-video"
+            f"{out}: no room: the site needs about {needed / 1e6:.0f} MB and {room / 1e6:.0f} MB are free; choose "
+            "another --out, a shorter preset, or --no-video"
         )
     return draft

@@ -1,8 +1,8 @@
 """Walking: from a place on a path to 3-D joints, with feet that stay where they touch the ground.
 
-The foot's path in the body frame is linear in the phase while it stands, so that with a phase that advances by distance
-/ stride it does not slide; the pelvis is as high as both legs allow (an inverted pendulum), and knees follow by two-bone
-inverse kinematics. Body segments after Winter, "Biomechanics and Motor Control of Human Movement" (4th ed.), figure 4.1.
+The foot's path in the body frame is linear in the phase while it stands, so that with a phase that advances by
+distance / stride it does not slide; the pelvis is as high as both legs allow (an inverted pendulum), and knees follow
+by inverse kinematics. Body segments after Winter, "Biomechanics and Motor Control of Human Movement", figure 4.1.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ COCO_JOINTS = tuple(
 
 # Shares of body height.
 _THIGH, _SHANK, _ANKLE = 0.245, 0.240, 0.045
-_HEEL_BACK, _TOE_FORE, _TOE_PIVOT = 0.045, 0.105, 0.090
+_HEEL_BACK, _TOE_FORE = 0.045, 0.105
 _HIP_HALF, _SHOULDER_HALF = 0.052, 0.106
 _UPPER_ARM, _FOREARM, _HAND = 0.172, 0.150, 0.085
 _CHEST_UP, _SHOULDER_UP, _NECK_UP, _HEAD_UP = 0.20, 0.285, 0.335, 0.408
@@ -133,7 +133,7 @@ def _foot(
     size = walk * np.clip(stride / (gait.stride * tall), 0, 1)
     pitch = np.interp(phase, _PITCH_PHASES, _PITCH_ANGLES) * size
     lift = gait.lift * tall * np.sin(np.pi * swing) ** 2 * size
-    pivot = np.where(pitch > 0, -_HEEL_BACK, _TOE_PIVOT) * tall
+    pivot = np.where(pitch > 0, -_HEEL_BACK, _TOE_FORE) * tall
     cos, sin = np.cos(pitch), np.sin(pitch)
     ankle = np.zeros((len(phase), 3))
     ankle[:, 0] = place + pivot - pivot * cos - _ANKLE * tall * sin
@@ -181,7 +181,13 @@ def _trunk(body: DoubleArray, tall: float, lean: DoubleArray, twist: DoubleArray
 
 
 def _arm(
-    body: DoubleArray, identity: Identity, side: str, sign: float, swing: DoubleArray, bend: DoubleArray, twist: DoubleArray
+    body: DoubleArray,
+    identity: Identity,
+    side: str,
+    sign: float,
+    swing: DoubleArray,
+    bend: DoubleArray,
+    twist: DoubleArray,
 ) -> None:
     """Fill elbow, wrist and hand: positive swing is forward."""
     tall, gait = identity.height, identity.gait

@@ -129,7 +129,9 @@ def _draw(rng: np.random.Generator, person_id: int, confusable: bool) -> Identit
     bottoms: tuple[Bottom, ...] = ("trousers", "shorts", "skirt", "coat")
     shares = (0.62, 0.14, 0.12, 0.12) if fem > 0.5 else (0.72, 0.18, 0.0, 0.1)
     bottom = bottoms[rng.choice(4, p=shares)]
-    style = rng.choice(["short", "long", "bald", "hat"], p=[0.25, 0.62, 0.01, 0.12] if fem > 0.5 else [0.7, 0.1, 0.06, 0.14])
+    style = rng.choice(
+        ["short", "long", "bald", "hat"], p=[0.25, 0.62, 0.01, 0.12] if fem > 0.5 else [0.7, 0.1, 0.06, 0.14]
+    )
     bags: tuple[Bag, ...] = ("none", "backpack", "shoulder")
     return Identity(
         person_id=person_id,

@@ -168,13 +168,17 @@ def _furnish(
     if watched:
         x, y = float(rng.uniform(left + 2.6, right - 2.6)), float(rng.uniform(2.8, deep - 2.8))
         half = float(rng.uniform(0.14, 0.24))
-        blocks.append(_block((x - half, y - half, 0), (x + half, y + half, _HIGH), "wood" if rng.uniform() < 0.5 else "metal"))
+        blocks.append(
+            _block((x - half, y - half, 0), (x + half, y + half, _HIGH), "wood" if rng.uniform() < 0.5 else "metal")
+        )
         taken.append((x - half, y - half, x + half, y + half))
         x, y = float(rng.uniform(left + 1.8, right - 3.2)), float(rng.uniform(2.6, deep - 3.0))
         high = float(rng.uniform(0.75, 1.1))
         box = (x, y, x + float(rng.uniform(1.2, 1.9)), y + 0.6)
         if not _close(box, taken[0], 1.0):
-            blocks.append(_block((box[0], box[1], 0), (box[2], box[3], high), "wood" if rng.uniform() < 0.5 else "fabric"))
+            blocks.append(
+                _block((box[0], box[1], 0), (box[2], box[3], high), "wood" if rng.uniform() < 0.5 else "fabric")
+            )
             taken.append(box)
     wanted = 5 if watched else 1
     for number in range(wanted):
@@ -189,7 +193,9 @@ def _close(a: tuple[float, float, float, float], b: tuple[float, float, float, f
     return a[0] < b[2] + margin and b[0] < a[2] + margin and a[1] < b[3] + margin and b[1] < a[3] + margin
 
 
-def _camera(rng: np.random.Generator, name: str, corner: int, left: float, right: float, deep: float) -> SyntheticCamera:
+def _camera(
+    rng: np.random.Generator, name: str, corner: int, left: float, right: float, deep: float
+) -> SyntheticCamera:
     """In a corner under the ceiling, looking across the room."""
     inset = 0.3
     x = left + inset if corner % 2 == 0 else right - inset

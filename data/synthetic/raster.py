@@ -1,4 +1,4 @@
-"""A vectorised z-buffer rasteriser in float32: triangles to scan-line spans to samples, without a loop over any of them.
+"""A vectorised z-buffer rasteriser in float32: triangles to scan-line spans to samples, no loop over any of them.
 
 Everything is float32 on purpose: the winner of a sample is found by equality with the buffer, which a single float64
 would break without a sound.
@@ -29,7 +29,9 @@ class Tile:
     face: NDArray[np.int32]
 
 
-def rasterise(points: FloatArray, inverse: FloatArray, faces: IntArray, size: tuple[int, int], align: int = 1) -> Tile | None:
+def rasterise(
+    points: FloatArray, inverse: FloatArray, faces: IntArray, size: tuple[int, int], align: int = 1
+) -> Tile | None:
     """Draw the front faces of a mesh.
 
     Args:
@@ -83,9 +85,7 @@ def rasterise(points: FloatArray, inverse: FloatArray, faces: IntArray, size: tu
     return Tile(left, top, buffer.reshape(shape), face.reshape(shape))
 
 
-def barycentric(
-    points: FloatArray, inverse: FloatArray, corners: IntArray, x: FloatArray, y: FloatArray
-) -> FloatArray:
+def barycentric(points: FloatArray, inverse: FloatArray, corners: IntArray, x: FloatArray, y: FloatArray) -> FloatArray:
     """Perspective-correct weights of the three vertices.
 
     Args:
@@ -142,4 +142,5 @@ def _plane(corner: FloatArray, depth: FloatArray, area: FloatArray) -> tuple[Flo
     e1, e2 = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
     slope_x = (d1 * e2[:, 1] - d2 * e1[:, 1]) / area
     slope_y = (d2 * e1[:, 0] - d1 * e2[:, 0]) / area
-    return slope_x, slope_y, depth[:, 0] - slope_x * corner[:, 0, 0] - slope_y * corner[:, 0, 1]
+    base = depth[:, 0] - slope_x * corner[:, 0, 0] - slope_y * corner[:, 0, 1]
+    return slope_x.astype(np.float32), slope_y.astype(np.float32), base.astype(np.float32)

@@ -18,7 +18,7 @@ from data.synthetic.world import World
 logger = logging.getLogger(__name__)
 
 LEAST_VISIBLE = 0.1
-LEAST_INSIDE = 0.2
+LEAST_INSIDE = 0.3
 _CHUNK_FRAMES = 100
 
 
@@ -104,9 +104,7 @@ def _images(truths: list[Truth], camera: str, size: tuple[int, int]) -> list[Coc
             image_id=frame,
             file_name=f"{camera}/{frame:06d}.jpg",
             size=size,
-            detections=Detections(
-                truth.boxes, np.ones(len(truth.ids), np.float32), np.zeros(len(truth.ids), np.int64)
-            ),
+            detections=Detections(truth.boxes, np.ones(len(truth.ids), np.float32), np.zeros(len(truth.ids), np.int64)),
             poses=Poses(truth.keypoints, Poses.empty().spare_keypoints, "coco17"),
             track_ids=truth.ids,
         )

@@ -1,6 +1,7 @@
 """The description of a generated site: geometry, cameras, people, and how presets are found and checked.
 
-World units are metres, z is up, the floor is z = 0. A preset is one YAML file; ``configs/synthetic`` holds the shipped ones.
+World units are metres, z is up, the floor is z = 0. A preset is one YAML file; ``configs/synthetic`` holds
+those that are shipped.
 """
 
 from difflib import get_close_matches

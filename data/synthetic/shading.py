@@ -49,9 +49,7 @@ def light(colours: ByteArray, normals: FloatArray, heights: FloatArray, material
     return result
 
 
-def shadows(
-    camera: Camera, joints: Sequence[FloatArray], materials: Materials
-) -> list[tuple[int, int, ByteArray]]:
+def shadows(camera: Camera, joints: Sequence[FloatArray], materials: Materials) -> list[tuple[int, int, ByteArray]]:
     """Shadows of people on the floor.
 
     Args:

@@ -129,7 +129,7 @@ class Geometry:
         share = np.linspace(0, 1, steps)[None, :, None]
         points = start + share * (ends[:, None] - start)
         rows, columns = self.cells(points.reshape(-1, 2))
-        return self.walkable[rows, columns].reshape(len(ends), steps).all(axis=1)
+        return np.asarray(self.walkable[rows, columns].reshape(len(ends), steps).all(axis=1), bool)
 
 
 class Routes:
@@ -156,8 +156,8 @@ class Routes:
         for name, goal, row, column in zip(self._names, self._goals, rows, columns):
             if not (x0 < goal[0] < x1 and y0 < goal[1] < y1) or not free[row, column]:
                 raise UserError(
-                    f"the place '{name}' at {goal.tolist()} is inside a block or off the floor (a body needs {BODY_M} m)"
-                    "; move it"
+                    f"the place '{name}' at {goal.tolist()} is inside a block or off the floor (a body needs "
+                    f"{BODY_M} m); move it"
                 )
         cells = rows * free.shape[1] + columns
         self._distance, self._before = dijkstra(_grid_graph(free), indices=cells, return_predecessors=True)

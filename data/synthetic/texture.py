@@ -80,7 +80,9 @@ def _shirt(person: Identity, around: np.ndarray, up: np.ndarray, turns: float, s
     return base
 
 
-def _torso(person: Identity, rng: np.random.Generator, around: np.ndarray, up: np.ndarray, label: ByteArray) -> FloatArray:
+def _torso(
+    person: Identity, rng: np.random.Generator, around: np.ndarray, up: np.ndarray, label: ByteArray
+) -> FloatArray:
     colours = _shirt(person, around, up, 1.0, 1.0)
     front = np.abs(around - 0.5)
     if person.pattern == "logo":
@@ -106,7 +108,9 @@ def _torso(person: Identity, rng: np.random.Generator, around: np.ndarray, up: n
     return colours
 
 
-def _arm(person: Identity, rng: np.random.Generator, around: np.ndarray, up: np.ndarray, label: ByteArray) -> FloatArray:
+def _arm(
+    person: Identity, rng: np.random.Generator, around: np.ndarray, up: np.ndarray, label: ByteArray
+) -> FloatArray:
     colours = _shirt(person, around, up, 0.4, 0.62)
     if person.pattern == "block":
         colours[up > 0.78] = person.accent
@@ -118,7 +122,9 @@ def _arm(person: Identity, rng: np.random.Generator, around: np.ndarray, up: np.
     return colours
 
 
-def _leg(person: Identity, rng: np.random.Generator, around: np.ndarray, up: np.ndarray, label: ByteArray) -> FloatArray:
+def _leg(
+    person: Identity, rng: np.random.Generator, around: np.ndarray, up: np.ndarray, label: ByteArray
+) -> FloatArray:
     colours = _plain(person.bottom_colour, up)
     if person.bottom == "shorts":
         colours[up < 0.52] = person.skin
@@ -132,12 +138,16 @@ def _leg(person: Identity, rng: np.random.Generator, around: np.ndarray, up: np.
     return colours
 
 
-def _head(person: Identity, rng: np.random.Generator, around: np.ndarray, up: np.ndarray, label: ByteArray) -> FloatArray:
+def _head(
+    person: Identity, rng: np.random.Generator, around: np.ndarray, up: np.ndarray, label: ByteArray
+) -> FloatArray:
     skin = np.array(person.skin, np.float32)
     colours = _plain(person.skin, up)
     front = np.abs(around - 0.5)
     # Rows of the skull's rings are evenly spaced in the texture: eyes lie at 0.50, the mouth at 0.24.
-    colours[np.square((front - 0.0) / 0.05) + np.square((up - 0.235) / 0.018) < 1] = (168, 84, 80) * (skin / 255) + 20
+    colours[np.square((front - 0.0) / 0.05) + np.square((up - 0.235) / 0.018) < 1] = (
+        np.array((168, 84, 80)) * (skin / 255) + 20
+    )
     colours[(front < 0.02) & (np.abs(up - 0.32) < 0.03)] *= 0.82
     colours[(front > 0.035) & (front < 0.11) & (np.abs(up - 0.545 + 0.3 * (front - 0.07) ** 2) < 0.018)] = (
         np.array(person.hair, np.float32) * 0.8
@@ -165,14 +175,18 @@ def _head(person: Identity, rng: np.random.Generator, around: np.ndarray, up: np
     return colours
 
 
-def _hair(person: Identity, rng: np.random.Generator, around: np.ndarray, up: np.ndarray, label: ByteArray) -> FloatArray:
+def _hair(
+    person: Identity, rng: np.random.Generator, around: np.ndarray, up: np.ndarray, label: ByteArray
+) -> FloatArray:
     if person.hair_style == "hat":
         return _plain(person.hat, up) * 0.85
     streaks = 1 + 0.18 * rng.normal(size=(1, up.shape[1])) * np.ones(up.shape)
     return (_plain(person.hair, up) * streaks[..., None]).astype(np.float32)
 
 
-def _skirt(person: Identity, rng: np.random.Generator, around: np.ndarray, up: np.ndarray, label: ByteArray) -> FloatArray:
+def _skirt(
+    person: Identity, rng: np.random.Generator, around: np.ndarray, up: np.ndarray, label: ByteArray
+) -> FloatArray:
     colours = _plain(person.top if person.bottom == "coat" else person.bottom_colour, up)
     colours *= (1 + 0.06 * np.sin(around * 2 * np.pi * 11))[..., None]
     if person.bottom == "coat":
@@ -181,25 +195,31 @@ def _skirt(person: Identity, rng: np.random.Generator, around: np.ndarray, up: n
     return colours.astype(np.float32)
 
 
-def _bag(person: Identity, rng: np.random.Generator, around: np.ndarray, up: np.ndarray, label: ByteArray) -> FloatArray:
+def _bag(
+    person: Identity, rng: np.random.Generator, around: np.ndarray, up: np.ndarray, label: ByteArray
+) -> FloatArray:
     colours = _plain(person.bag_colour, up)
     colours[np.abs(up - 0.45) < 0.03] *= 0.55
     colours[up > 0.86] *= 0.75
     return colours
 
 
-def _shoe(person: Identity, rng: np.random.Generator, around: np.ndarray, up: np.ndarray, label: ByteArray) -> FloatArray:
+def _shoe(
+    person: Identity, rng: np.random.Generator, around: np.ndarray, up: np.ndarray, label: ByteArray
+) -> FloatArray:
     colours = _plain(person.shoes, up)
     # The tube's front faces the floor: that is the sole.
     colours[np.abs(around - 0.5) < 0.2] *= 0.5
     return colours
 
 
-def _skin(person: Identity, rng: np.random.Generator, around: np.ndarray, up: np.ndarray, label: ByteArray) -> FloatArray:
+def _skin(
+    person: Identity, rng: np.random.Generator, around: np.ndarray, up: np.ndarray, label: ByteArray
+) -> FloatArray:
     return _plain(person.skin, up) * 0.95
 
 
 _PAINTERS = {
-    "torso": _torso, "head": _head, "hair": _hair, "bag": _bag, "arm": _arm, "leg": _leg, "skirt": _skirt, "neck": _skin,
-    "hand": _skin, "shoe": _shoe,
+    "torso": _torso, "head": _head, "hair": _hair, "bag": _bag, "arm": _arm, "leg": _leg, "skirt": _skirt,
+    "neck": _skin, "hand": _skin, "shoe": _shoe,
 }  # fmt: skip

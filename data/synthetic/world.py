@@ -127,7 +127,7 @@ class World:
         return result.reshape(-1, *self.geometry.walkable.shape)
 
     def overlapping(self) -> list[tuple[str, str, bool]]:
-        """For every pair of cameras whether one person can be in both views at once (a body's breadth is allowed for)."""
+        """For every pair of cameras: can one person be in both views at once? A body's breadth is allowed for."""
         from scipy.ndimage import binary_dilation
 
         wide = [binary_dilation(seen, iterations=_BODY_MARGIN_CELLS) for seen in self.seen_ground]
@@ -148,8 +148,8 @@ class World:
             area = float(self.seen_ground[index].sum()) * CELL_M**2
             if area < _LEAST_VIEW_M2:
                 raise UserError(
-                    f"camera '{spec.name}' at {list(spec.position)} sees nothing: {area:.1f} m2 of walkable floor in its "
-                    f"view (at least {_LEAST_VIEW_M2:g}); move it or its target"
+                    f"camera '{spec.name}' at {list(spec.position)} sees nothing: {area:.1f} m2 of walkable floor in "
+                    f"its view (at least {_LEAST_VIEW_M2:g}); move it or its target"
                 )
             for name, place in self.preset.places.items():
                 points = np.array([[*place.at, height] for height in _SEEN_HEIGHTS])

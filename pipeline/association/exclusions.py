@@ -100,28 +100,28 @@ def build_exclusions(
     table: TrackletTable, config: ConstraintConfig, declared: Iterable[tuple[int, int]] = ()
 ) -> Exclusions:
     """Find the duplicates among the overlaps, and take up what a person declared different."""
-    bare = Exclusions(table, config.sync_slack_s, np.zeros(0, np.int64), np.zeros(0, np.int64))
     pairs = np.array(sorted(declared), np.int64).reshape(-1, 2)
     return Exclusions(
         table,
         config.sync_slack_s,
-        _duplicates(bare, config),
+        _duplicates(table, config),
         np.unique(pair_codes(pairs[:, 0], pairs[:, 1], len(table))),
     )
 
 
-def _duplicates(exclusions: Exclusions, config: ConstraintConfig) -> IntArray:
-    table = exclusions.table
-    order = np.lexsort((table.start_s, table.camera))
-    starts, cameras = table.start_s[order], table.camera[order]
+def _duplicates(table: TrackletTable, config: ConstraintConfig) -> IntArray:
+    """Codes of the pairs of one camera that overlap briefly and lie on one another."""
     found = []
-    for place, row in enumerate(order):
-        last = np.searchsorted(starts[cameras == cameras[place]], table.end_s[row], "right")
-        others = order[place + 1 : np.searchsorted(cameras, cameras[place]) + last]
-        shared = np.minimum(table.end_s[others], table.end_s[row]) - table.start_s[others]
-        for other in others[shared <= config.dup_s]:
-            if _mean_iou(table.tracklets[row], table.tracklets[other]) > config.dup_iou:
-                found.append((row, other))
+    for camera in range(len(table.cameras)):
+        rows = np.flatnonzero(table.camera == camera)
+        rows = rows[np.argsort(table.start_s[rows], kind="stable")]
+        last = np.searchsorted(table.start_s[rows], table.end_s[rows], "right")
+        for place, row in enumerate(rows):
+            others = rows[place + 1 : last[place]]
+            shared = np.minimum(table.end_s[others], table.end_s[row]) - table.start_s[others]
+            for other in others[shared <= config.dup_s]:
+                if _mean_iou(table.tracklets[row], table.tracklets[other]) > config.dup_iou:
+                    found.append((row, other))
     pairs = np.array(found, np.int64).reshape(-1, 2)
     return np.unique(pair_codes(pairs[:, 0], pairs[:, 1], len(table)))
 

@@ -14,7 +14,10 @@ class DetectorConfig(InputOptions):
     )
     weights: str = Field("auto", description="file, name in data/weights/manifest.yaml, or auto")
     score_min: float = Field(
-        0.1, ge=0, le=1, description="boxes below it are dropped; low, because the tracker's second stage uses weak boxes"
+        0.1,
+        ge=0,
+        le=1,
+        description="boxes below it are dropped; low, as the tracker's second stage uses weak boxes",
     )
     nms_iou: float = Field(0.6, gt=0, le=1, description="a box that overlaps a better one by more is a duplicate")
     max_detections: int = Field(300, ge=1, description="best boxes kept per picture")

@@ -52,7 +52,9 @@ def cut(image: Image, regions: FloatArray, height: int, width: int) -> Image:
         if scale > _MAX_SHRINK:
             size = np.maximum(np.round((high - low) / scale).astype(int), 1)
             shrink = (high - low) / size
-            source = cv2.resize(source, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA)
+            source = cv2.resize(source, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA).astype(
+                np.uint8, copy=False
+            )
         # Pixel centres: crop pixel u shows frame coordinate x1 + (u + 0.5) * scale.
         shift = (region[:2] - low + 0.5 * scale) / shrink - 0.5
         matrix = np.array([[scale / shrink[0], 0, shift[0]], [0, scale / shrink[1], shift[1]]])

@@ -56,12 +56,15 @@ def letterbox(image: Image, height: int, width: int, centred: bool) -> tuple[NDA
 
     rows, columns = image.shape[:2]
     gain = min(height / rows, width / columns)
-    scaled = (max(round(columns * gain), 1), max(round(rows * gain), 1)) if centred else (
-        max(int(columns * gain), 1), max(int(rows * gain), 1))
+    scaled = (
+        (max(round(columns * gain), 1), max(round(rows * gain), 1))
+        if centred
+        else (max(int(columns * gain), 1), max(int(rows * gain), 1))
+    )
     left = round((width - scaled[0]) / 2 - 0.1) if centred else 0
     top = round((height - scaled[1]) / 2 - 0.1) if centred else 0
     if scaled != (columns, rows):
-        image = cv2.resize(image, scaled, interpolation=cv2.INTER_LINEAR)
+        image = cv2.resize(image, scaled, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
     canvas = np.full((height, width, 3), _GREY, np.uint8)
     canvas[top : top + scaled[1], left : left + scaled[0]] = image
     return canvas, Placement(gain, float(left), float(top), columns, rows)

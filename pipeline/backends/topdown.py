@@ -5,6 +5,7 @@ Their confidences are not one scale: a MoveNet keypoint that is there often scor
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from pipeline.backends.crops import cut, points_back, windows
 from pipeline.backends.tflite import TfliteNetwork
 
 _KEYPOINTS = 17
-_MOVENET_MARGIN = 1.2
+_MOVENET_MARGIN = 1.1
 # The margin the published heat-map and SimCC models were trained with (MMPose's GetBBoxCenterScale).
 _MARGIN = 1.25
 
@@ -55,7 +56,7 @@ class TopDownPose:
         ends = np.cumsum([0, *(len(found) for found in detections)])
         return [
             Poses(np.ascontiguousarray(keypoints[first:last]), np.zeros((0, _KEYPOINTS, 3), np.float32))
-            for first, last in zip(ends[:-1], ends[1:])
+            for first, last in pairwise(ends)
         ]
 
 
@@ -103,7 +104,9 @@ def open_onnx(config: PoseConfig, weights: ResolvedWeights, device: str, threads
 def _decoder(network: OnnxNetwork, height: int, width: int) -> Callable[[list[FloatArray]], FloatArray]:
     shapes = network.output_shapes
     if any(len(shape) < 3 or shape[1] not in (None, _KEYPOINTS) for shape in shapes):
-        raise UserError(f"{network.label} gives outputs of shape {shapes}; (batch, 17, ...) is expected (COCO keypoints)")
+        raise UserError(
+            f"{network.label} gives outputs of shape {shapes}; (batch, 17, ...) is expected (COCO keypoints)"
+        )
     if len(shapes) == 1 and len(shapes[0]) == 4:
         return lambda outputs: heatmap_peaks(outputs[0])
     if len(shapes) == 2 and all(len(shape) == 3 for shape in shapes):
@@ -158,6 +161,6 @@ def heatmap_peaks(maps: FloatArray) -> FloatArray:
     n, k = np.ogrid[:count, :points]
     across = np.sign(padded[n, k, row + 1, column + 2] - padded[n, k, row + 1, column])
     along = np.sign(padded[n, k, row + 2, column + 1] - padded[n, k, row, column + 1])
-    return np.stack(
-        [(column + 0.25 * across) / width, (row + 0.25 * along) / height, confidence], axis=-1
-    ).astype(np.float32)
+    return np.stack([(column + 0.25 * across) / width, (row + 0.25 * along) / height, confidence], axis=-1).astype(
+        np.float32
+    )

@@ -17,6 +17,7 @@ from data.torchvision_cure import ensure_torchvision
 from data.weight_records import ResolvedWeights
 from pipeline.backends.config import DetectorConfig, PoseConfig
 from pipeline.backends.selection import clean, visible
+from pipeline.backends.torch_device import torch_device
 
 _PEOPLE = ("person", "people", "pedestrian")
 
@@ -36,7 +37,7 @@ class UltralyticsNetwork:
             UserError: when the package or the device is missing, the file is no model of a known kind, or it finds no
                 people.
         """
-        self._device = _torch_device(device)
+        self._device = torch_device(device)
         try:
             self._model = _load(weights)
         except UserError:
@@ -54,7 +55,9 @@ class UltralyticsNetwork:
         names = dict(self._model.names)
         self._people = [index for index, name in names.items() if str(name).lower() in _PEOPLE]
         if not self._people:
-            raise UserError(f"{weights.path} knows no class 'person', only: {', '.join(map(str, list(names.values())[:8]))}")
+            raise UserError(
+                f"{weights.path} knows no class 'person', only: {', '.join(map(str, list(names.values())[:8]))}"
+            )
         if self._model.task not in ("detect", "pose"):
             raise UserError(f"{weights.path} is a model for '{self._model.task}'; a detection or pose model is needed")
         self.gives_poses = self._model.task == "pose"
@@ -108,7 +111,9 @@ class UltralyticsNetwork:
         if self.gives_poses and len(boxes):
             given = result.keypoints.data.cpu().numpy().astype(np.float32)
             if given.shape[1:] != (17, 3):
-                raise UserError(f"the pose model gives keypoints of shape {given.shape[1:]}; 17 COCO keypoints are needed")
+                raise UserError(
+                    f"the pose model gives keypoints of shape {given.shape[1:]}; 17 COCO keypoints are needed"
+                )
             keypoints = np.where(np.isfinite(given).all(axis=-1, keepdims=True), given, 0)
         return detections, Poses(keypoints[kept], np.zeros((0, 17, 3), np.float32))
 
@@ -121,15 +126,20 @@ def _load(weights: ResolvedWeights) -> Any:
         "YOLO_OFFLINE": "true",
         "YOLO_AUTOINSTALL": "false",
         "YOLO_CONFIG_DIR": str(default_cache_dir()),
-        "ULTRALYTICS_SAFE_LOAD": "1",
     }.items():
         os.environ.setdefault(name, value)
+    os.environ["ULTRALYTICS_SAFE_LOAD"] = "1"
     default_cache_dir().mkdir(parents=True, exist_ok=True)
     ensure_torchvision()
     try:
         from ultralytics import YOLO
+        from ultralytics.nn import tasks
     except ImportError as error:
         raise UserError(f"{weights.path} needs the package ultralytics; run `pip install ultralytics`") from error
+    if not tasks._SafeLoad.SUPPORTED and weights.path.suffix == ".pt":
+        raise UserError(f"{weights.path} is a pickle and needs torch 2.6 or newer to be read safely; update torch")
+    # The package reads the variable once, at its first import, which may have been someone else's.
+    tasks.SAFE_LOAD = True
     logging.getLogger("ultralytics").setLevel(logging.ERROR)
     task = None if weights.path.suffix == ".pt" else _task_of_export(weights)
     return YOLO(str(weights.path), task=task)
@@ -148,13 +158,3 @@ def _task_of_export(weights: ResolvedWeights) -> str:
 
     session = onnxruntime.InferenceSession(str(weights.path), providers=["CPUExecutionProvider"])
     return str(session.get_modelmeta().custom_metadata_map.get("task", "detect"))
-
-
-def _torch_device(device: str) -> str:
-    import torch
-
-    if device == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"device '{device}': this torch sees no GPU; use device cpu")
-    return "cuda:0" if device == "cuda" else device

@@ -138,7 +138,9 @@ class YoloNetwork:
             half = table[:, 2:4] / 2
             boxes = np.concatenate([table[:, :2] - half, table[:, :2] + half], axis=1)
             scores, rest = table[:, 4 + self._export.person], table[:, 4 + self._export.classes :]
-        keypoints = rest[:, :_KEYPOINT_COLUMNS] if self._export.pose else np.zeros((len(table), _KEYPOINT_COLUMNS))
+        keypoints = np.zeros((len(table), _KEYPOINT_COLUMNS), np.float32)
+        if self._export.pose:
+            keypoints = rest[:, :_KEYPOINT_COLUMNS].astype(np.float32)
         return boxes, scores, keypoints.reshape(-1, 17, 3)
 
 
@@ -156,9 +158,7 @@ def _options(config: DetectorConfig | PoseConfig) -> _Options:
     return _Options(config.score_min, defaults.nms_iou, defaults.max_detections)
 
 
-def open_onnx(
-    config: DetectorConfig | PoseConfig, weights: ResolvedWeights, device: str, threads: int
-) -> YoloNetwork:
+def open_onnx(config: DetectorConfig | PoseConfig, weights: ResolvedWeights, device: str, threads: int) -> YoloNetwork:
     """Open an Ultralytics ONNX export.
 
     Raises:
@@ -212,14 +212,14 @@ def _relevant(metadata: dict[str, Any]) -> list[tuple[str, Any]]:
     return [(key, metadata[key]) for key in wanted if key in metadata]
 
 
-def _input_size(
-    shape: tuple[int | None, ...], options: InputOptions, export: Export, label: str
-) -> tuple[int, int]:
+def _input_size(shape: tuple[int | None, ...], options: InputOptions, export: Export, label: str) -> tuple[int, int]:
     fixed = (shape[0], shape[1])
     chosen = options.input_size or export.input_size
     if fixed[0] is not None and fixed[1] is not None:
         if options.input_size and options.input_size != fixed:
-            raise UserError(f"{label} takes pictures of {fixed[0]}x{fixed[1]} only; remove input_size or export it anew")
+            raise UserError(
+                f"{label} takes pictures of {fixed[0]}x{fixed[1]} only; remove input_size or export it anew"
+            )
         return fixed[0], fixed[1]
     if chosen is None or any(side % _STRIDES[-1] for side in chosen):
         raise UserError(f"{label} takes any size; set input_size to a height and width that are multiples of 32")
@@ -244,4 +244,3 @@ def _sane(keypoints: FloatArray) -> FloatArray:
     keypoints[broken] = 0
     np.clip(keypoints[..., 2], 0, 1, out=keypoints[..., 2])
     return keypoints
-

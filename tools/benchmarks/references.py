@@ -91,7 +91,7 @@ def k_reciprocal(
 def k_reciprocal_normalised(distance: Array, queries: int, k1: int, k2: int, lambda_: float) -> Array:
     """The same for an (N, N) matrix that is already normalised by row."""
     total = len(distance)
-    ranks = np.argsort(distance, axis=1, kind="stable")
+    ranks = np.argsort(distance, axis=1, kind="stable").astype(np.int32)
 
     def mutual(item: int, k: int) -> Array:
         forward = ranks[item, : k + 1]

@@ -1,0 +1,200 @@
+"""From distances to log-likelihood ratios, learnt on the site itself without labels (DESIGN.md 5.7).
+
+Model. Distances of one person and of different people each follow a normal distribution with two slopes; the shapes are
+measured, the means and widths are learnt. A tracklet meets its person among the n tracklets of another camera with
+probability q, and then exactly one of them is it: so candidates compete, and a good rival speaks against a pair.
+Expectation maximisation with conjugate priors; with few pairs the prior decides.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from data.records import DoubleArray, IntArray
+from pipeline.association.config import AppearanceConfig, AppearancePrior
+
+_ROUNDS = 25
+_GRID = np.linspace(0.0, 2.0, 801)
+_HALVES_PRIOR = 10.0
+_MOST_CERTAIN = 0.95
+
+# Shapes, in standard deviations: offset of the mode from the mean, and widths below and above the mode. Of one person
+# large distances are commoner than a normal distribution has them, of different people small ones (fitted on
+# Market-1501, the same half of the identities as the priors).
+_SAME_SHAPE = (-0.25, 0.75, 1.25)
+_DIFFERENT_SHAPE = (0.15, 1.17, 0.83)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What the distances of one model mean on this site.
+
+    Attributes:
+        same_mean: of distances of one person, between cameras.
+        same_std: their standard deviation.
+        different_mean: of different people.
+        different_std: their standard deviation.
+        match: probability that a tracklet's person is in another given camera as well.
+        comes_back: probability that it is in the same camera again.
+        bound: largest log-likelihood ratio.
+        full_visibility: joint visibility from which a distance counts in full.
+        pairs: how many pairs it was learnt from.
+        negatives: how many of them were different people for certain.
+    """
+
+    same_mean: float
+    same_std: float
+    different_mean: float
+    different_std: float
+    match: float
+    comes_back: float
+    bound: float
+    full_visibility: float
+    pairs: int = 0
+    negatives: int = 0
+
+    def llr(self, distance: ArrayLike, visibility: ArrayLike = 1.0) -> DoubleArray:
+        """Natural-log likelihood ratio of "one person": falls with the distance, bounded, 0 where it is NaN."""
+        d = np.asarray(distance, np.float64)
+        ratio = np.interp(np.nan_to_num(d), _GRID, self._curve())
+        strength = np.minimum(np.asarray(visibility, np.float64) / self.full_visibility, 1.0)
+        return np.where(np.isnan(d), 0.0, ratio * strength)
+
+    def _curve(self) -> DoubleArray:
+        curve = _log_density(_GRID, self.same_mean, self.same_std, _SAME_SHAPE)
+        curve -= _log_density(_GRID, self.different_mean, self.different_std, _DIFFERENT_SHAPE)
+        middle = int(np.searchsorted(_GRID, 0.5 * (self.same_mean + self.different_mean)))
+        curve[middle:] = np.minimum.accumulate(curve[middle:])
+        curve[: middle + 1] = np.maximum.accumulate(curve[: middle + 1][::-1])[::-1]
+        return np.clip(curve, -self.bound, self.bound)
+
+    def summary(self) -> dict[str, Any]:
+        """Plain numbers for the manifest."""
+        names = ("same_mean", "same_std", "different_mean", "different_std", "match", "comes_back")
+        numbers = {name: round(float(getattr(self, name)), 4) for name in names}
+        return {**numbers, "pairs": self.pairs, "negatives": self.negatives}
+
+
+def _log_density(d: DoubleArray, mean: float, std: float, shape: tuple[float, float, float]) -> DoubleArray:
+    """Log of a two-sided normal density, but for the constant both classes share."""
+    mode, below, above = mean + shape[0] * std, shape[1] * std, shape[2] * std
+    result: DoubleArray = -0.5 * ((d - mode) / np.where(d < mode, below, above)) ** 2 - np.log(below + above)
+    return result
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """What a site offers to learn from.
+
+    Attributes:
+        distance: (E,) of candidate pairs; NaN = no evidence.
+        visibility: (E,) joint visibility.
+        usable: (E,) whether the pair may teach what one person looks like between cameras: not excluded, not a fragment.
+        competition: the same pairs, both ways.
+        negatives: (K,) distances of pairs that are different people for certain.
+        unlabelled: (U,) distances of pairs drawn at random, or None where the candidates are all pairs.
+        halves: (H,) distances of halves of one tracklet.
+        share_removed: share of the camera means that was removed before.
+    """
+
+    distance: DoubleArray
+    visibility: DoubleArray
+    usable: NDArray[np.bool_]
+    competition: Competition
+    negatives: DoubleArray
+    unlabelled: DoubleArray | None
+    halves: DoubleArray
+    share_removed: float
+
+
+def expected_different(prior: AppearancePrior, share_removed: float) -> float:
+    """Mean distance of different people once a share of the common look is removed.
+
+    Unit vectors with common part c (squared length) have mean cosine c, so distance 1 - c; of the common part, (1 - s)^2
+    remains.
+    """
+    common = max(1.0 - prior.different, 0.0)
+    left = (1.0 - share_removed) ** 2 * common
+    return 1.0 - left / (left + 1.0 - common)
+
+
+def prior_for(model_id: str, config: AppearanceConfig) -> AppearancePrior:
+    """The prior whose name is the longest piece of the model id, else "default"."""
+    fits = [name for name in config.priors if name != "default" and name in model_id]
+    name = max(fits, key=lambda item: (len(item), item), default="default")
+    return config.priors.get(name, AppearancePrior())
+
+
+def prior_calibration(prior: AppearancePrior, config: AppearanceConfig, share_removed: float = 0.0) -> Calibration:
+    """What distances mean before any is seen."""
+    different = expected_different(prior, share_removed)
+    return Calibration(
+        same_mean=prior.same_ratio * different,
+        same_std=prior.same_spread * different,
+        different_mean=different,
+        different_std=prior.different_spread * different,
+        match=config.match_prior,
+        comes_back=config.return_prior,
+        bound=config.bound,
+        full_visibility=config.full_visibility,
+    )
+
+
+def fit(sample: Sample, prior: AppearancePrior, config: AppearanceConfig) -> Calibration:
+    """Learn the calibration from a site's own pairs."""
+    start = prior_calibration(prior, config, sample.share_removed)
+    current = start
+    taught = sample.usable & ~np.isnan(sample.distance)
+    distance = sample.distance[taught]
+    negatives = sample.negatives[~np.isnan(sample.negatives)]
+    unlabelled = distance if sample.unlabelled is None else sample.unlabelled[~np.isnan(sample.unlabelled)]
+    both = np.concatenate([taught, taught])
+    strength, weight = prior.strength, config.match_prior_weight
+    for _ in range(_ROUNDS):
+        same = responsibilities(sample, current)
+        soft = 0.5 * (same[: len(taught)] + same[len(taught) :])[taught]
+        if sample.unlabelled is None:
+            others = 1.0 - soft
+        else:
+            rate = np.clip(soft.sum() / max(_all_pairs(sample), 1), 1e-6, 0.5)
+            others = 1.0 / (1.0 + np.exp(current.llr(unlabelled)) * rate / (1.0 - rate))
+        count = strength + others.sum() + len(negatives)
+        different = (strength * start.different_mean + (others * unlabelled).sum() + negatives.sum()) / count
+        variance = strength * start.different_std**2 + (others * (unlabelled - different) ** 2).sum()
+        variance = (variance + ((negatives - different) ** 2).sum()) / count
+        ratio, spread = _anchored(prior, sample.halves, different)
+        count = strength + soft.sum()
+        alike = (strength * ratio * different + (soft * distance).sum()) / count
+        width = (strength * (spread * different) ** 2 + (soft * (distance - alike) ** 2).sum()) / count
+        match, back = _meeting(sample, same, both, config, weight)
+        current = Calibration(
+            same_mean=float(min(alike, different)),
+            same_std=float(np.sqrt(width)),
+            different_mean=float(different),
+            different_std=float(np.sqrt(variance)),
+            match=match,
+            comes_back=back,
+            bound=config.bound,
+            full_visibility=config.full_visibility,
+            pairs=int(taught.sum()),
+            negatives=len(negatives),
+        )
+    return current
+
+
+def _anchored(prior: AppearancePrior, halves: DoubleArray, different: float) -> tuple[float, float]:
+    """Halves of one tracklet bound the easy end: between cameras people look less alike than that, by the known shift."""
+    if not len(halves):
+        return prior.same_ratio, prior.same_spread
+    easy = min(float(halves.mean()) / different, 1.0)
+    shifted = easy + prior.camera_shift * (1.0 - easy)
+    trust = len(halves) / (len(halves) + _HALVES_PRIOR)
+    return (1 - trust) * prior.same_ratio + trust * shifted, max(prior.same_spread, float(halves.std()) / different)
+
+
+def _all_pairs(sample: Sample) -> int:
+    """Number of pairs the candidates were chosen from, by the choices of each search."""
+    first = np.unique(sample.competition.group, return_index=True)[1]
+    return int(sample.competition.choices[first].sum() // 2)

@@ -1,0 +1,101 @@
+"""Does one tracklet of a camera go on where another ended?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.records import DoubleArray, IntArray, Tracklet, foot_points
+from pipeline.association.config import MotionConfig
+from pipeline.association.table import TrackletTable
+
+_OTHER_HEIGHT_SPREAD = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fragments:
+    """Pairs of one camera of which the second starts within ``max_gap_s`` after the first ends.
+
+    Attributes:
+        a: (E,) row of the earlier tracklet.
+        b: (E,) row of the later.
+        llr: (E,) log-likelihood ratio of straight motion, bounded.
+        prior: (E,) log prior odds: tracks that end go on with the fragment prior, as one of those that start.
+    """
+
+    a: IntArray
+    b: IntArray
+    llr: DoubleArray
+    prior: DoubleArray
+
+
+def find_fragments(table: TrackletTable, config: MotionConfig) -> Fragments:
+    """Judge every pair with a short gap.
+
+    Under "same" the later tracklet starts where the mean velocity of both ends leads, with normal errors that grow with
+    the gap, in box heights, and has the same box height; under "different" it starts anywhere people are seen in that
+    camera, at any height. Sources without picture size take the region that boxes cover.
+    """
+    found_a, found_b, starts = [], [], []
+    for camera in range(len(table.cameras)):
+        rows = np.flatnonzero(table.camera == camera)
+        rows = rows[np.argsort(table.start_s[rows], kind="stable")]
+        first = np.searchsorted(table.start_s[rows], table.end_s[rows], "right")
+        last = np.searchsorted(table.start_s[rows], table.end_s[rows] + config.max_gap_s, "right")
+        number = np.maximum(last - first, 0)
+        found_a.append(np.repeat(rows, number))
+        steps = np.arange(number.sum()) - np.repeat(np.cumsum(number) - number, number)
+        found_b.append(rows[np.repeat(first, number) + steps])
+        starts.append(np.repeat(number, number))
+    a, b = (np.concatenate(found) if found else np.zeros(0, np.int64) for found in (found_a, found_b))
+    if config.max_gap_s <= 0 or not len(a):
+        none = np.zeros(0, np.int64)
+        return Fragments(none, none, np.zeros(0), np.zeros(0))
+    ends = np.array([_end(item, config.window_s, at_start=False) for item in table.tracklets])
+    begins = np.array([_end(item, config.window_s, at_start=True) for item in table.tracklets])
+    regions = _regions(table)
+    gap = (table.start_s[b] - table.end_s[a])[:, None]
+    left, right = ends[a], begins[b]
+    height = np.sqrt(left[:, 4] * right[:, 4])
+    velocity = 0.5 * (left[:, 2:4] + right[:, 2:4])
+    error = (right[:, :2] - left[:, :2] - velocity * gap) / height[:, None]
+    sigma = config.position_noise + config.position_drift * gap[:, 0]
+    same = -0.5 * (error**2).sum(axis=1) / sigma**2 - np.log(2 * np.pi * sigma**2)
+    other = -np.log(np.maximum(regions[table.camera[a]] / height**2, 1.0))
+    ratio = np.log(right[:, 4] / left[:, 4])
+    spread = np.hypot(config.height_noise, 0.5 * sigma)
+    same += -0.5 * (ratio / spread) ** 2 - np.log(spread)
+    other += -0.5 * (ratio / _OTHER_HEIGHT_SPREAD) ** 2 - np.log(_OTHER_HEIGHT_SPREAD)
+    q = config.fragment_prior
+    return Fragments(
+        a, b, np.clip(same - other, -config.bound, config.bound), np.log(q / (1 - q) / np.concatenate(starts))
+    )
+
+
+def _end(tracklet: Tracklet, window_s: float, at_start: bool) -> list[float]:
+    """Foot point x, y px, its velocity px/s and the box height px at one end, by a line through the window."""
+    times = tracklet.times_s
+    near = times <= times[0] + window_s if at_start else times >= times[-1] - window_s
+    rows = np.flatnonzero(near)
+    feet = foot_points(tracklet.boxes[rows]).astype(np.float64)
+    height = max(float(np.median(tracklet.boxes[rows, 3] - tracklet.boxes[rows, 1])), 1.0)
+    at = times[0] if at_start else times[-1]
+    shifted = times[rows] - at
+    if len(rows) < 3 or shifted.std() <= 0:
+        return [*feet[0 if at_start else -1], 0.0, 0.0, height]
+    centred = shifted - shifted.mean()
+    velocity = (centred[:, None] * feet).sum(axis=0) / (centred**2).sum()
+    return [*(feet.mean(axis=0) - velocity * shifted.mean()), *velocity, height]
+
+
+def _regions(table: TrackletTable) -> DoubleArray:
+    """Area people may stand in, square pixels, per camera: the picture, else the region that boxes cover; (C,)."""
+    result = np.zeros(len(table.cameras))
+    for camera in range(len(table.cameras)):
+        own = [table.tracklets[row] for row in np.flatnonzero(table.camera == camera)]
+        width, height = own[0].frame_size
+        if width > 0 and height > 0:
+            result[camera] = float(width) * height
+        else:
+            boxes = np.concatenate([item.boxes for item in own])
+            result[camera] = float(np.prod(boxes[:, 2:].max(axis=0) - boxes[:, :2].min(axis=0)))
+    return result

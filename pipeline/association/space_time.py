@@ -1,0 +1,89 @@
+"""What a lag says, under a transition model (DESIGN.md 5.2, 5.3)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.records import DoubleArray, IntArray
+from pipeline.association.table import TrackletTable
+from st_model.model import TransitionModel
+from st_model.scores import arrival_rates_hz, llr
+
+_BLOCK_CELLS = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpaceTime:
+    """Lags of consecutive visits.
+
+    Attributes:
+        table: the tracklets.
+        model: the transition model.
+        number: (C,) the model's index of each camera, -1 = it does not know it.
+        rate_hz: (C,) people that enter each camera per second.
+        bound: largest log-likelihood ratio.
+    """
+
+    table: TrackletTable
+    model: TransitionModel
+    number: IntArray
+    rate_hz: DoubleArray
+    bound: float
+
+    def speaks(self, a: IntArray, b: IntArray) -> NDArray[np.bool_]:
+        """Whether the lag of each pair means anything: known cameras, common clocks, no view in common or one camera."""
+        left, right = self.table.camera[a], self.table.camera[b]
+        known = (self.number[left] >= 0) & (self.number[right] >= 0)
+        return known & self.table.comparable(a, b) & (self.table.apart[left, right] | (left == right))
+
+    def llr(self, a: IntArray, b: IntArray) -> DoubleArray:
+        """Log-likelihood ratio of "b is the next visit of a's person", (E,); NaN where the lag means nothing.
+
+        It holds the prior: density of that arrival against the rate at which people arrive there.
+        """
+        left, right = self.table.camera[a], self.table.camera[b]
+        lag = np.maximum(self.table.lags_s(a, b), 0.0)
+        score = llr(self.model, self.number[left], self.number[right], lag, self.rate_hz[right])
+        return np.where(self.speaks(a, b), np.clip(score, -self.bound, self.bound), np.nan)
+
+    def chain(self, rows: Sequence[int]) -> tuple[IntArray, IntArray]:
+        """Consecutive pairs of one person's tracklets in time, within each time line."""
+        own = np.asarray(rows, np.int64)
+        order = own[np.lexsort((self.table.end_s[own], self.table.start_s[own], self.table.domain[own]))]
+        near = self.table.domain[order[:-1]] == self.table.domain[order[1:]]
+        return order[:-1][near], order[1:][near]
+
+    def likely(self, count: int) -> tuple[IntArray, IntArray]:
+        """For each tracklet the ``count`` later ones its lag fits best, as pairs (earlier, later)."""
+        table, total = self.table, len(self.table)
+        found_a, found_b = [], []
+        step = max(1, _BLOCK_CELLS // max(total, 1))
+        for start in range(0, total, step):
+            rows = np.arange(start, min(start + step, total))
+            a, b = np.repeat(rows, total), np.tile(np.arange(total), len(rows))
+            later = (table.start_s[b] > table.start_s[a]) & self.speaks(a, b)
+            score = np.full(len(a), -np.inf)
+            score[later] = self.llr(a[later], b[later])
+            score = score.reshape(len(rows), total)
+            near = np.argsort(-score, axis=1, kind="stable")[:, :count]
+            best = np.take_along_axis(score, near, axis=1)
+            row, place = np.nonzero(best > -self.bound)
+            found_a.append(rows[row])
+            found_b.append(near[row, place])
+        if not found_a:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        return np.concatenate(found_a), np.concatenate(found_b)
+
+
+def space_time(table: TrackletTable, model: TransitionModel, bound: float) -> SpaceTime:
+    """Prepare a model for these tracklets; arrival rates are counted from them."""
+    duration = np.ones(len(table.cameras))
+    for domain in np.unique(table.domain):
+        rows = table.domain == domain
+        span = float(table.end_s[rows].max() - table.start_s[rows].min())
+        duration[np.unique(table.camera[rows])] = max(span, 1.0)
+    rates = arrival_rates_hz(table.camera, len(table.cameras), 1.0) / duration
+    number = model.index(table.cameras) if table.cameras else np.zeros(0, np.int64)
+    return SpaceTime(table, model, number, rates, bound)

@@ -1,0 +1,169 @@
+"""OpenPifPaf (AGPL-3.0): bottom-up skeletons of the whole picture, which may also give the boxes.
+
+Kreiss et al., "OpenPifPaf: Composite Fields for Semantic Keypoint Detection", 2021. `make pifpaf` builds the package;
+the user brings the checkpoint, a pickled module: it is read with torch's restricted loader, and only classes of torch
+and openpifpaf are allowed in it. A keypoint's confidence is that of its field, 0.1-0.3 lower than of a top-down estimator.
+"""
+
+import importlib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.errors import UserError
+from data.kernels.images import to_blob
+from data.records import Detections, FloatArray, Image, Poses
+from data.torchvision_cure import ensure_torchvision
+from data.weight_records import ResolvedWeights
+from pipeline.backends.config import DetectorConfig, PoseConfig
+from pipeline.backends.perceiver import boxes_from_skeletons
+from pipeline.backends.selection import visible
+from pipeline.backends.torch_device import torch_device
+
+_STEP = 16
+_PADDING = (124, 116, 104)
+_ALLOWED = ("torch.", "openpifpaf.", "collections.")
+
+
+class OpenPifPafNetwork:
+    """Finds skeletons, and boxes round them."""
+
+    gives_poses = True
+
+    def __init__(self, config: DetectorConfig | PoseConfig, weights: ResolvedWeights, device: str) -> None:
+        """Load a checkpoint.
+
+        Raises:
+            UserError: when the package is not built, or the file is no checkpoint with COCO keypoints.
+        """
+        package = import_openpifpaf()
+        self._device = torch_device(device)
+        model = load_checkpoint(weights.path)
+        try:
+            self._model = package.network.Factory().init_net(model).to(self._device).eval()
+            metas = self._model.head_metas
+            if len(metas[0].keypoints) != 17:
+                raise UserError(
+                    f"{weights.path} gives {len(metas[0].keypoints)} keypoints; 17 COCO keypoints are needed"
+                )
+            self._decoder = package.decoder.factory(metas)
+        except (AttributeError, TypeError, IndexError) as error:
+            raise UserError(f"{weights.path} is no OpenPifPaf keypoint checkpoint: {error}") from error
+        self._long_edge = max(config.input_size) if config.input_size else None
+        self._score_min = config.score_min
+        defaults = PoseConfig()
+        self._keypoint_min = config.keypoint_min if isinstance(config, PoseConfig) else defaults.keypoint_min
+        self._limit = config.max_detections if isinstance(config, DetectorConfig) else DetectorConfig().max_detections
+
+    def __call__(self, images: Sequence[Image]) -> list[Detections]:
+        """Boxes round the skeletons of each picture, see ``Detector``."""
+        return [detections for detections, _ in self.perceive(images)]
+
+    def perceive(self, images: Sequence[Image]) -> list[tuple[Detections, Poses]]:
+        """Boxes and skeletons, see ``OnePassPerceiver``."""
+        return [self._look(image) if visible(image) else (Detections.empty(), Poses.empty()) for image in images]
+
+    def _look(self, image: Image) -> tuple[Detections, Poses]:
+        import torch
+
+        padded, scale, left, top = self._prepare(image)
+        batch = torch.from_numpy(to_blob(padded[None], "rgb", "imagenet"))
+        found = self._decoder.batch(self._model, batch, device=self._device)[0]
+        skeletons, scores = read_annotations(found, scale, left, top)
+        sound = scores >= self._score_min
+        height, width = image.shape[:2]
+        return boxes_from_skeletons(skeletons[sound], scores[sound], width, height, self._keypoint_min, self._limit)
+
+    def _prepare(self, image: Image) -> tuple[Image, float, int, int]:
+        """Scale to the long edge and pad each side to 16 n + 1, as in training; with scale and padding."""
+        import cv2
+
+        scale = self._long_edge / max(image.shape[:2]) if self._long_edge else 1.0
+        if scale != 1.0:
+            size = (max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
+            how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+            image = cv2.resize(image, size, interpolation=how).astype(np.uint8, copy=False)
+        height, width = image.shape[:2]
+        rows, columns = (math.ceil((side - 1) / _STEP) * _STEP + 1 for side in (height, width))
+        top, left = (rows - height) // 2, (columns - width) // 2
+        canvas = np.empty((rows, columns, 3), np.uint8)
+        canvas[:] = _PADDING
+        canvas[top : top + height, left : left + width] = image
+        return canvas, scale, left, top
+
+
+def import_openpifpaf() -> Any:
+    """The package, with what it misses in current torchvision and matplotlib.
+
+    Raises:
+        UserError: when it is not installed.
+    """
+    ensure_torchvision()
+    import matplotlib
+
+    colormaps = importlib.import_module("matplotlib.cm")
+    if not hasattr(colormaps, "get_cmap"):
+        vars(colormaps)["get_cmap"] = lambda name: matplotlib.colormaps[name]
+    try:
+        return importlib.import_module("openpifpaf")
+    except ImportError as error:
+        raise UserError(f"the back-end openpifpaf is not installed ({error}); run `make pifpaf`") from error
+
+
+def load_checkpoint(path: Path) -> Any:
+    """Read the network of a checkpoint without running any code that it brings.
+
+    Raises:
+        UserError: when the file is no checkpoint, or holds anything but classes of torch and openpifpaf.
+    """
+    import torch
+
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
+    except Exception as error:
+        raise UserError(f"{path} is not a readable checkpoint: {_first_line(error)}") from error
+    strangers = [name for name in names if not name.startswith(_ALLOWED)]
+    allowed: list[Any] = [found for name in names if isinstance(found := _resolve(name), type)]
+    if strangers or len(allowed) < len(names):
+        raise UserError(
+            f"{path} holds {(strangers or names)[0]}, which no OpenPifPaf checkpoint needs; it is not loaded"
+        )
+    try:
+        with torch.serialization.safe_globals(allowed):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise UserError(f"{path} is not a readable checkpoint: {_first_line(error)}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("model"), torch.nn.Module):
+        raise UserError(f"{path} is no OpenPifPaf checkpoint: it holds no model")
+    importlib.import_module("openpifpaf.network.model_migration").model_migration(content["model"])
+    return content["model"]
+
+
+def read_annotations(found: Sequence[Any], scale: float, left: int, top: int) -> tuple[FloatArray, FloatArray]:
+    """Decoded annotations in padded pixels -> skeletons (M, 17, 3) in frame pixels and scores (M,), best first."""
+    skeletons = np.zeros((len(found), 17, 3), np.float32)
+    for row, annotation in enumerate(found):
+        skeletons[row] = annotation.data
+    scores = np.array([annotation.score for annotation in found], np.float32)
+    order = np.argsort(-scores, kind="stable")
+    skeletons, scores = skeletons[order], scores[order]
+    skeletons[..., 0] = (skeletons[..., 0] - left) / scale
+    skeletons[..., 1] = (skeletons[..., 1] - top) / scale
+    unseen = ~np.isfinite(skeletons).all(axis=-1) | (skeletons[..., 2] <= 0)
+    skeletons[unseen] = 0
+    return skeletons, scores
+
+
+def _resolve(name: str) -> Any:
+    module, _, attribute = name.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError):
+        return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,189 @@
+"""Back-ends by name; nothing is imported before it is chosen."""
+
+from collections.abc import Callable
+from typing import Any
+
+from data.errors import UserError
+from data.registry import resolve
+from data.weight_records import ResolvedWeights
+from pipeline.backends.base import Detector, Perceiver, PoseEstimator
+from pipeline.backends.config import DetectorConfig, PoseConfig
+from pipeline.backends.perceiver import BoxPerceiver, MatchedPose, OnePass, TwoPass
+from pipeline.weights import AUTO, WeightStore
+from reid.config import ReidConfig
+from reid.embedder import Embedder
+
+# Every entry is called with (config, weights, device, threads).
+NETWORKS = {
+    "ultralytics": "pipeline.backends.registry:open_ultralytics",
+    "yolo_onnx": "pipeline.backends.yolo:open_onnx",
+    "yolo_tflite": "pipeline.backends.yolo:open_tflite",
+    "openpifpaf": "pipeline.backends.registry:open_openpifpaf",
+}
+DETECTORS = {**NETWORKS, "yolox_onnx": "pipeline.backends.yolox:YoloxDetector"}
+BOX_POSES = {"movenet": "pipeline.backends.topdown:open_movenet", "topdown_onnx": "pipeline.backends.topdown:open_onnx"}
+POSES = {**NETWORKS, **BOX_POSES}
+EMBEDDERS = {
+    "osnet_parts": "reid.pooled:PooledPartsEmbedder",
+    "osnet_onnx": "reid.onnx_embedder:OnnxEmbedder",
+    "kpr": "pipeline.backends.registry:open_kpr",
+}
+
+# What "auto" weights stand for. Back-ends that are not here need their weights named.
+DETECTOR_WEIGHTS = {"ultralytics": "yolo11m", "yolox_onnx": "yolox_s"}
+POSE_WEIGHTS = {"ultralytics": "yolo11m-pose", "movenet": "movenet_lightning_int8", "topdown_onnx": "rtmpose-m"}
+REID_WEIGHTS = {"osnet_parts": "osnet_x0_25_msmt17", "osnet_onnx": "osnet_x0_25_msmt17"}
+
+_FROM_DETECTOR = "detector"
+_NONE = "none"
+_TORCH_SUFFIXES = (".pt", ".pth", ".safetensors", ".tar")
+
+
+def build_detector(config: DetectorConfig, device: str, weights: WeightStore, threads: int = 0) -> Detector:
+    """The detector of a configuration.
+
+    Args:
+        config: section ``detector``.
+        device: "auto", "cpu", "cuda" or "cuda:<index>".
+        weights: where weights come from.
+        threads: CPU threads of one run; 0 takes all cores.
+
+    Raises:
+        UserError: for an unknown name, or weights that are missing or of another kind.
+    """
+    detector: Detector = _open_detector(config, device, weights, threads, DETECTOR_WEIGHTS)
+    return detector
+
+
+def build_pose(config: PoseConfig, device: str, weights: WeightStore, threads: int = 0) -> PoseEstimator | None:
+    """The pose estimator of a configuration; None for "none".
+
+    Args:
+        config: section ``pose``; not "detector", which is no estimator of its own (see ``build_perceiver``).
+        device: see ``build_detector``.
+        weights: where weights come from.
+        threads: see ``build_detector``.
+
+    Raises:
+        UserError: as ``build_detector``, or when the weights give no keypoints.
+    """
+    if config.name == _NONE:
+        return None
+    build: Callable[..., Any] = resolve("pose back-end", config.name, {**POSES, _FROM_DETECTOR: "", _NONE: ""})
+    found = weights.resolve("pose", config.weights, _default("pose", config.name, config.weights, POSE_WEIGHTS))
+    network = build(config, found, device, threads)
+    if config.name in BOX_POSES:
+        estimator: PoseEstimator = network
+        return estimator
+    if not network.gives_poses:
+        raise UserError(f"pose.weights: {found.path} finds boxes but no keypoints; name a pose model")
+    return MatchedPose(network, config.keypoint_min)
+
+
+def build_perceiver(
+    detector: DetectorConfig, pose: PoseConfig, device: str, weights: WeightStore, threads: int = 0
+) -> Perceiver:
+    """Detection and, where configured, pose estimation, in one pass or two.
+
+    Args:
+        detector: section ``detector``.
+        pose: section ``pose``; name "detector" takes the keypoints of the detector's own pass.
+        device: see ``build_detector``.
+        weights: where weights come from.
+        threads: see ``build_detector``.
+
+    Raises:
+        UserError: as ``build_detector`` and ``build_pose``, or when the detector is to give keypoints and cannot.
+    """
+    if pose.name == _FROM_DETECTOR:
+        network = _open_detector(detector, device, weights, threads, {**DETECTOR_WEIGHTS, **POSE_WEIGHTS})
+        if not getattr(network, "gives_poses", False):
+            raise UserError(
+                f"pose.name=detector, but detector.name={detector.name} with detector.weights={detector.weights} gives "
+                f"no keypoints; name a pose model there, or set pose.name to one of: {', '.join(sorted(POSES))}, none"
+            )
+        return OnePass(network)
+    found = build_detector(detector, device, weights, threads)
+    estimator = build_pose(pose, device, weights, threads)
+    return BoxPerceiver(found) if estimator is None else TwoPass(found, estimator)
+
+
+def build_embedder(
+    config: ReidConfig, device: str, weights: WeightStore, has_poses: bool, threads: int = 0
+) -> Embedder | None:
+    """The appearance model of a configuration; None for "none".
+
+    "auto" reads named weights with the back-end they are for; without named weights it takes body parts where there are
+    poses, else one vector per person.
+
+    Args:
+        config: section ``reid``.
+        device: see ``build_detector``.
+        weights: where weights come from.
+        has_poses: skeletons will come with the boxes.
+        threads: see ``build_detector``.
+
+    Raises:
+        UserError: as ``build_detector``.
+    """
+    if config.name == _NONE:
+        return None
+    name = config.name
+    if name == AUTO:
+        name = "osnet_parts" if has_poses else "osnet_onnx"
+        record = weights.records.get(config.weights)
+        readers = record.backends if record else ()
+        if readers and name not in readers:
+            name = readers[0]
+        elif config.weights.endswith(_TORCH_SUFFIXES):
+            name = "kpr"
+    build: Callable[..., Any] = resolve("appearance model", name, {**EMBEDDERS, AUTO: "", _NONE: ""})
+    found = weights.resolve("reid", config.weights, _default("reid", name, config.weights, REID_WEIGHTS))
+    embedder: Embedder = build(config, found, device, threads)
+    return embedder
+
+
+def open_ultralytics(config: Any, weights: ResolvedWeights, device: str, threads: int) -> Any:
+    """Ultralytics uses torch's own number of threads."""
+    from pipeline.backends.ultralytics_net import UltralyticsNetwork
+
+    _set_torch_threads(threads)
+    return UltralyticsNetwork(config, weights, device)
+
+
+def open_openpifpaf(config: Any, weights: ResolvedWeights, device: str, threads: int) -> Any:
+    """OpenPifPaf uses torch's own number of threads."""
+    from pipeline.backends.openpifpaf_net import OpenPifPafNetwork
+
+    _set_torch_threads(threads)
+    return OpenPifPafNetwork(config, weights, device)
+
+
+def open_kpr(config: ReidConfig, weights: ResolvedWeights, device: str, threads: int) -> Embedder:
+    """KPR and BPBReID checkpoints know their own preprocessing."""
+    from pipeline.backends.torch_device import torch_device
+    from reid.kpr_embedder import KprEmbedder
+
+    _set_torch_threads(threads)
+    return KprEmbedder(weights.path, torch_device(device), config.batch)
+
+
+def _open_detector(
+    config: DetectorConfig, device: str, weights: WeightStore, threads: int, defaults: dict[str, str]
+) -> Any:
+    build: Callable[..., Any] = resolve("detector", config.name, DETECTORS)
+    found = weights.resolve("detector", config.weights, _default("detector", config.name, config.weights, defaults))
+    return build(config, found, device, threads)
+
+
+def _default(section: str, name: str, value: str, defaults: dict[str, str]) -> str:
+    if value == AUTO and name not in defaults:
+        raise UserError(f"{section}.name={name} has no weights of its own; name a file in {section}.weights")
+    return defaults.get(name, "")
+
+
+def _set_torch_threads(threads: int) -> None:
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)

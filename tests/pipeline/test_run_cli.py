@@ -1,0 +1,143 @@
+"""The command line: starts from files without weights, and every mistake is one line and exit code 2."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.formats.mot import read_mot
+from pipeline.cli import run
+from pipeline.run import main
+from pipeline.run_folder import RunFolder
+
+_SITE = """
+cameras:
+  hall: {fps: 10, size: [200, 100], clock: {status: common}}
+  door: {fps: 5, size: [200, 100], clock: {status: common}}
+default_overlap: none
+"""
+
+
+def _walk(frames: int, start: int, left: float, speed: float) -> str:
+    rows = (f"{start + n},-1,{left + speed * n:.2f},20,20,60,0.9,-1,-1,-1" for n in range(frames))
+    return "\n".join(rows) + "\n"
+
+
+@pytest.fixture
+def detections(tmp_path: Path) -> Path:
+    """One person through hall, then through door, with features that say so; another in hall only."""
+    folder = tmp_path / "det"
+    folder.mkdir()
+    (folder / "hall.txt").write_text(_walk(30, 1, 5, 2) + _walk(30, 1, 150, -1).replace(",20,20,60,", ",25,20,60,"))
+    (folder / "door.txt").write_text(_walk(20, 41, 10, 4))
+    person, other = np.eye(8, dtype=np.float32)[:2]
+    np.save(folder / "hall.npy", np.concatenate([np.tile(person, (30, 1)), np.tile(other, (30, 1))]))
+    np.save(folder / "door.npy", np.tile(person, (20, 1)))
+    (tmp_path / "site.yaml").write_text(_SITE)
+    return folder
+
+
+def _call(*arguments: object) -> int:
+    return run(main, [str(argument) for argument in arguments])
+
+
+def test_detections_with_features_become_identities(detections: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert _call("--detections", detections, "--site", tmp_path / "site.yaml", "--output", out) == 0
+    hall, door = (read_mot(RunFolder(out).tracks(camera), "tracks") for camera in ("hall", "door"))
+    assert len(set(hall.ids)) == 2
+    assert len(set(door.ids)) == 1
+    manifest = RunFolder(out).read_json(RunFolder(out).manifest)
+    assert manifest["status"] == "complete"
+    assert manifest["counts"]["cameras"]["hall"]["detections"] == 60
+    assert (out / "report.html").exists()
+
+
+def test_boxes_outside_the_frame_are_counted(detections: Path, tmp_path: Path) -> None:
+    text = (detections / "hall.txt").read_text().replace("30,-1,63.00,20", "30,-1,500.00,20")
+    (detections / "hall.txt").write_text(text)
+    assert _call("--detections", detections, "--site", tmp_path / "site.yaml", "--output", tmp_path / "run") == 0
+    manifest = RunFolder(tmp_path / "run").read_json(RunFolder(tmp_path / "run").manifest)
+    assert manifest["warnings"]["hall"] == ["1 boxes lie outside the frame: not used"]
+
+
+def test_tracks_keep_their_local_ids(tmp_path: Path) -> None:
+    (tmp_path / "tracks").mkdir()
+    (tmp_path / "tracks" / "hall.txt").write_text(_walk(30, 1, 5, 2).replace(",-1,", ",7,", 30))
+    (tmp_path / "site.yaml").write_text(_SITE)
+    out = tmp_path / "run"
+    assert _call("--tracks", tmp_path / "tracks", "--site", tmp_path / "site.yaml", "--output", out) == 0
+    assert set(read_mot(RunFolder(out).local_tracks("hall"), "tracks").ids) == {7}
+    assert set(read_mot(RunFolder(out).tracks("hall"), "tracks").ids) == {0}
+
+
+def test_dry_run_prints_the_resolved_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _call("--dry-run", "run.seed=7", "--device", "cpu") == 0
+    printed = capsys.readouterr().out
+    assert "seed: 7" in printed
+    assert "device: cpu" in printed
+
+
+def test_overrides_may_follow_the_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _call("--dry-run", "--videos", "a=x.mp4", "run.seed=7", "b=y.mp4") == 0
+    assert "seed: 7" in capsys.readouterr().out
+
+
+@pytest.fixture
+def not_a_video(tmp_path: Path) -> Path:
+    path = tmp_path / "notes.mp4"
+    path.write_text("no video at all")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give one of --videos, --detections or --tracks"),
+        (["--videos", "a.mp4", "--tracks", "x"], "not videos and tracks"),
+        (["--videos", "a/x.mp4", "b/x.mp4"], "x"),
+        (["--videos", "a.mp4", "run.sed=1"], "did you mean 'seed'"),
+        (["--videos", "a.mp4", "--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["--videos", "a.mp4", "--truth", "nowhere"], "--truth nowhere"),
+        (["--videos", "a.mp4", "--resume"], "--resume needs"),
+        (["--videos", "a.mp4", "detector.name=yolo99"], "yolo99"),
+        (["--detections", "nowhere"], "nowhere"),
+        (["--tracks", "nowhere"], "nowhere"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert _call(*arguments) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ")
+    assert message in error
+    assert "\n" not in error
+
+
+def test_nothing_is_written_for_a_mistake(detections: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (detections / "hall.txt").read_text().replace("0.9", "nan", 1)
+    (detections / "hall.txt").write_text(text)
+    assert _call("--detections", detections, "--site", tmp_path / "site.yaml", "--output", tmp_path / "run") == 2
+    assert "hall.txt:1" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_camera_without_frame_rate_is_named(
+    detections: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _call("--detections", detections, "--output", tmp_path / "run") == 2
+    assert "frame rate of camera 'door' is unknown; give --site" in capsys.readouterr().err
+
+
+def test_a_second_run_needs_overwrite(detections: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--detections", detections, "--site", tmp_path / "site.yaml", "--output", tmp_path / "run"]
+    assert _call(*arguments) == 0
+    assert _call(*arguments) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert _call(*arguments, "--overwrite") == 0

@@ -1,0 +1,97 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.errors import UserError
+from data.registry import resolve
+from tools.benchmark import BENCHMARKS, main
+from tools.benchmarks import evaluation, references, reranking, space_time
+from tools.benchmarks.base import Case, Contender, measure
+
+
+def test_the_distribution_reference_equals_the_original(golden: Path) -> None:
+    with np.load(golden / "st_san_cage" / "st_distribution.npz") as case:
+        raw = references.st_histogram(case["label"], case["cam"] - 1, case["frame"], 8, 100, 5000)
+        assert np.argwhere(raw).tolist() == case["raw_index"].tolist()
+        row = raw[:1, 1:2, :3000]
+        assert np.abs(references.st_smoothing(row, 10)[0, 0] - case["smooth_duke_o10"][0, 1]).max() < 1e-12
+
+
+def test_the_joint_reference_equals_the_original(golden: Path) -> None:
+    with np.load(golden / "st_san_cage" / "st_distribution.npz") as case:
+        query, gallery = ([case[f"{s}_feat"], case[f"{s}_cam"] - 1, case[f"{s}_frame"]] for s in "qg")
+        got = references.joint_scores(*query, *gallery, case["smooth_market_o50"], 100)
+        assert np.abs(got - case["joint_market"]).max() < 1e-10
+
+
+def test_the_re_ranking_reference_equals_the_original(golden: Path) -> None:
+    with np.load(golden / "st_san_cage" / "k_reciprocal.npz") as case:
+        got = references.k_reciprocal(case["q_g"], case["q_q"], case["g_g"])
+        assert np.abs(got - case["out_k1=20_k2=6_lambda=0.3"]).max() < 1e-5
+
+
+def test_the_evaluation_references_equal_the_originals(golden: Path) -> None:
+    with np.load(golden / "st_san_cage" / "cmc_map.npz") as case:
+        args = (case["dist"], case["q_pid"], case["g_pid"], case["q_cam"], case["g_cam"])
+        assert references.evaluate_market(*args)[1] == pytest.approx(float(case["torchreid_map"]), abs=1e-9)
+        assert references.evaluate_trapezoid(*args)[1] == pytest.approx(float(case["streid_map"]), abs=1e-9)
+
+
+def test_published_check_values_of_the_workloads() -> None:
+    """The workloads are those whose costs were published: their results agree."""
+    market = {"count": 12936, "people": 751, "cameras": 6, "seed": 11, "bins": 5000}
+    duke = {"count": 16522, "people": 702, "cameras": 8, "seed": 12, "bins": 3000}
+    assert space_time.build_ours(**market)() == pytest.approx(29.99999679464511, abs=1e-9)
+    assert space_time.build_ours(**duke)() == pytest.approx(55.99999401675629, abs=1e-9)
+    assert reranking.ours(500, 3000)() == pytest.approx(1358894.375, rel=1e-6)
+    assert reranking.ours_in_blocks(500, 3000, "exact")() == pytest.approx(1358894.375, rel=1e-6)
+
+
+@pytest.mark.slow
+def test_published_check_values_at_full_size() -> None:
+    assert reranking.ours(3368, 15913)() == pytest.approx(48391296.0, rel=1e-6)
+    assert evaluation.ours(3368, 15913, "standard")() == pytest.approx(0.0017234120644049585, rel=1e-6)
+    assert evaluation.ours(3368, 15913, "trapezoid")() == pytest.approx(0.0014188700400465256, rel=1e-6)
+
+
+def test_every_benchmark_lists_cases_whose_functions_exist() -> None:
+    for name in BENCHMARKS:
+        for quick in (True, False):
+            cases = resolve("benchmark", name, BENCHMARKS)(quick)
+            assert cases
+            for case in cases:
+                for contender in (case.ours, *case.references):
+                    module, _, function = contender.target.partition(":")
+                    assert callable(resolve("job", "x", {"x": f"{module}:{function}"}))
+
+
+def test_a_quick_run_prints_ratios_and_writes_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", "--quick", "--json", str(tmp_path / "b.json")]) == 0
+    out = capsys.readouterr().out
+    assert "ratio: wall" in out
+    records = json.loads((tmp_path / "b.json").read_text())
+    assert {record["label"] for record in records} == {"ours", "loop"}
+    assert all(record["peak_mib"] >= record["base_mib"] > 5 for record in records)
+
+
+def test_a_different_result_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    size = {"queries": 20, "gallery": 100, "convention": "standard"}
+    ours = Contender("ours", "tools.benchmarks.evaluation:ours", size)
+    other = Contender("other", "tools.benchmarks.evaluation:reference", {**size, "convention": "trapezoid"})
+    monkeypatch.setattr(evaluation, "cases", lambda quick: [Case("wrong", ours, (other,))])
+    assert main(["eval"]) == 1
+    assert "DIFFERENT RESULTS" in capsys.readouterr().out
+    assert main(["eval", "--ours-only"]) == 0
+
+
+def test_scaled_times_and_failures() -> None:
+    size = {"queries": 20, "gallery": 100, "convention": "standard"}
+    once = measure(Contender("x", "tools.benchmarks.evaluation:ours", size), 1)
+    many = measure(Contender("x", "tools.benchmarks.evaluation:ours", size, scale=1000.0), 1)
+    assert many.wall_s > 20 * once.wall_s
+    with pytest.raises(UserError, match=r"benchmark 'broken' failed: .*nothing"):
+        measure(Contender("broken", "tools.benchmarks.evaluation:nothing"), 1)
+    with pytest.raises(UserError, match="unknown benchmark 'rerun'"):
+        main(["rerun"])

@@ -1,0 +1,72 @@
+"""Filling gaps of finished tracklets."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.records import Tracklet
+from trackers.interpolation import interpolate
+
+
+def straight(frames: list[int], fps: float = 10.0) -> Tracklet:
+    """Someone who walks 2 px a frame to the right."""
+    index = np.array(frames, np.int64)
+    left = 2.0 * index
+    boxes = np.stack([left, np.full(len(index), 10.0), left + 20, np.full(len(index), 60.0)], axis=1)
+    return Tracklet("hall", 3, index / fps, index, boxes.astype(np.float32), np.full(len(index), 0.8, np.float32))
+
+
+def test_missed_frames_lie_on_the_line() -> None:
+    filled = interpolate(straight([4, 5, 6, 9, 10, 12]), max_gap_s=1.0)
+    whole = straight(list(range(4, 13)))
+    np.testing.assert_array_equal(filled.frames, whole.frames)
+    np.testing.assert_allclose(filled.times_s, whole.times_s)
+    np.testing.assert_allclose(filled.boxes, whole.boxes, atol=1e-4)
+    np.testing.assert_array_equal(filled.scores == 0, np.isin(whole.frames, [7, 8, 11]))
+    assert filled.boxes.dtype == np.float32
+    assert filled.frames.dtype == np.int64
+
+
+def test_a_long_gap_stays_open() -> None:
+    filled = interpolate(straight([0, 1, 3, 14, 15]), max_gap_s=1.0)
+    np.testing.assert_array_equal(filled.frames, [0, 1, 2, 3, 14, 15])
+
+
+def test_frames_that_were_never_looked_at_are_not_filled() -> None:
+    filled = interpolate(straight([0, 3, 6, 12, 15]), max_gap_s=1.0)
+    np.testing.assert_array_equal(filled.frames, [0, 3, 6, 9, 12, 15])
+
+
+@pytest.mark.parametrize("frames", [[], [7], [7, 30], [1, 2, 3]])
+def test_nothing_to_fill_gives_the_same_object(frames: list[int]) -> None:
+    tracklet = straight(frames)
+    assert interpolate(tracklet, 5.0) is tracklet
+    assert interpolate(straight([1, 2, 4]), 0.0).frames.tolist() == [1, 2, 4]
+
+
+def test_other_columns_follow() -> None:
+    tracklet = straight([0, 1, 3])
+    keypoints = np.ones((3, 17, 3), np.float32)
+    world = np.array([[0, 0], [1, 0], [3, 2]], np.float32)
+    tracklet = replace(tracklet, keypoints=keypoints, world_xy=world, prototype_rows=np.array([0, 2]))
+    filled = interpolate(tracklet, 1.0)
+    assert filled.keypoints is not None
+    assert filled.keypoints[2].max() == 0
+    assert filled.keypoints[[0, 1, 3]].min() == 1
+    assert filled.world_xy is not None
+    np.testing.assert_allclose(filled.world_xy[2], [2, 1])
+    np.testing.assert_array_equal(filled.prototype_rows, [0, 3])
+
+
+@given(st.sets(st.integers(0, 60), min_size=2, max_size=30), st.floats(0, 3))
+def test_seen_rows_stay_and_frames_rise(frames: set[int], gap: float) -> None:
+    tracklet = straight(sorted(frames))
+    filled = interpolate(tracklet, gap)
+    assert (np.diff(filled.frames) > 0).all()
+    assert (np.diff(filled.times_s) > 0).all()
+    seen = filled.scores > 0
+    np.testing.assert_array_equal(filled.frames[seen], tracklet.frames)
+    np.testing.assert_array_equal(filled.boxes[seen], tracklet.boxes)

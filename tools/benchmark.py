@@ -1,0 +1,80 @@
+"""Measure our code beside straightforward references: wall time, CPU time and peak memory, on the same input."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.registry import resolve
+from pipeline.cli import run
+
+if TYPE_CHECKING:
+    from tools.benchmarks.base import Case, Measurement
+
+BENCHMARKS = {
+    "st": "tools.benchmarks.space_time:cases",
+    "rerank": "tools.benchmarks.reranking:cases",
+    "eval": "tools.benchmarks.evaluation:cases",
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tools.benchmark", description=__doc__)
+    parser.add_argument("names", nargs="+", metavar="NAME", help=f"benchmarks: {', '.join(BENCHMARKS)}")
+    parser.add_argument("--quick", action="store_true", help="small inputs: does it run, and do results agree?")
+    parser.add_argument("--ours-only", action="store_true", help="leave out the references")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the array libraries (default 1)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the benchmarks; 1 when a result differs from its reference."""
+    arguments = build_parser().parse_args(argv)
+    selected = [resolve("benchmark", name, BENCHMARKS) for name in arguments.names]
+    print(f"{os.cpu_count()} cores, {arguments.threads} thread(s); the machine's load now: {os.getloadavg()[0]:.1f}")
+    print(f"{'':34s} {'wall s':>9s} {'CPU s':>9s} {'peak MiB':>9s} {'(base)':>8s}")
+    records: list[dict[str, Any]] = []
+    agree = True
+    for cases in selected:
+        for case in cases(arguments.quick):
+            agree &= _run_case(case, arguments, records)
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+    return 0 if agree else 1
+
+
+def _run_case(case: "Case", arguments: argparse.Namespace, records: list[dict[str, Any]]) -> bool:
+    from tools.benchmarks.base import measure
+
+    print(case.name + (f"   [aim: {case.aim}]" if case.aim else ""), flush=True)
+    ours = measure(case.ours, arguments.threads)
+    _print_line(case.ours.label, ours)
+    records.append({"case": case.name, "label": case.ours.label, **asdict(ours)})
+    agree = True
+    for contender in () if arguments.ours_only else case.references:
+        theirs = measure(contender, arguments.threads)
+        _print_line(contender.label, theirs)
+        records.append({"case": case.name, "label": contender.label, **asdict(theirs)})
+        memory = theirs.peak_mib / ours.peak_mib
+        print(f"    ratio: wall {theirs.wall_s / ours.wall_s:.1f}x, CPU {theirs.cpu_s / ours.cpu_s:.1f}x, "
+              f"peak memory {memory:.1f}x", flush=True)  # fmt: skip
+        if case.tolerance is not None:
+            difference = abs(theirs.check - ours.check) / max(abs(theirs.check), 1e-300)
+            if difference > case.tolerance:
+                agree = False
+                print(f"    DIFFERENT RESULTS: {ours.check!r} and {theirs.check!r}", flush=True)
+    return agree
+
+
+def _print_line(label: str, m: "Measurement") -> None:
+    print(f"  {label:32s} {m.wall_s:9.3f} {m.cpu_s:9.3f} {m.peak_mib:9.0f} {m.base_mib:8.0f}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

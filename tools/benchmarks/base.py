@@ -1,0 +1,96 @@
+"""What a benchmark is made of, and how one measurement is taken.
+
+Every measurement runs in a process of its own, so that its peak memory is its own; ours and the references take turns
+on the same input within one run, because only their ratio means something on a shared machine.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from data.errors import UserError
+
+Job = Callable[[], float]
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One implementation on one input.
+
+    Attributes:
+        label: what it is.
+        target: "module:function"; the function makes the input and returns the job, which returns a check value. Only
+            the job is timed.
+        arguments: of the function, plain JSON values.
+        scale: the job does 1 / scale of the work (a loop that would take too long); times are multiplied by it.
+    """
+
+    label: str
+    target: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Ours beside references.
+
+    Attributes:
+        name: the task and its size.
+        ours: our implementation.
+        references: what it is compared with, on the same input; may be empty.
+        aim: what was to be reached, in words; "" for none.
+        tolerance: largest relative difference of check values; None compares none.
+    """
+
+    name: str
+    ours: Contender
+    references: tuple[Contender, ...] = ()
+    aim: str = ""
+    tolerance: float | None = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One run.
+
+    Attributes:
+        wall_s: seconds of the job.
+        cpu_s: seconds of processor time of the job, all threads.
+        peak_mib: largest resident memory of the whole process.
+        base_mib: the same before the job began (interpreter and input).
+        check: value of the result.
+    """
+
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
+    base_mib: float
+    check: float
+
+
+def measure(contender: Contender, threads: int) -> Measurement:
+    """Run one contender in a process of its own.
+
+    Raises:
+        UserError: when it fails; the last line of its error output is given.
+    """
+    environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
+    command = [sys.executable, "-m", "tools.benchmarks.worker", contender.target, json.dumps(dict(contender.arguments))]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or ["no output"]
+        raise UserError(f"benchmark '{contender.label}' failed: {lines[-1]}")
+    result = json.loads(done.stdout.strip().splitlines()[-1])
+    return Measurement(
+        wall_s=result["wall_s"] * contender.scale,
+        cpu_s=result["cpu_s"] * contender.scale,
+        peak_mib=result["peak_mib"],
+        base_mib=result["base_mib"],
+        check=result["check"],
+    )
