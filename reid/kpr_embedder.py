@@ -21,12 +21,12 @@ from reid.models.bpbreid import BPBReID
 from reid.models.kpr import KPR
 from reid.models.part_head import part_visibility
 from reid.models.spec import ModelSpec
+from reid.precision import use_bf16
 from reid.prompt_masks import draw_prompts
 from reid.prompts import negatives_for
 
 logger = logging.getLogger(__name__)
 
-PRECISIONS = ("auto", "fp32", "bf16")
 _MIN_CONFIDENCE = 0.3
 _SAME_PERSON = 0.85
 
@@ -55,7 +55,7 @@ class KprEmbedder:
             raise UserError(f"{weights_path} has no attention of its own: it needs parsing labels and cannot run here")
         self._model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device, self._batch = torch.device(device), batch
-        self._bf16 = _use_bf16(precision, self._device)
+        self._bf16 = use_bf16(precision, self._device)
         self.spec: ModelSpec = info.spec
         self._mean = torch.tensor(info.spec.mean, device=self._device)
         self._std = torch.tensor(info.spec.std, device=self._device)
@@ -147,18 +147,6 @@ class KprEmbedder:
 
     def _autocast(self) -> AbstractContextManager[object]:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16)
-
-
-def _use_bf16(precision: str, device: torch.device) -> bool:
-    if precision not in PRECISIONS:
-        raise UserError(f"unknown precision '{precision}'; there are: {', '.join(PRECISIONS)}")
-    if precision != "auto":
-        return precision == "bf16"
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    # Emulated on other processors, bf16 is several times slower than fp32.
-    known: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return device.type == "cpu" and bool(known.get("amx_bf16") or known.get("avx512_bf16"))
 
 
 def _rectangles(request: EmbedRequest) -> NDArray[np.int64]:

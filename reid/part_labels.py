@@ -32,7 +32,7 @@ PART_FIELDS: dict[PartGrouping, tuple[tuple[int, ...], ...]] = {
         (16,),
     ),
 }  # fmt: skip
-"""Fields of each part, in the order of ``reid.models.spec.PART_NAMES`` (the originals' lists, uneven sides included)."""
+"""Fields of each part, in the order of ``reid.models.spec.PART_NAMES``: the originals' lists, uneven sides included."""
 
 _BACKGROUND_BELOW = 0.5
 _SHARPNESS = 15.0

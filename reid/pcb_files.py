@@ -77,7 +77,11 @@ def from_state(state: "Mapping[str, Tensor]", source: str) -> "PCB":
     missing = [name for name in wanted if name not in mine and name not in counters]
     wrong = [name for name in wanted if name in mine and mine[name].shape != wanted[name].shape]
     extra = [name for name in mine if name not in wanted]
-    for names, what in ((missing, "lacks"), (wrong, "has another shape of"), (extra, f"has more than {STRIPS} strips:")):
+    for names, what in (
+        (missing, "lacks"),
+        (wrong, "has another shape of"),
+        (extra, f"has more than {STRIPS} strips:"),
+    ):
         if names:
             raise UserError(f"{source} {what} {len(names)} tensors, first '{names[0]}'")
     model.load_state_dict({**{name: wanted[name] for name in counters}, **mine})
@@ -97,7 +101,7 @@ def load_pcb(path: Path) -> "PCB":
     from reid.torch_pickle import StoredTensor, TorchFile
 
     with TorchFile(path) as file:
-        content = file.content
+        content = file.tree
         if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
             content = content["state_dict"]
         if not isinstance(content, dict):

@@ -25,6 +25,7 @@ INPUT is one of:
   a folder of MOT-style ground truth, <camera>.txt for each camera, ids shared (needs --fps or --site)
   a run folder of pipeline.run: what the run itself is sure of, no labels
   a Parquet table: identity, camera, enter_s, leave_s[, weight], or identity, camera, time_s
+  with --published: also a distribution of ST-ReID (.mat) or MTMCT (.pkl, joblib), read without running it
 
 examples:
   python -m tools.build_st_model Market-1501/bounding_box_train --output st.npz --plot st.png
@@ -64,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Build, write, print and draw."""
-    arguments = build_parser().parse_args(argv)
+    arguments = build_parser().parse_intermixed_args(argv)
     if arguments.output.exists() and not arguments.overwrite:
         raise UserError(f"{arguments.output} exists; give another --output, or --overwrite")
     if not arguments.input.exists():
@@ -151,14 +152,19 @@ def _visits_of_run(path: Path, min_confidence: float) -> "Visits":
 
 def _published(arguments: argparse.Namespace) -> None:
     from st_model.files import load_published, save_published
+    from st_model.importers import import_joblib, import_mat
     from st_model.plot import draw, published_curves
     from st_model.published import published_distribution
     from st_model.sources import read_names
 
-    names = read_names(arguments.input, arguments.style, arguments.duke_offsets)
-    cameras = tuple(f"c{number}" for number in range(1, int(names.cameras.max()) + 1))
-    meta = {"source": str(arguments.input), "offsets": names.offsets}
-    table = published_distribution(names.identities, names.cameras - 1, names.frames, cameras, meta=meta)
+    suffix = arguments.input.suffix.lower()
+    if suffix in (".mat", ".pkl"):
+        table = import_mat(arguments.input) if suffix == ".mat" else import_joblib(arguments.input)
+    else:
+        names = read_names(arguments.input, arguments.style, arguments.duke_offsets)
+        cameras = tuple(f"c{number}" for number in range(1, int(names.cameras.max()) + 1))
+        meta = {"source": str(arguments.input), "offsets": names.offsets}
+        table = published_distribution(names.identities, names.cameras - 1, names.frames, cameras, meta=meta)
     if arguments.update is not None:
         table = load_published(arguments.update).merged(table)
     save_published(table, arguments.output)

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from st_model.published import PublishedDistribution
 
 _EPILOG = """\
-A feature file is an npz with 'names' (N picture names) and 'feature' (N, D), row for row.
+A feature file is an npz with 'names' (N picture names) and 'feature' (N, D), row for row. In its place a folder of
+pictures may be given with --weights: PCB then makes the features.
 
 examples:
   python -m tools.evaluate_st_reid --features market.npz --learn-names train_names.txt
       half of the identities teach the transition times and the calibration, the other half is searched for
   python -m tools.evaluate_st_reid --query q.npz --gallery g.npz --learn train.npz
+  python -m tools.evaluate_st_reid --weights net_last.pth --query Market-1501/query \
+      --gallery Market-1501/bounding_box_test --learn Market-1501/bounding_box_train
 """
 
 
@@ -41,6 +44,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--learn-names", type=Path, metavar="PATH", help="folder or list of more names of the identities learnt from"
     )
     parser.add_argument("--learn-identities", type=int, metavar="N", help="learn from only N of them")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="PCB for folders of pictures, published or ours")
+    parser.add_argument("--device", default="cpu", help="torch device for PCB (default cpu)")
     parser.add_argument("--st", type=Path, metavar="NPZ", help="published distribution made before")
     parser.add_argument("--style", choices=("market", "duke"), help="naming of the pictures (default: detected)")
     parser.add_argument("--duke-offsets", action="store_true", help="put DukeMTMC frames on the devkit's common clock")
@@ -100,6 +105,8 @@ def _load(path: Path, arguments: argparse.Namespace) -> "tuple[Sightings, ReidNa
     from data.formats.reid_names import parse_names
     from pipeline.evaluation.st_retrieval import Sightings
 
+    if path.is_dir():
+        return _extract(path, arguments)
     try:
         with np.load(path, allow_pickle=False) as archive:
             names, features = [str(name) for name in archive["names"]], archive["feature"]
@@ -107,6 +114,20 @@ def _load(path: Path, arguments: argparse.Namespace) -> "tuple[Sightings, ReidNa
         raise UserError(f"{path} is no feature file with 'names' and 'feature': {str(error).splitlines()[0]}") from None
     parsed = parse_names(names, arguments.style, arguments.duke_offsets)
     return Sightings.make(features, parsed), parsed
+
+
+def _extract(folder: Path, arguments: argparse.Namespace) -> "tuple[Sightings, ReidNames]":
+    from data.datasets.reid_folders import read_split
+    from pipeline.evaluation.st_retrieval import Sightings
+    from reid.pcb_extract import extract
+    from reid.pcb_files import load_pcb
+
+    if arguments.weights is None:
+        raise UserError(f"{folder} is a folder of pictures: give the network with --weights, or a feature file")
+    split = read_split(folder, arguments.style, arguments.duke_offsets)
+    paths = [split.path(row) for row in range(len(split))]
+    features = extract(load_pcb(arguments.weights), paths, arguments.device)
+    return Sightings.make(features, split.names), split.names
 
 
 def _learn_names(arguments: argparse.Namespace, own: "ReidNames", identities: set[int]) -> "ReidNames":

@@ -10,9 +10,9 @@ from data.config import Section
 class MotionConfig(Section):
     """How boxes move between frames."""
 
-    speed: float = Field(0.45, gt=0, description="usual speed of a person, box heights per second (standard deviation)")
+    speed: float = Field(0.6, gt=0, description="usual speed of a person, box heights per second (standard deviation)")
     speed_memory_s: float = Field(4.0, gt=0, description="seconds over which a person keeps a velocity")
-    growth: float = Field(0.15, gt=0, description="usual change of a box's sides, box heights per second")
+    growth: float = Field(0.08, gt=0, description="usual change of a box's sides, box heights per second")
     growth_memory_s: float = Field(0.5, gt=0, description="seconds over which a box keeps growing or shrinking")
     noise: float = Field(0.05, gt=0, description="error of a detected box, box heights (standard deviation)")
     score_noise: float = Field(1.0, ge=0, description="how much larger the error of a box of score 0 is; 1 = twice")
@@ -61,14 +61,12 @@ class LooksConfig(Section):
 class LifeConfig(Section):
     """When tracks begin and end."""
 
-    score_new: float = Field(0.5, ge=0, le=1, description="least score of a detection that starts a track")
+    score_new: float = Field(0.6, ge=0, le=1, description="least score of a detection that starts a track")
     duplicate_iou: float = Field(0.7, gt=0, le=1, description="a box that overlaps a used one by more starts no track")
     confirm_hits: int = Field(2, ge=1, description="detections before a track is confirmed")
     confirm_s: float = Field(0.25, ge=0, description="seconds before a track is confirmed")
     tentative_gap_s: float = Field(0.0, ge=0, description="an unconfirmed track ends when unseen for longer, seconds")
-    coast_s: float = Field(
-        1.0, gt=0, description="a track unseen for longer is found again by appearance only, seconds"
-    )
+    coast_s: float = Field(2.0, gt=0, description="a track unseen for longer is only found by appearance, seconds")
     exit_share: float = Field(0.5, ge=0, le=1, description="an unseen track with less of its box in the frame ends")
 
 

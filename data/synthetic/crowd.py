@@ -25,7 +25,7 @@ _ARRIVED_M = 0.35
 _TURN_RATE = 2.8
 _STUCK_S = 2.0
 _COHESION = 0.7
-_DOOR_WEIGHT = 0.4
+_DOOR_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -204,16 +204,16 @@ def _plan(
         start_s = 0.0 if preset.places[names[0]].kind == "stop" else float(rng.uniform(0, 0.35 * length))
         return legs, start_s, names[0]
     inside = bool(rng.uniform() < preset.start_inside_share) or not doors
-    pool = stops or doors
-    here = str(rng.choice(pool if inside else doors))
+    here = str(rng.choice((stops or doors) if inside else doors))
     start_s = 0.0 if inside else float(rng.uniform(0, 0.45 * length))
     first, clock, legs = here, start_s, []
     while clock < length:
-        others = [name for name in (stops + doors if stops else doors) if name != here] or [here]
-        # Far places are favoured: people who cross the site are what cross-camera association is about.
-        weights = np.array(
-            [(routes.distance(here, name) + 1.0) * (_DOOR_WEIGHT if name in doors else 1) for name in others]
-        )
+        pool = doors if doors and (not stops or rng.uniform() < _DOOR_SHARE) else stops
+        others = [name for name in pool if name != here] or [name for name in stops + doors if name != here]
+        # Far places are favoured, since people who cross the site are what cross-camera association is about; but one
+        # leaves by a door that is near.
+        far = np.array([routes.distance(here, name) + 2.0 for name in others])
+        weights = 1 / far if pool is doors else np.sqrt(far)
         goal = str(rng.choice(others, p=weights / weights.sum()))
         clock += routes.distance(here, goal) / speed
         if goal in doors:

@@ -16,7 +16,10 @@ class AppearancePrior(Section):
         0.49, gt=0, le=2, description="mean cosine distance of different people, before camera means are removed"
     )
     same_ratio: float = Field(
-        0.42, gt=0, lt=1, description="mean distance of one person between cameras, as a share of that of different people"
+        0.42,
+        gt=0,
+        lt=1,
+        description="mean distance of one person between cameras, as a share of that of different people",
     )
     same_spread: float = Field(0.15, gt=0, description="standard deviation of the same, in the same unit")
     different_spread: float = Field(
@@ -42,10 +45,15 @@ class AppearanceConfig(Section):
     )
     camera_mean: bool = Field(True, description="remove the mean appearance of each camera first")
     camera_mean_prior: float = Field(
-        5.0, ge=0, description="tracklets of no appearance that a camera's mean is shrunk by, so that few do not define it"
+        5.0,
+        ge=0,
+        description="tracklets of no appearance that a camera's mean is shrunk by, so that few do not define it",
     )
     full_visibility: float = Field(
-        0.5, gt=0, le=1, description="joint visibility from which a distance counts in full; below, its evidence shrinks"
+        0.5,
+        gt=0,
+        le=1,
+        description="joint visibility from which a distance counts in full; below, its evidence shrinks",
     )
     bound: float = Field(8.0, gt=0, description="largest log-likelihood ratio, either way")
     match_prior: float = Field(
@@ -71,7 +79,9 @@ class RerankConfig(Section):
     min_per_person: float = Field(
         3.0, ge=1, description="tracklets per person, as estimated, from which it is used: with fewer it does not help"
     )
-    keep: float = Field(0.6, gt=0, le=1, description="share of the other cues' evidence that stays, as neighbours repeat it")
+    keep: float = Field(
+        0.6, gt=0, le=1, description="share of the other cues' evidence that stays, as neighbours repeat it"
+    )
     weight: float = Field(4.0, gt=0, description="log-likelihood ratio between no and all neighbours shared")
     bound: float = Field(5.0, gt=0, description="largest log-likelihood ratio, either way")
 

@@ -64,7 +64,9 @@ class Exclusions:
                 ends, table.start_s + self.slack_s, "right"
             )
             blocked = np.where(
-                members, at_once, np.where(table.apart[table.camera, camera] & table.common[table.camera, camera], briefly, 0)
+                members,
+                at_once,
+                np.where(table.apart[table.camera, camera] & table.common[table.camera, camera], briefly, 0),
             )
             result[:, camera] = members.sum() - np.clip(blocked, 0, None)
         return np.clip(result, 0, None)

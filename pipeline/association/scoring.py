@@ -6,96 +6,68 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.records import DoubleArray, FloatArray, IntArray
+from data.records import DoubleArray, IntArray
 from pipeline.association import appearance
-from pipeline.association.appearance import Looks, PairLooks
-from pipeline.association.calibration import (
-    Calibration,
-    Competition,
-    Sample,
-    competing_weights,
-    fit,
-    prior_calibration,
-    prior_for,
-)
-from pipeline.association.config import AppearancePrior, AssociateConfig
-from pipeline.association.exclusions import Exclusions, pair_codes
-from pipeline.association.motion import find_fragments
+from pipeline.association.appearance import Looks
+from pipeline.association.calibration import Calibration, Sample, fit, prior_for, prior_meeting
+from pipeline.association.candidates import Candidates, find_candidates
+from pipeline.association.competition import Competition, Meeting, build_competition, compete
+from pipeline.association.config import AssociateConfig
+from pipeline.association.exclusions import Exclusions
 from pipeline.association.neighbourhood import rerank_cue
 from pipeline.association.space_time import SpaceTime
 from pipeline.association.table import TrackletTable
 
-_NEGATIVE_NEIGHBOURS = 24
+_NEGATIVE_NEIGHBOURS = 16
+_MOST_NEGATIVES = 20000
 _UNLABELLED_PAIRS = 4000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """E candidate pairs that nothing excludes, a < b, sorted.
+    """Evidence about the E candidate pairs.
 
     Attributes:
-        a: (E,) row of the table.
-        b: (E,) row of the table.
+        candidates: the pairs, with motion and lag.
         appearance: (E,) log-likelihood ratio; NaN = no evidence.
-        motion: (E,) likewise, of fragments of one camera.
-        space_time: (E,) likewise, of the lag as that of consecutive visits; it holds the prior.
-        rivals: (E,) what better or worse candidates for the same place mean, and that the person must be somewhere.
+        rivals: (E,) what other candidates for the same place mean.
         rerank: (E,) what shared neighbours add; NaN where not used.
-        prior: (E,) log prior odds where no lag gives them.
-        family: (E,) which ``Looks`` compared the pair, -1 = none.
-        place: (E,) row of that family's ``PairLooks``.
-        looks: per family, the distances.
-        part_names: per family, the names of the parts.
-        missing: log odds of two tracklets with appearance that are no candidates of one another.
-        described: (N,) whether a tracklet has appearance.
+        prior: (E,) log prior odds; 0 where the lag holds them.
+        crowd: (N,) number of the family of each tracklet if that is so large that not all its pairs are candidates,
+            else -1.
+        missing: log odds of two tracklets of such a family that are no candidates of one another.
         calibration: what was learnt, plain values.
         warnings: lines for the user.
     """
 
-    a: IntArray
-    b: IntArray
+    candidates: Candidates
     appearance: DoubleArray
-    motion: DoubleArray
-    space_time: DoubleArray
     rivals: DoubleArray
     rerank: DoubleArray
     prior: DoubleArray
-    family: IntArray
-    place: IntArray
-    looks: tuple[PairLooks, ...]
-    part_names: tuple[tuple[str, ...], ...]
+    crowd: IntArray
     missing: float
-    described: NDArray[np.bool_]
     calibration: dict[str, Any]
     warnings: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self.a)
+        return len(self.candidates)
 
     @property
     def base(self) -> DoubleArray:
-        """Log odds of each pair with the plain prior in the place of its lag, (E,)."""
-        cues = (self.appearance, self.motion, self.rivals, self.rerank)
-        total: DoubleArray = self.prior + sum(np.nan_to_num(cue) for cue in cues)
-        return total
+        """Log odds of each pair but for its lag, (E,). Where a lag speaks it holds the prior as well."""
+        cues = (self.appearance, self.candidates.motion, self.rivals, self.rerank)
+        return self.prior + np.sum([np.nan_to_num(cue) for cue in cues], axis=0)
 
     @property
     def total(self) -> DoubleArray:
         """Log odds of each pair, (E,)."""
-        return self.base + np.where(np.isnan(self.space_time), 0.0, self.space_time - self.prior)
+        return self.base + np.nan_to_num(self.candidates.space_time)
 
     @property
     def evident(self) -> NDArray[np.bool_]:
         """Whether appearance or motion says something about the pair, (E,)."""
-        return ~np.isnan(self.appearance) | ~np.isnan(self.motion)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Family:
-    looks: Looks
-    prior: AppearancePrior
-    rows: IntArray
-    compared: PairLooks
+        return ~np.isnan(self.appearance) | ~np.isnan(self.candidates.motion)
 
 
 def score_pairs(
@@ -110,67 +82,125 @@ def score_pairs(
         config: settings.
         seed: for the sample of unlabelled pairs of large sets.
     """
-    settings = config.appearance
-    families = appearance.gather_looks(table, settings)
-    fragments = find_fragments(table, config.motion)
-    codes = [pair_codes(fragments.a, fragments.b, len(table))]
-    if lags is not None:
-        codes.append(pair_codes(*lags.likely(settings.candidates), len(table)))
-    for looks in families:
-        near_a, near_b = appearance.nearest_pairs(looks, settings.candidates)
-        codes.append(pair_codes(looks.rows[near_a], looks.rows[near_b], len(table)))
-    every = np.unique(np.concatenate(codes))
-    a, b = every // max(len(table), 1), every % max(len(table), 1)
-    free = exclusions.reasons(a, b) == 0
-    a, b = a[free], b[free]
-
-    motion, fragment_prior = np.full(len(a), np.nan), np.full(len(a), np.nan)
-    place = np.searchsorted(pair_codes(a, b, len(table)), fragment_codes := codes[0])
-    inside = place < len(a)
-    inside[inside] = pair_codes(a, b, len(table))[place[inside]] == fragment_codes[inside]
-    motion[place[inside]] = fragments.llr[inside]
-    fragment_prior[place[inside]] = fragments.prior[inside]
-    space_time = np.full(len(a), np.nan)
-    if lags is not None:
-        space_time = np.where(np.isnan(motion), lags.llr(*table.earlier_first(a, b)), np.nan)
-
-    competition = _competition(table, exclusions, a, b, motion, fragment_prior, space_time)
-    family, rows = _assign(families, table, a, b)
-    look, calibration, distance = np.full(len(a), np.nan), {}, np.full(len(a), np.nan)
-    own_place = np.zeros(len(a), np.int64)
-    compared, fitted = [], []
-    for number, looks in enumerate(families):
-        mine = np.flatnonzero(family == number)
-        own_place[mine] = np.arange(len(mine))
-        pair = appearance.compare(looks, rows[0][mine], rows[1][mine], settings.best_share)
-        compared.append(pair)
-        learnt = _calibrate(looks, pair, mine, table, exclusions, competition, motion, config, seed)
-        fitted.append(learnt)
-        calibration[looks.model_id] = learnt.summary()
-        distance[mine] = pair.distance
-        look[mine] = np.where(np.isnan(pair.distance), np.nan, learnt.llr(pair.distance, pair.visibility))
-    meeting = _pooled(fitted, [len(looks) for looks in families], config)
-    prior, rivals = _compete(table, a, b, competition, look, meeting)
+    candidates = find_candidates(table, exclusions, lags, config)
+    competition = build_competition(table, exclusions, candidates)
+    look, calibration = np.full(len(candidates), np.nan), {}
+    meetings: list[tuple[Meeting, int]] = []
+    for number, looks in enumerate(candidates.families):
+        mine = np.flatnonzero(candidates.family == number)
+        sample = _sample(number, looks, mine, candidates, competition, table, exclusions, config, seed)
+        learnt, meeting = fit(sample, prior_for(looks.model_id, config.appearance), config.appearance)
+        measured = ~np.isnan(sample.distance)
+        look[mine] = np.where(measured, learnt.llr(sample.distance, sample.visibility), np.nan)
+        meetings.append((meeting, len(looks)))
+        calibration[looks.model_id] = _facts(learnt, meeting, sample)
+    meeting = _pooled(meetings, config)
+    evidence = np.nan_to_num(look) + np.nan_to_num(candidates.motion)
+    prior, rivals = compete(competition, evidence, meeting)
+    crowd = np.full(len(table), -1)
+    for number, looks in enumerate(candidates.families):
+        if len(looks) - 1 > config.appearance.candidates:
+            crowd[looks.rows] = number
     scores = Scores(
-        a=a,
-        b=b,
+        candidates=candidates,
         appearance=look,
-        motion=motion,
-        space_time=space_time,
         rivals=rivals,
-        rerank=np.full(len(a), np.nan),
-        prior=prior,
-        family=family,
-        place=own_place,
-        looks=tuple(compared),
-        part_names=tuple(looks.part_names for looks in families),
-        missing=_missing(families, table, a, b, look, prior, settings.candidates),
-        described=np.isin(np.arange(len(table)), np.concatenate([looks.rows for looks in families] or [[]])),
+        rerank=np.full(len(candidates), np.nan),
+        prior=np.where(np.isnan(candidates.space_time), prior, 0.0),
+        crowd=crowd,
+        missing=0.0,
         calibration=calibration,
-        warnings=_warnings(families),
+        warnings=_warnings(candidates.families),
     )
-    if config.rerank.enabled and len(families) == 1:
-        cue, facts = rerank_cue(a, b, distance, scores.total, families[0].rows, config.rerank)
-        calibration["rerank"] = facts
+    if config.rerank.enabled and len(candidates.families) == 1:
+        rows = candidates.families[0].rows
+        cue, calibration["rerank"] = rerank_cue(
+            candidates.a, candidates.b, candidates.distance, scores.total, rows, config.rerank
+        )
         scores = replace(scores, rerank=cue)
-    return scores
+    return replace(scores, missing=_missing(scores))
+
+
+def _sample(
+    number: int,
+    looks: Looks,
+    mine: IntArray,
+    candidates: Candidates,
+    competition: Competition,
+    table: TrackletTable,
+    exclusions: Exclusions,
+    config: AssociateConfig,
+    seed: int,
+) -> Sample:
+    """What the site offers to learn one model's distances from."""
+    settings = config.appearance
+    place = np.full(len(table), -1)
+    place[looks.rows] = np.arange(len(looks))
+    apart_a, apart_b = exclusions.seen_together(_NEGATIVE_NEIGHBOURS)
+    both = (place[apart_a] >= 0) & (place[apart_b] >= 0)
+    apart_a, apart_b = place[apart_a[both]], place[apart_b[both]]
+    every = np.linspace(0, len(apart_a) - 1, min(len(apart_a), _MOST_NEGATIVES)).astype(np.int64)
+    negatives = appearance.compare(looks, apart_a[every], apart_b[every], settings.best_share).distance
+    unlabelled = None
+    if len(looks) - 1 > settings.candidates:
+        drawn = np.random.default_rng(seed).integers(0, len(looks), (2, _UNLABELLED_PAIRS))
+        rows = looks.rows[drawn]
+        free = (drawn[0] != drawn[1]) & (exclusions.reasons(rows[0], rows[1]) == 0)
+        distance = appearance.compare(looks, drawn[0][free], drawn[1][free], settings.best_share).distance
+        unlabelled = distance[~np.isnan(distance)].astype(np.float64)
+    compared = candidates.compared[number]
+    return Sample(
+        distance=compared.distance.astype(np.float64),
+        visibility=compared.visibility.astype(np.float64),
+        evidence=np.nan_to_num(candidates.motion[mine]),
+        between_visits=np.isnan(candidates.motion[mine]),
+        competition=competition.of(mine),
+        negatives=negatives[~np.isnan(negatives)].astype(np.float64),
+        unlabelled=unlabelled,
+        all_pairs=len(looks) * (len(looks) - 1) // 2,
+        halves=appearance.halves(looks, table, settings.half_gap_s, settings.best_share).astype(np.float64),
+        share_removed=looks.share_removed,
+    )
+
+
+def _facts(learnt: Calibration, meeting: Meeting, sample: Sample) -> dict[str, Any]:
+    return {
+        **learnt.summary(),
+        "match": round(meeting.match, 4),
+        "comes_back": round(meeting.comes_back, 4),
+        "pairs": int((~np.isnan(sample.distance)).sum()),
+        "certain_negatives": len(sample.negatives),
+        "halves": len(sample.halves),
+        "camera_mean_removed": round(sample.share_removed, 4),
+    }
+
+
+def _pooled(meetings: list[tuple[Meeting, int]], config: AssociateConfig) -> Meeting:
+    """Mean over the models, by the number of tracklets each described."""
+    if not meetings:
+        return prior_meeting(config.appearance)
+    weights = np.array([count for _, count in meetings], np.float64)
+    match = np.average([meeting.match for meeting, _ in meetings], weights=weights)
+    back = np.average([meeting.comes_back for meeting, _ in meetings], weights=weights)
+    return Meeting(float(match), float(back))
+
+
+def _missing(scores: Scores) -> float:
+    """Two tracklets that are no candidates of one another are at most as likely one person as the last candidates."""
+    if not (scores.crowd >= 0).any():
+        return 0.0
+    known = ~np.isnan(scores.appearance)
+    rows = np.concatenate([scores.candidates.a[known], scores.candidates.b[known]])
+    worst = np.full(len(scores.crowd), np.inf)
+    np.minimum.at(worst, rows, np.tile(scores.base[known], 2))
+    return float(np.median(worst[np.isfinite(worst)])) if known.any() else 0.0
+
+
+def _warnings(families: tuple[Looks, ...]) -> tuple[str, ...]:
+    if len(families) < 2:
+        return ()
+    names = ", ".join(f"{looks.model_id} ({len(looks)} tracklets)" for looks in families)
+    return (
+        f"tracklets were described by different models, whose appearance cannot be compared: {names}; "
+        "run all cameras with one reid model",
+    )

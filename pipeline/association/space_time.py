@@ -33,7 +33,7 @@ class SpaceTime:
     bound: float
 
     def speaks(self, a: IntArray, b: IntArray) -> NDArray[np.bool_]:
-        """Whether the lag of each pair means anything: known cameras, common clocks, no view in common or one camera."""
+        """Whether the lag of each pair means anything: known cameras, common clocks, no common view (or one camera)."""
         left, right = self.table.camera[a], self.table.camera[b]
         known = (self.number[left] >= 0) & (self.number[right] >= 0)
         return known & self.table.comparable(a, b) & (self.table.apart[left, right] | (left == right))
@@ -48,12 +48,20 @@ class SpaceTime:
         score = llr(self.model, self.number[left], self.number[right], lag, self.rate_hz[right])
         return np.where(self.speaks(a, b), np.clip(score, -self.bound, self.bound), np.nan)
 
-    def chain(self, rows: Sequence[int]) -> tuple[IntArray, IntArray]:
-        """Consecutive pairs of one person's tracklets in time, within each time line."""
-        own = np.asarray(rows, np.int64)
-        order = own[np.lexsort((self.table.end_s[own], self.table.start_s[own], self.table.domain[own]))]
-        near = self.table.domain[order[:-1]] == self.table.domain[order[1:]]
-        return order[:-1][near], order[1:][near]
+    def orders(self, groups: Sequence[Sequence[int]]) -> DoubleArray:
+        """Evidence of the order in time of each set of rows as one person's visits: sum over consecutive visits, (K,).
+
+        Visits follow one another within a time line only.
+        """
+        rows = np.array([row for group in groups for row in group], np.int64)
+        owner = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+        table = self.table
+        order = np.lexsort((rows, table.end_s[rows], table.start_s[rows], table.domain[rows], owner))
+        rows, owner = rows[order], owner[order]
+        near = (owner[:-1] == owner[1:]) & (table.domain[rows[:-1]] == table.domain[rows[1:]])
+        score = np.nan_to_num(self.llr(rows[:-1][near], rows[1:][near]))
+        sums: DoubleArray = np.bincount(owner[:-1][near], score, len(groups)).astype(np.float64)
+        return sums
 
     def likely(self, count: int) -> tuple[IntArray, IntArray]:
         """For each tracklet the ``count`` later ones its lag fits best, as pairs (earlier, later)."""
@@ -64,9 +72,9 @@ class SpaceTime:
             rows = np.arange(start, min(start + step, total))
             a, b = np.repeat(rows, total), np.tile(np.arange(total), len(rows))
             later = (table.start_s[b] > table.start_s[a]) & self.speaks(a, b)
-            score = np.full(len(a), -np.inf)
-            score[later] = self.llr(a[later], b[later])
-            score = score.reshape(len(rows), total)
+            flat = np.full(len(a), -np.inf)
+            flat[later] = self.llr(a[later], b[later])
+            score = flat.reshape(len(rows), total)
             near = np.argsort(-score, axis=1, kind="stable")[:, :count]
             best = np.take_along_axis(score, near, axis=1)
             row, place = np.nonzero(best > -self.bound)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ class TrackletTable:
         return self.domain[a] == self.domain[b]
 
     def earlier_first(self, a: IntArray, b: IntArray) -> tuple[IntArray, IntArray]:
-        """Each pair with the row that starts first in front; by row where the clocks say nothing, or both start at once."""
+        """Each pair with the row that starts first in front; by row where clocks say nothing or both start at once."""
         low, high = np.minimum(a, b), np.maximum(a, b)
         swap = self.comparable(low, high) & (self.start_s[high] < self.start_s[low])
         return np.where(swap, high, low), np.where(swap, low, high)
@@ -71,10 +72,11 @@ def build_table(tracklets: Sequence[Tracklet], site: Site) -> TrackletTable:
         UserError: when two tracklets have one (camera, local_id), or one has no rows.
     """
     ordered = sorted(tracklets, key=lambda tracklet: tracklet.key)
-    for before, after in zip(ordered, ordered[1:]):
+    for before, after in pairwise(ordered):
         if before.key == after.key:
             raise UserError(
-                f"two tracklets of camera '{after.camera}' have local id {after.local_id}; ids must be unique in a camera"
+                f"two tracklets of camera '{after.camera}' have local id {after.local_id}; "
+                "ids must be unique in a camera"
             )
     for tracklet in ordered:
         if not len(tracklet):

@@ -2,7 +2,8 @@
 
 Kreiss et al., "OpenPifPaf: Composite Fields for Semantic Keypoint Detection", 2021. `make pifpaf` builds the package;
 the user brings the checkpoint, a pickled module: it is read with torch's restricted loader, and only classes of torch
-and openpifpaf are allowed in it. A keypoint's confidence is that of its field, 0.1-0.3 lower than of a top-down estimator.
+and openpifpaf are allowed in it. Confidences are those of the
+composite fields, on another scale than those of top-down estimators.
 """
 
 import importlib
@@ -25,7 +26,11 @@ from pipeline.backends.torch_device import torch_device
 
 _STEP = 16
 _PADDING = (124, 116, 104)
-_ALLOWED = ("torch.", "openpifpaf.", "collections.")
+# How a numpy array is pickled; nothing else of numpy is needed. Older numpy calls its private module "core".
+_ARRAYS = {f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")} | {
+    "numpy.ndarray",
+    "numpy.dtype",
+}
 
 
 class OpenPifPafNetwork:
@@ -125,14 +130,13 @@ def load_checkpoint(path: Path) -> Any:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
     except Exception as error:
         raise UserError(f"{path} is not a readable checkpoint: {_first_line(error)}") from error
-    strangers = [name for name in names if not name.startswith(_ALLOWED)]
-    allowed: list[Any] = [found for name in names if isinstance(found := _resolve(name), type)]
-    if strangers or len(allowed) < len(names):
-        raise UserError(
-            f"{path} holds {(strangers or names)[0]}, which no OpenPifPaf checkpoint needs; it is not loaded"
-        )
+    # Under the name it has in the file: numpy moved its array code, the classes stayed.
+    allowed: list[Any] = [(_resolve(name), name) for name in names]
+    for found, name in allowed:
+        if name not in _ARRAYS and not _is_layer(found):
+            raise UserError(f"{path} holds {name}, which no OpenPifPaf checkpoint needs; it is not loaded")
     try:
-        with torch.serialization.safe_globals(allowed):
+        with torch.serialization.safe_globals([*allowed, *_array_types()]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise UserError(f"{path} is not a readable checkpoint: {_first_line(error)}") from error
@@ -155,6 +159,22 @@ def read_annotations(found: Sequence[Any], scale: float, left: int, top: int) ->
     unseen = ~np.isfinite(skeletons).all(axis=-1) | (skeletons[..., 2] <= 0)
     skeletons[unseen] = 0
     return skeletons, scores
+
+
+def _is_layer(found: Any) -> bool:
+    """A class of network layers, or of the package's head descriptions (plain data)."""
+    import torch
+
+    if not isinstance(found, type):
+        return False
+    package = found.__module__.partition(".")[0]
+    layer = issubclass(found, torch.nn.Module) and package in ("torch", "openpifpaf")
+    return layer or found.__module__ == "openpifpaf.headmeta"
+
+
+def _array_types() -> list[type]:
+    """The classes behind numpy's dtypes, which a pickled array names."""
+    return [type(np.dtype(code)) for code in "?bBhHiIlLqQefd"]
 
 
 def _resolve(name: str) -> Any:

@@ -4,15 +4,12 @@ Sun et al., "Beyond Part Models", ECCV 2018, in the form ST-ReID uses: 384 x 192
 its own bottleneck and identity classifier; search uses the strips themselves.
 """
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from data.torchvision_cure import ensure_torchvision
-
-if TYPE_CHECKING:
-    from timm.models.resnet import ResNet
 
 STRIPS, CHANNELS, BOTTLENECK = 6, 2048, 256
 HEIGHT, WIDTH = 384, 192
@@ -59,9 +56,10 @@ class PCB(nn.Module):
         import timm
 
         self.activation = activation
-        self.backbone: ResNet = timm.create_model("resnet50", pretrained=pretrained, num_classes=0, global_pool="")
-        first = self.backbone.layer4[0]
+        network: Any = timm.create_model("resnet50", pretrained=pretrained, num_classes=0, global_pool="")
+        first = network.layer4[0]
         first.conv2.stride = first.downsample[0].stride = (1, 1)
+        self.backbone = network
         self.dropout = nn.Dropout(0.5)
         self.heads = nn.ModuleList(StripClassifier(identities, activation) for _ in range(STRIPS))
 

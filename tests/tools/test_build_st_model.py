@@ -169,3 +169,10 @@ def test_bad_input(names: Path, tmp_path: Path) -> None:
     main([str(names), *output])
     with pytest.raises(UserError, match="exists; give another --output, or --overwrite"):
         main([str(names), *output])
+
+
+def test_overrides_of_the_configuration_may_follow_options(names: Path, tmp_path: Path) -> None:
+    main([str(names), "--output", str(tmp_path / "st.npz"), "st.grid.bin_s=0.5", "st.lags.lag_prior=4"])
+    model = load_model(tmp_path / "st.npz")
+    assert model.grid.bin_s == 0.5
+    assert model.settings.lag_prior == 4

@@ -1,0 +1,197 @@
+"""Constrained clustering of tracklets into identities (DESIGN.md 5.6).
+
+Average-linkage agglomeration, strongest linkage first, while it is positive and nothing excludes it. Then parts move to
+other groups, and groups split and join again, while that raises pairs x linkage, the evidence they hold. Every decision
+is taken in an order that follows from the rows of the table.
+"""
+
+import heapq
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from data.records import IntArray
+from pipeline.association.exclusions import Exclusions
+from pipeline.association.linkage import Edges, Evidence, Group, Sums, between
+from pipeline.association.scoring import Scores
+from pipeline.association.space_time import SpaceTime
+
+_EPSILON = 1e-9
+_NO_PAIRS = Sums()
+
+
+def cluster(
+    atoms: Sequence[Sequence[int]],
+    scores: Scores,
+    exclusions: Exclusions,
+    lags: SpaceTime | None,
+    *,
+    same_probability: float,
+    support: float,
+    sweeps: int,
+) -> IntArray:
+    """Decide which tracklets are one person.
+
+    Args:
+        atoms: sets of rows that are one person for certain; every row is in one.
+        scores: evidence about candidate pairs.
+        exclusions: pairs that cannot be one person; no group will hold one, unless an atom does.
+        lags: transition model for the order of visits, or None.
+        same_probability: groups are joined from this probability on.
+        support: weight of the logarithm of the number of pairs.
+        sweeps: rounds of refinement at most.
+
+    Returns:
+        (N,) identity of each row, numbered from 0 by the lowest row of each.
+    """
+    evidence = Evidence(atoms, scores, exclusions, lags, same_probability, support)
+    groups = _agglomerate(evidence, evidence.atoms)
+    for _ in range(sweeps):
+        groups, changed = _relocate(evidence, groups)
+        if not changed:
+            break
+        groups = [
+            part for group in groups for part in (_split(evidence, group) if changed & set(group.atoms) else [group])
+        ]
+        groups = _agglomerate(evidence, groups)
+    lowest = np.zeros(len(exclusions.table), np.int64)
+    for group in groups:
+        lowest[list(group.rows)] = min(group.rows)
+    return np.unique(lowest, return_inverse=True)[1].astype(np.int64)
+
+
+def _agglomerate(evidence: Evidence, start: Sequence[Group], until: int = 0) -> list[Group]:
+    """Join groups while the strongest linkage is positive; with ``until``, whatever its sign, down to that many."""
+    groups = dict(enumerate(start))
+    edges = _group_edges(evidence, start)
+    floor = -np.inf if until else 0.0
+    pairs = [(a, b) for a, found in edges.items() for b in found if a < b]
+    heap: list[tuple[float, int, int]] = []
+    _push(heap, evidence, groups, edges, pairs, floor)
+    heapq.heapify(heap)
+    number = len(start)
+    while heap and len(groups) > until:
+        _, a, b = heapq.heappop(heap)
+        if a not in groups or b not in groups:
+            continue
+        if evidence.conflict(groups[a], groups[b]):
+            del edges[a][b], edges[b][a]
+            continue
+        groups[number] = evidence.group(groups.pop(a).atoms + groups.pop(b).atoms)
+        edges[number] = _joined(edges, a, b)
+        for other, sums in edges[number].items():
+            edges[other].pop(a, None)
+            edges[other].pop(b, None)
+            edges[other][number] = sums
+        fresh: list[tuple[float, int, int]] = []
+        _push(fresh, evidence, groups, edges, [(other, number) for other in edges[number]], floor)
+        for item in fresh:
+            heapq.heappush(heap, item)
+        number += 1
+    return list(groups.values())
+
+
+def _joined(edges: dict[int, Edges], a: int, b: int) -> Edges:
+    """Edges of two groups together, which are taken out."""
+    result = edges.pop(a)
+    result.pop(b, None)
+    for other, sums in edges.pop(b).items():
+        if other != a:
+            before = result.get(other)
+            result[other] = sums if before is None else before.plus(sums)
+    return result
+
+
+def _group_edges(evidence: Evidence, groups: Sequence[Group]) -> dict[int, Edges]:
+    owner = [-1] * len(evidence.atoms)
+    for number, group in enumerate(groups):
+        for atom in group.atoms:
+            owner[atom] = number
+    found = {number: between(evidence.edges, group.atoms, owner) for number, group in enumerate(groups)}
+    for number, edges in found.items():
+        edges.pop(number, None)
+        edges.pop(-1, None)
+    return found
+
+
+def _push(
+    heap: list[tuple[float, int, int]],
+    evidence: Evidence,
+    groups: dict[int, Group],
+    edges: dict[int, Edges],
+    pairs: Sequence[tuple[int, int]],
+    floor: float,
+) -> None:
+    left, right = [groups[a] for a, _ in pairs], [groups[b] for _, b in pairs]
+    for (a, b), linkage in zip(pairs, evidence.linkages(left, right, [edges[a][b] for a, b in pairs])):
+        if linkage > floor:
+            heap.append((-linkage, a, b))
+
+
+def _relocate(evidence: Evidence, groups: Sequence[Group]) -> tuple[list[Group], set[int]]:
+    """Let every atom go where it adds most, or stand alone; also returns the atoms of all groups that changed."""
+    current = dict(enumerate(groups))
+    owner = [0] * len(evidence.atoms)
+    for number, group in current.items():
+        for atom in group.atoms:
+            owner[atom] = number
+    touched: set[int] = set()
+    number = len(groups)
+    for atom, single in enumerate(evidence.atoms):
+        home = owner[atom]
+        around = between(evidence.edges, (atom,), owner)
+        rest = [other for other in current[home].atoms if other != atom]
+        here = around.pop(home, _NO_PAIRS)
+        remaining = evidence.group(rest) if rest else None
+        stay = 0.0 if remaining is None else _gain(evidence, single, remaining, here)
+        goal, best = home, max(stay, 0.0)
+        names = sorted(around)
+        targets = [current[name] for name in names]
+        linkages = evidence.linkages([single] * len(names), targets, [around[name] for name in names])
+        gains = [linkage * len(single.rows) * len(target.rows) for linkage, target in zip(linkages, targets)]
+        for gain, name in sorted(zip((-gain for gain in gains), names)):
+            if -gain <= best + _EPSILON:
+                break
+            if not evidence.conflict(single, current[name]):
+                goal = name
+                break
+        if goal == home and (remaining is None or stay >= -_EPSILON):
+            continue
+        touched |= {home, goal}
+        if remaining is None:
+            del current[home]
+        else:
+            current[home] = remaining
+        if goal == home:
+            current[number], owner[atom] = single, number
+            number += 1
+        else:
+            current[goal], owner[atom] = evidence.group((*current[goal].atoms, atom)), goal
+    changed = {atom for name in touched if name in current for atom in current[name].atoms}
+    return list(current.values()), changed
+
+
+def _gain(evidence: Evidence, a: Group, b: Group, sums: Sums) -> float:
+    return evidence.linkages([a], [b], [sums])[0] * len(a.rows) * len(b.rows)
+
+
+def _split(evidence: Evidence, group: Group) -> list[Group]:
+    """Undo a group whose two most different halves do not belong together, and again its halves."""
+    if len(group.atoms) < 2:
+        return [group]
+    halves = _agglomerate(evidence, [evidence.atoms[atom] for atom in group.atoms], until=2)
+    if len(halves) > 2:
+        return [part for half in halves for part in _split(evidence, half)]
+    owner = [-1] * len(evidence.atoms)
+    for atom in halves[1].atoms:
+        owner[atom] = 1
+    sums = between(evidence.edges, halves[0].atoms, owner).get(1, _NO_PAIRS)
+    if evidence.linkages([halves[0]], [halves[1]], [sums])[0] >= 0:
+        return [group]
+    return [part for half in halves for part in _split(evidence, half)]
+
+
+def members(labels: IntArray) -> Iterable[IntArray]:
+    """Rows of each identity, by identity."""
+    order = np.argsort(labels, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(labels[order])) + 1) if len(labels) else []

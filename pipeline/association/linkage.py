@@ -1,0 +1,162 @@
+"""How strongly two groups of tracklets belong together.
+
+linkage(A, B) = mean log odds of the pairs between them + support log(number of pairs)
+                + what the order in time of the joined group gains on that of its parts - logit(same_probability)
+
+A mean, not a sum: looks of one person depend on one another, so ten pairs are not ten times the evidence (measured on
+Market-1501, where sums lost 5 to 30 points of precision).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from data.records import DoubleArray, IntArray
+from pipeline.association.exclusions import Exclusions
+from pipeline.association.scoring import Scores
+from pipeline.association.space_time import SpaceTime
+
+
+class Sums(NamedTuple):
+    """Of the candidate pairs between two groups: log odds and number of those with evidence, and of those without."""
+
+    evident: float = 0.0
+    number: int = 0
+    rest: float = 0.0
+    others: int = 0
+
+    def plus(self, other: "Sums") -> "Sums":
+        """The sums over both."""
+        return Sums(
+            self.evident + other.evident, self.number + other.number, self.rest + other.rest, self.others + other.others
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Atoms held to be one person.
+
+    Attributes:
+        atoms: their numbers, rising.
+        rows: their rows of the table.
+        crowd: how many of the rows are in each family too large for all its pairs to be candidates.
+        order: evidence of its order in time.
+    """
+
+    atoms: tuple[int, ...]
+    rows: tuple[int, ...]
+    crowd: dict[int, int]
+    order: float
+
+
+Edges = dict[int, Sums]
+
+
+class Evidence:
+    """Scores as seen by groups of atoms. An atom is a set of tracklets that are one person for certain.
+
+    Attributes:
+        atoms: every atom as a group of its own.
+        edges: per atom, the atoms it has candidate pairs with.
+    """
+
+    def __init__(
+        self,
+        atoms: Sequence[Sequence[int]],
+        scores: Scores,
+        exclusions: Exclusions,
+        lags: SpaceTime | None,
+        same_probability: float,
+        support: float,
+    ) -> None:
+        """Sum the scores over the pairs of atoms."""
+        self._exclusions, self._lags, self._support = exclusions, lags, support
+        self._threshold = float(np.log(same_probability / (1 - same_probability)))
+        self._missing = scores.missing
+        self.atoms = [
+            Group((number,), tuple(rows), _count(scores.crowd[list(rows)]), order)
+            for number, (rows, order) in enumerate(zip(atoms, self._orders(atoms)))
+        ]
+        self.edges = _atom_edges(atoms, scores)
+
+    def conflict(self, a: Group, b: Group) -> bool:
+        """Whether a member of one excludes a member of the other."""
+        return self._exclusions.conflict(a.rows, b.rows)
+
+    def group(self, atoms: Sequence[int]) -> Group:
+        """Atoms as one group."""
+        members = sorted(atoms)
+        rows = tuple(row for atom in members for row in self.atoms[atom].rows)
+        crowd: dict[int, int] = {}
+        for atom in members:
+            _add(crowd, self.atoms[atom].crowd)
+        return Group(tuple(members), rows, crowd, float(self._orders([rows])[0]))
+
+    def linkages(self, a: Sequence[Group], b: Sequence[Group], sums: Sequence[Sums]) -> list[float]:
+        """Linkage of pairs of groups, row by row."""
+        means = [self._mean(x, y, found) - self._threshold for x, y, found in zip(a, b, sums)]
+        if self._lags is None:
+            return means
+        orders = self._orders([x.rows + y.rows for x, y in zip(a, b)])
+        return [mean + float(order) - x.order - y.order for mean, order, x, y in zip(means, orders, a, b)]
+
+    def _mean(self, a: Group, b: Group, sums: Sums) -> float:
+        absent = 0
+        if a.crowd and b.crowd:
+            absent = max(sum(number * b.crowd.get(name, 0) for name, number in a.crowd.items()) - sums.number, 0)
+        pairs = sums.number + absent
+        if pairs:
+            return (sums.evident + absent * self._missing) / pairs + self._support * math.log(pairs)
+        return sums.rest / sums.others if sums.others else 0.0
+
+    def _orders(self, groups: Sequence[Sequence[int]]) -> DoubleArray:
+        if self._lags is None or not len(groups):
+            return np.zeros(len(groups))
+        return self._lags.orders(groups)
+
+
+def between(edges: Sequence[Edges], atoms: Sequence[int], owner: Sequence[int]) -> Edges:
+    """Sums of the pairs between some atoms and each group, their own included, by the group that owns each atom."""
+    result: Edges = {}
+    for atom in atoms:
+        for other, sums in edges[atom].items():
+            group = owner[other]
+            before = result.get(group)
+            result[group] = sums if before is None else before.plus(sums)
+    return result
+
+
+def _atom_edges(atoms: Sequence[Sequence[int]], scores: Scores) -> list[Edges]:
+    """Per atom, sums over the candidate pairs with each other atom, by rising number."""
+    owner = np.zeros(len(scores.crowd), np.int64)
+    for number, rows in enumerate(atoms):
+        owner[list(rows)] = number
+    a, b = owner[scores.candidates.a], owner[scores.candidates.b]
+    apart = a != b
+    a, b, base, evident = a[apart], b[apart], scores.base[apart], scores.evident[apart]
+    codes = np.minimum(a, b) * max(len(atoms), 1) + np.maximum(a, b)
+    pairs, place = np.unique(codes, return_inverse=True)
+    columns = (
+        np.bincount(place, np.where(evident, base, 0.0), len(pairs)),
+        np.bincount(place, evident, len(pairs)).astype(np.int64),
+        np.bincount(place, np.where(evident, 0.0, base), len(pairs)),
+        np.bincount(place, ~evident, len(pairs)).astype(np.int64),
+    )
+    edges: list[Edges] = [{} for _ in atoms]
+    low, high = (pairs // max(len(atoms), 1)).tolist(), (pairs % max(len(atoms), 1)).tolist()
+    for x, y, evident_sum, number, rest, others in zip(low, high, *(column.tolist() for column in columns)):
+        edges[x][y] = edges[y][x] = Sums(evident_sum, number, rest, others)
+    return edges
+
+
+def _count(names: IntArray) -> dict[int, int]:
+    kinds, numbers = np.unique(names[names >= 0], return_counts=True)
+    return dict(zip(kinds.tolist(), numbers.tolist()))
+
+
+def _add(total: dict[int, int], more: dict[int, int]) -> None:
+    for name, number in more.items():
+        total[name] = total.get(name, 0) + number

@@ -1,0 +1,131 @@
+"""Starting weights of a backbone, from the files others publish.
+
+| network             | file                                                                              |
+|---------------------|-----------------------------------------------------------------------------------|
+| swin                | SOLIDER, mmseg, or Microsoft's Swin v1 release (converted on the way)             |
+| swinv2, resnet50, hrnet32 | timm, torchvision or the authors' ImageNet files (the same tensor names)    |
+"""
+
+import logging
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from data.errors import UserError
+from reid.models.spec import ModelSpec
+from reid.torch_pickle import StoredTensor, TorchFile
+
+logger = logging.getLogger(__name__)
+
+_HOLDERS = ("teacher", "state_dict", "model")
+_PREFIXES = ("module.", "backbone.", "base.")
+# Heads of the task the backbone was trained for, and tables that the network computes itself.
+_NOT_BACKBONE = re.compile(
+    r"^(head|fc|classifier|cls_head|downsamp_modules|final_layer|neck)\.|relative_coords_table|attn_mask"
+)
+_MICROSOFT = (
+    (re.compile(r"^layers\."), "stages."),
+    (re.compile(r"\.attn\.(?=qkv|proj|relative)"), ".attn.w_msa."),
+    (re.compile(r"\.mlp\.fc1\."), ".ffn.layers.0.0."),
+    (re.compile(r"\.mlp\.fc2\."), ".ffn.layers.1."),
+    (re.compile(r"^patch_embed\.proj\."), "patch_embed.projection."),
+)
+
+
+def load_backbone(backbone: nn.Module, spec: ModelSpec, path: Path) -> None:
+    """Put published weights into a backbone.
+
+    Args:
+        backbone: ``backbone_appearance_feature_extractor`` of a network.
+        spec: of that network.
+        path: ``.pth`` (read without running anything in it) or ``.safetensors``.
+
+    Raises:
+        UserError: when the file is unreadable, or does not hold the whole backbone.
+    """
+    state = {name: tensor for name, tensor in _read(path).items() if not _NOT_BACKBONE.search(name)}
+    model = backbone.get_submodule("model") if spec.architecture == "kpr" else backbone
+    if spec.backbone == "swin":
+        state = _as_solider(state, len(spec.depths))
+    own = model.state_dict()
+    state = {
+        name: _fitted(tensor, own[name]) if name.endswith("relative_position_bias_table") else tensor
+        for name, tensor in state.items()
+        if name in own
+    }
+    # A file may lack what training makes anew: the norms of the stages (only some releases have them) and the
+    # semantic weights of other data.
+    optional = re.compile(
+        r"^(norm\d?|semantic_embed_.|cls_head|classifier)\.|relative_position_index|num_batches_tracked"
+    )
+    missing = [name for name in own if name not in state and not optional.search(name)]
+    wrong = [name for name, tensor in state.items() if tensor.shape != own[name].shape]
+    if missing or wrong:
+        example = f"{(missing or wrong)[0]} {'missing' if missing else 'of another shape'}"
+        raise UserError(
+            f"{path} is no {spec.backbone} of this size: {len(missing)} tensors missing, {len(wrong)} of another shape "
+            f"({example})"
+        )
+    model.load_state_dict(state, strict=False)
+    logger.info("%s: %d of %d backbone tensors taken over", path.name, len(state), len(own))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise UserError(f"{path} is not readable: {error}") from None
+    with TorchFile(path) as file:
+        tree: Any = file.tree
+        for holder in _HOLDERS:
+            if isinstance(tree, Mapping) and isinstance(tree.get(holder), Mapping):
+                tree = tree[holder]
+                break
+        if not isinstance(tree, Mapping):
+            raise UserError(f"{path} holds no state dict")
+        state = {}
+        for name, value in tree.items():
+            if isinstance(name, str) and isinstance(value, StoredTensor):
+                for prefix in _PREFIXES:
+                    name = name.removeprefix(prefix)
+                state[name] = file.load(value)
+    return state
+
+
+def _as_solider(state: dict[str, Tensor], stages: int) -> dict[str, Tensor]:
+    """Microsoft's names and merging order -> SOLIDER's; a file that has them already is left alone."""
+    if not any(name.startswith("layers.") for name in state):
+        return state
+    out = {}
+    for name, tensor in state.items():
+        for pattern, replacement in _MICROSOFT:
+            name = pattern.sub(replacement, name)
+        name = re.sub(r"^norm\.", f"norm{stages - 1}.", name)
+        if ".downsample." in name:
+            tensor = _channel_major(tensor)
+        out[name] = tensor
+    return out
+
+
+def _channel_major(tensor: Tensor) -> Tensor:
+    """Merged channels from four blocks (0,0), (1,0), (0,1), (1,1) of C to C groups of (dy, dx), the order of Unfold."""
+    blocks = tensor.view(*tensor.shape[:-1], 4, -1)[..., [0, 2, 1, 3], :]
+    return blocks.transpose(-1, -2).reshape(tensor.shape)
+
+
+def _fitted(table: Tensor, own: Tensor) -> Tensor:
+    """A relative position bias table of another window, resized (bicubic)."""
+    sides = [math.isqrt(len(each)) for each in (table, own)]
+    if len(table) == len(own) or table.shape[1] != own.shape[1] or sides[0] ** 2 != len(table):
+        return table
+    grid = table.T.view(1, -1, sides[0], sides[0])
+    return F.interpolate(grid, (sides[1], sides[1]), mode="bicubic").flatten(2)[0].T.contiguous()

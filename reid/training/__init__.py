@@ -1,0 +1,1 @@
+"""Training of part-based ReID networks."""

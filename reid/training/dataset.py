@@ -1,0 +1,160 @@
+"""Reads crops for training and evaluation; deterministic, so that worker processes never change a result."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from data.errors import UserError
+from data.records import FloatArray, Image
+from reid.part_labels import FIELDS, PartGrouping, fields_from_keypoints, group_fields
+from reid.training.batch import TrainBatch
+from reid.training.samples import Sample
+
+logger = logging.getLogger(__name__)
+
+BadFiles = Literal["fail", "replace"]
+_GRID = (48, 16)
+_SILHOUETTE_FROM = 0.2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedCrop:
+    """One crop at the network's input size.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        parts: (K, H, W) uint8 part masks, 255 = 1.
+        silhouette: (H, W) uint8, 255 = the person.
+        target: (17, 3) float32, px of the input.
+        negatives: (M, 17, 3) float32.
+        identity: of the sample.
+        camera: of the sample.
+    """
+
+    image: Image
+    parts: NDArray[np.uint8]
+    silhouette: NDArray[np.uint8]
+    target: FloatArray
+    negatives: FloatArray
+    identity: int
+    camera: int
+
+
+class CropDataset(Dataset[LoadedCrop]):
+    """Crops by index.
+
+    Args:
+        samples: what to read.
+        size: height, width of the network's input, px.
+        grouping: which fields make up a part.
+        bad_files: what an unreadable picture or label does: fail, or replace it by the next sample of its identity.
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], size: tuple[int, int], grouping: PartGrouping, bad_files: BadFiles = "fail"
+    ) -> None:
+        self.samples, self._size, self._grouping, self._bad_files = list(samples), size, grouping, bad_files
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> LoadedCrop:
+        """Read one crop.
+
+        Raises:
+            UserError: when it cannot be read (and, with replace, no crop of its identity can).
+        """
+        try:
+            return self._read(self.samples[index])
+        except UserError as error:
+            if self._bad_files == "fail":
+                raise
+            logger.warning("%s; another crop of the same person takes its place", error)
+        for other in self._others(index):
+            try:
+                return self._read(self.samples[other])
+            except UserError as error:
+                logger.warning("%s", error)
+        raise UserError(f"no crop of the person of {self.samples[index].path} can be read")
+
+    def _others(self, index: int) -> list[int]:
+        count, identity = len(self.samples), self.samples[index].identity
+        order = [(index + step) % count for step in range(1, count)]
+        return [other for other in order if self.samples[other].identity == identity]
+
+    def _read(self, sample: Sample) -> LoadedCrop:
+        import cv2
+
+        # Decoding from memory tells a missing file from a broken one, and prints nothing.
+        try:
+            raw = np.frombuffer(sample.path.read_bytes(), np.uint8)
+        except OSError as error:
+            raise UserError(f"cannot read {sample.path}: {error.strerror}") from None
+        decoded = cv2.imdecode(raw, cv2.IMREAD_COLOR) if raw.size else None
+        if decoded is None:
+            raise UserError(f"{sample.path} is no readable picture")
+        height, width = decoded.shape[:2]
+        image = cv2.resize(decoded, self._size[::-1], interpolation=cv2.INTER_LINEAR)[..., ::-1]
+        skeletons = sample.skeletons((width, height))
+        fields = self._fields(sample, skeletons.target, (height, width))
+        scale = np.array([self._size[1] / width, self._size[0] / height, 1], np.float32)
+        parts = np.stack([_resized(part, self._size) for part in group_fields(fields, self._grouping)])
+        return LoadedCrop(
+            np.ascontiguousarray(image), parts, self._silhouette(fields), skeletons.target * scale,
+            skeletons.negatives * scale, sample.identity, sample.camera,
+        )  # fmt: skip
+
+    def _fields(self, sample: Sample, target: FloatArray, size: tuple[int, int]) -> FloatArray:
+        if sample.labels is None:
+            return fields_from_keypoints(target, size, _GRID)
+        try:
+            fields = np.load(sample.labels, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise UserError(f"cannot read the parsing label {sample.labels}: {error}") from None
+        if fields.ndim != 3 or len(fields) != FIELDS or 0 in fields.shape:
+            raise UserError(f"{sample.labels}: a parsing label has {FIELDS} fields, not the shape {fields.shape}")
+        return np.nan_to_num(fields.astype(np.float32))
+
+    def _silhouette(self, fields: FloatArray) -> NDArray[np.uint8]:
+        """Soft outline of the largest connected piece; zero where no field is strong."""
+        import cv2
+
+        height, width = self._size
+        strongest = _resized(fields.max(axis=0), self._size)
+        mask = cv2.dilate((strongest > 255 * _SILHOUETTE_FROM).astype(np.uint8), np.ones((5, 5), np.uint8))
+        contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        filled = np.zeros((height, width), np.uint8)
+        if contours:
+            cv2.drawContours(filled, [max(contours, key=cv2.contourArea)], -1, 255, cv2.FILLED)
+        return cv2.GaussianBlur(filled, (9, 9), 0).astype(np.uint8)
+
+
+def collate(crops: Sequence[LoadedCrop]) -> TrainBatch:
+    """Stack crops; negatives are padded with zero skeletons to the longest list."""
+    longest = max(len(crop.negatives) for crop in crops)
+    negatives = np.zeros((len(crops), longest, 17, 3), np.float32)
+    for row, crop in enumerate(crops):
+        negatives[row, : len(crop.negatives)] = crop.negatives
+    return TrainBatch(
+        torch.from_numpy(np.stack([crop.image for crop in crops])).permute(0, 3, 1, 2).float() / 255,
+        torch.from_numpy(np.stack([crop.parts for crop in crops])).float() / 255,
+        torch.from_numpy(np.stack([crop.silhouette for crop in crops])).float() / 255,
+        torch.from_numpy(np.stack([crop.target for crop in crops])),
+        torch.from_numpy(negatives),
+        torch.tensor([crop.identity for crop in crops]),
+        torch.tensor([crop.camera for crop in crops]),
+    )
+
+
+def _resized(field: FloatArray, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A field of any size, 0-1 -> (H, W) uint8, 255 = 1."""
+    import cv2
+
+    large = cv2.resize(np.clip(field, 0, 1), size[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.rint(large * 255).astype(np.uint8)

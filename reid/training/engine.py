@@ -1,0 +1,301 @@
+"""The training loop. Every step depends on the seed and its number alone, so a resumed run continues identically."""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from data.errors import UserError
+from data.records import IntArray
+from reid.checkpoints import build_model, save_checkpoint
+from reid.losses.attention import attention_loss
+from reid.losses.gilt import gilt_loss
+from reid.models.bpbreid import BPBReID
+from reid.models.kpr import KPR
+from reid.models.part_head import KINDS, PartOutput
+from reid.models.pretrained import load_backbone
+from reid.part_labels import label_masks
+from reid.precision import use_bf16
+from reid.training.augment import augment
+from reid.training.batch import TrainBatch
+from reid.training.config import OptimiserConfig, TrainConfig
+from reid.training.dataset import CropDataset, collate
+from reid.training.evaluation import evaluate, normalised, prompts_of
+from reid.training.sampler import IdentityBatches
+from reid.training.samples import ReidData, join, read_source
+from reid.training.schedule import learning_rate
+
+logger = logging.getLogger(__name__)
+
+STATE, LOG, BEST, LAST = "state.pt", "log.jsonl", "best.safetensors", "last.safetensors"
+_EVALUATION_BATCH = 64
+
+
+class ScalarWriter(Protocol):
+    """What of TensorBoard's ``SummaryWriter`` is used."""
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
+        """Record one number."""
+        ...
+
+
+class Trainer:
+    """One training in one folder.
+
+    The folder gets ``state.pt`` (to resume from), ``log.jsonl`` (one line per step and scoring), ``last.safetensors``
+    and, where there is a test set, ``best.safetensors``.
+
+    Args:
+        config: the training.
+        out: the folder; it must be new or, to resume, hold a state of the same configuration.
+        device: torch device.
+        resume: go on from the state in the folder.
+        writer: also gets every logged number, as TensorBoard's ``SummaryWriter``.
+
+    Raises:
+        UserError: when a data set, the backbone file, the folder or the precision does not fit.
+    """
+
+    def __init__(
+        self, config: TrainConfig, out: Path, device: str, resume: bool = False, writer: ScalarWriter | None = None
+    ) -> None:
+        self._config, self._out, self._device, self._writer = config, out, torch.device(device), writer
+        data = [read_source(source) for source in config.train]
+        samples, people, cameras = join([part.train for part in data])
+        self._test: ReidData | None = None if config.test is None else read_source(config.test)
+        self.spec = config.spec(people, cameras)
+        torch.manual_seed(config.seed)
+        model = build_model(self.spec)
+        assert isinstance(model, (KPR, BPBReID))
+        if config.pretrained is not None and not resume:
+            load_backbone(model.backbone_appearance_feature_extractor, self.spec, config.pretrained)
+        self.model: KPR | BPBReID = model.to(self._device)
+        size = (self.spec.height, self.spec.width)
+        self._dataset = CropDataset(samples, size, config.parts, config.batch.bad_files)
+        identities: IntArray = np.array([sample.identity for sample in samples], np.int64)
+        self._sampler = IdentityBatches(identities, config.batch.people, config.batch.pictures, config.seed)
+        self._optimiser = _optimiser(config.optimiser, self.model)
+        self._fp16 = config.precision == "fp16"
+        if self._fp16 and self._device.type != "cuda":
+            raise UserError("precision fp16 needs a CUDA device; use bf16 or fp32")
+        self._bf16 = not self._fp16 and use_bf16(config.precision, self._device)
+        self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._fp16)
+        self._epoch = self._batch = self._step = 0
+        self._best = -1.0
+        if resume:
+            self._restore()
+        elif (out / STATE).exists():
+            raise UserError(f"{out} holds a training already; go on with --resume, or choose another folder")
+        out.mkdir(parents=True, exist_ok=True)
+        self._log = (out / LOG).open("a", encoding="utf-8")
+        logger.info("%d crops of %d people from %d cameras", len(samples), people, cameras)
+
+    def run(self, stop_after: int | None = None) -> dict[str, float]:
+        """Train to the end.
+
+        Args:
+            stop_after: leave after so many steps, state saved, as an interruption would.
+
+        Returns:
+            The last scoring, empty without a test set or when stopped.
+        """
+        config, scores = self._config, {}
+        taken = 0
+        while self._epoch < config.epochs:
+            batches = self._sampler.epoch(self._epoch)
+            for batch in self._loader(batches[self._batch :]):
+                self._train_step(batch, len(batches))
+                taken += 1
+                if taken == stop_after:
+                    self._save()
+                    return {}
+                if self._step % config.save_every == 0:
+                    self._save()
+            self._epoch, self._batch = self._epoch + 1, 0
+            last = self._epoch == config.epochs
+            if self._test is not None and (
+                last or (config.evaluate_every and self._epoch % config.evaluate_every == 0)
+            ):
+                scores = self._score(self._test)
+            self._save()
+        self._export(self._out / LAST)
+        return scores
+
+    def _loader(self, batches: IntArray) -> DataLoader[Any]:
+        sampler: Any = [batch.tolist() for batch in batches]
+        return DataLoader(
+            self._dataset, batch_sampler=sampler, num_workers=self._config.batch.workers, collate_fn=collate,
+            pin_memory=self._device.type == "cuda",
+        )  # fmt: skip
+
+    def _train_step(self, batch: TrainBatch, batches: int) -> None:
+        started = time.perf_counter()
+        config = self._config
+        rate = learning_rate(config.schedule, config.optimiser.rate, config.epochs, self._epoch + self._batch / batches)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        # Stochastic depth draws from the global generator, augmentation from its own; both restart at every step.
+        seed = int(np.random.SeedSequence([config.seed, self._step]).generate_state(1)[0])
+        torch.manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
+        self.model.train()
+        self._freeze_prompts(self._epoch < config.freeze_prompts)
+        batch = augment(batch.to(self._device), config.augment, generator, self.spec.part_names, self.spec.mean)
+        with self._autocast():
+            output = self._forward(batch)
+        loss, log = self._losses(_in_fp32(output), batch)
+        if not bool(torch.isfinite(loss)):
+            raise UserError(f"the loss is {float(loss)} at step {self._step}: lower optimiser.rate, or use fp32")
+        self._optimiser.zero_grad(set_to_none=True)
+        self._scaler.scale(loss).backward()
+        if config.optimiser.clip:
+            self._scaler.unscale_(self._optimiser)
+            nn.utils.clip_grad_norm_(self.model.parameters(), config.optimiser.clip)
+        self._scaler.step(self._optimiser)
+        self._scaler.update()
+        self._step += 1
+        self._batch += 1
+        log |= {"loss": float(loss.detach()), "rate": rate}
+        self._note("train", log, seconds=time.perf_counter() - started)
+
+    def _forward(self, batch: TrainBatch) -> PartOutput:
+        images = normalised(batch, self.model)
+        if isinstance(self.model, KPR):
+            cameras = batch.cameras if self.spec.cameras else None
+            return self.model(images, prompts_of(batch, self.model), cameras, kinds=KINDS)
+        return self.model(images, kinds=KINDS)
+
+    def _losses(self, output: PartOutput, batch: TrainBatch) -> tuple[Tensor, dict[str, float]]:
+        config = self._config.loss
+        loss, log = gilt_loss(output, batch.identities, config.gilt_weights(), config.margin, config.use_visibility)
+        if config.attention and output.pixel_logits is not None:
+            size = (output.pixel_logits.shape[2], output.pixel_logits.shape[3])
+            attention = attention_loss(output.pixel_logits, label_masks(batch.parts, size), config.best_share)
+            log["attention"] = float(attention.detach())
+            loss = loss + config.attention * attention
+        return loss, log
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if not self._fp16 and not self._bf16:
+            return nullcontext()
+        return torch.autocast(self._device.type, torch.float16 if self._fp16 else torch.bfloat16)
+
+    def _freeze_prompts(self, frozen: bool) -> None:
+        if isinstance(self.model, KPR):
+            self.model.backbone_appearance_feature_extractor.masks_patch_embed.requires_grad_(not frozen)
+
+    def _score(self, data: ReidData) -> dict[str, float]:
+        config = self._config
+        scores: dict[str, float] = {}
+        ways = {"": True, "_without_prompts": False} if isinstance(self.model, KPR) else {"": False}
+        for suffix, prompted in ways.items():
+            found = evaluate(
+                self.model, data.query, data.gallery, config.parts, _EVALUATION_BATCH, config.batch.workers,
+                config.test_rule, prompted,
+            )  # fmt: skip
+            scores |= {name + suffix: value for name, value in found.items()}
+        self._note("test", scores)
+        logger.info("epoch %d: mAP %.3f, rank-1 %.3f", self._epoch, scores["mAP"], scores["rank1"])
+        if scores["mAP"] > self._best:
+            self._best = scores["mAP"]
+            self._export(self._out / BEST, scores)
+        return scores
+
+    def _note(self, what: str, numbers: Mapping[str, float], **untold: float) -> None:
+        entry = {"what": what, "step": self._step, "epoch": self._epoch, **numbers}
+        self._log.write(json.dumps(entry) + "\n")
+        self._log.flush()
+        if self._writer is not None:
+            for name, value in {**numbers, **untold}.items():
+                self._writer.add_scalar(f"{what}/{name}", value, self._step)
+
+    def _export(self, path: Path, scores: Mapping[str, float] | None = None) -> None:
+        provenance = {
+            "trained_on": ", ".join(str(source.root) for source in self._config.train),
+            "epochs": str(self._epoch),
+            "seed": str(self._config.seed),
+        }
+        provenance |= {name: f"{value:.4f}" for name, value in (scores or {}).items()}
+        save_checkpoint(path, self.model.state_dict(), self.spec, provenance)
+
+    def _save(self) -> None:
+        state = {
+            "model": self.model.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "epoch": self._epoch,
+            "batch": self._batch,
+            "step": self._step,
+            "best": self._best,
+            "config": self._config.model_dump_json(),
+        }
+        partial = self._out / (STATE + ".partial")
+        torch.save(state, partial)
+        os.replace(partial, self._out / STATE)
+
+    def _restore(self) -> None:
+        path = self._out / STATE
+        if not path.exists():
+            raise UserError(f"{self._out} holds no training to resume")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if _comparable(state["config"]) != _comparable(self._config.model_dump_json()):
+            raise UserError(f"{self._out} was trained with another configuration; give the same one, or another folder")
+        self.model.load_state_dict(state["model"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._scaler.load_state_dict(state["scaler"])
+        self._epoch, self._batch, self._step = state["epoch"], state["batch"], state["step"]
+        self._best = state["best"]
+        # Steps after the saved state are taken again.
+        log = self._out / LOG
+        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+        kept = [line for line in lines if json.loads(line)["step"] <= self._step]
+        log.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+
+
+def _optimiser(config: OptimiserConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """Frozen tensors are left out, except those that are only frozen for some epochs."""
+    decayed: list[nn.Parameter] = []
+    kept: list[nn.Parameter] = []
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            (decayed if config.decay_all or parameter.ndim > 1 else kept).append(parameter)
+    groups: list[dict[str, Any]] = [{"params": decayed, "weight_decay": config.weight_decay}]
+    if kept:
+        groups.append({"params": kept, "weight_decay": 0.0})
+    if config.kind == "sgd":
+        return torch.optim.SGD(groups, lr=config.rate, momentum=0.9)
+    return (torch.optim.Adam if config.kind == "adam" else torch.optim.AdamW)(groups, lr=config.rate)
+
+
+def _in_fp32(output: PartOutput) -> PartOutput:
+    """Losses are computed in fp32 whatever the network ran in."""
+
+    def widened(values: Mapping[Any, Tensor]) -> dict[Any, Tensor]:
+        return {kind: value if value.dtype == torch.bool else value.float() for kind, value in values.items()}
+
+    return replace(
+        output,
+        embeddings=widened(output.embeddings),
+        visibility=widened(output.visibility),
+        id_scores=widened(output.id_scores),
+        pixel_logits=None if output.pixel_logits is None else output.pixel_logits.float(),
+    )
+
+
+def _comparable(config: str) -> dict[str, Any]:
+    """What must not change between a training and its resumption; how pictures are read and saved may."""
+    tree: dict[str, Any] = json.loads(config)
+    tree["batch"].pop("workers")
+    for key in ("save_every", "evaluate_every"):
+        tree.pop(key)
+    return tree

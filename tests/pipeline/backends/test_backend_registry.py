@@ -1,0 +1,169 @@
+"""Back-ends are chosen by name, composed, and refuse what cannot work together."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from data.errors import UserError
+from data.records import Detections, Image, Poses
+from data.weight_records import known_weights
+from pipeline.backends import registry
+from pipeline.backends.base import Detector, OnePassPerceiver, PoseEstimator
+from pipeline.backends.config import DetectorConfig, PoseConfig
+from pipeline.backends.perceiver import MatchedPose, TwoPass, boxes_from_skeletons
+from pipeline.backends.registry import build_detector, build_embedder, build_perceiver, build_pose
+from pipeline.weights import WeightStore
+from reid.config import ReidConfig
+from reid.embedder import EmbedRequest
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> WeightStore:
+    return WeightStore(tmp_path, offline=True)
+
+
+def test_every_default_is_in_the_manifest_and_real() -> None:
+    records = known_weights()
+    for kind, defaults in (
+        ("detector", registry.DETECTOR_WEIGHTS),
+        ("pose", registry.POSE_WEIGHTS),
+        ("reid", registry.REID_WEIGHTS),
+    ):
+        for backend, name in defaults.items():
+            record = records[name]
+            assert backend in record.backends
+            assert kind in record.kinds
+            assert record.trained_on == "real"
+
+
+def test_the_default_file_shows_the_sections(repository: Path) -> None:
+    written = yaml.safe_load((repository / "configs/default.yaml").read_text(encoding="utf-8"))
+    for name, section in (("detector", DetectorConfig()), ("pose", PoseConfig()), ("reid", ReidConfig())):
+        assert written[name] == section.model_dump(mode="json")
+
+
+def test_unknown_names_list_what_there_is(store: WeightStore) -> None:
+    with pytest.raises(
+        UserError, match=r"unknown detector 'yolo_onx' \(did you mean 'yolo_onnx'\?\); there are: .*yolox"
+    ):
+        build_detector(DetectorConfig(name="yolo_onx"), "cpu", store)
+    with pytest.raises(UserError, match="unknown pose back-end 'x'; there are: detector, movenet, none"):
+        build_pose(PoseConfig(name="x"), "cpu", store)
+    with pytest.raises(UserError, match="unknown appearance model 'x'; there are: auto, kpr, none, osnet_onnx"):
+        build_embedder(ReidConfig(name="x"), "cpu", store, has_poses=True)
+
+
+def test_missing_weights_name_the_command(store: WeightStore) -> None:
+    with pytest.raises(UserError, match=r"detector\.weights: yolo11m-pose .*tools\.fetch_weights yolo11m-pose`"):
+        build_perceiver(DetectorConfig(), PoseConfig(), "cpu", store)
+    with pytest.raises(UserError, match=r"tools\.fetch_weights yolo11m`"):
+        build_perceiver(DetectorConfig(), PoseConfig(name="none"), "cpu", store)
+    with pytest.raises(UserError, match=r"tools\.fetch_weights osnet_x0_25_msmt17`"):
+        build_embedder(ReidConfig(), "cpu", store, has_poses=True)
+    with pytest.raises(UserError, match=r"name a file in detector\.weights"):
+        build_detector(DetectorConfig(name="yolo_onnx"), "cpu", store)
+
+
+def test_choosing_nothing_gives_nothing(store: WeightStore) -> None:
+    assert build_embedder(ReidConfig(name="none"), "cpu", store, has_poses=False) is None
+    assert build_pose(PoseConfig(name="none"), "cpu", store) is None
+
+
+def test_one_pass_needs_a_detector_that_gives_keypoints(testdata: Path, store: WeightStore) -> None:
+    detector = DetectorConfig(name="yolox_onnx", weights=str(testdata / "weights/det/yolox_nano_416x416.onnx"))
+    with pytest.raises(UserError, match=r"pose\.name=detector, but detector\.name=yolox_onnx .* gives no keypoints"):
+        build_perceiver(detector, PoseConfig(), "cpu", store)
+    boxes_only = PoseConfig(name="yolo_onnx", weights=str(testdata / "weights/det/yolo11n_int8_320.onnx"))
+    with pytest.raises(UserError, match="is for detector, not pose"):
+        build_perceiver(detector, boxes_only, "cpu", store)
+
+
+def test_the_test_data_configuration_runs_end_to_end(
+    testdata: Path, repository: Path, store: WeightStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import cv2
+
+    monkeypatch.chdir(repository)
+    settings = yaml.safe_load((repository / "configs/testdata.yaml").read_text(encoding="utf-8"))
+    for section in settings.values():
+        section["weights"] = str(testdata / section["weights"].removeprefix("../shared/data/"))
+    pose = PoseConfig(**settings["pose"])
+    perceiver = build_perceiver(DetectorConfig(**settings["detector"]), pose, "cpu", store, threads=1)
+    image = np.ascontiguousarray(cv2.imread(str(testdata / "images/bus.jpg"))[..., ::-1])
+    detections, poses = perceiver([image])[0]
+    assert len(detections) >= 4
+    assert poses is not None
+    assert len(poses) == len(detections)
+    embedder = build_embedder(ReidConfig(**settings["reid"]), "cpu", store, has_poses=True, threads=1)
+    assert embedder is not None
+    found = embedder([EmbedRequest(image, detections.boxes, poses.keypoints, poses.spare_keypoints)])[0]
+    assert found.vectors.shape == (len(detections), 7, 512)
+    assert (found.visibility[:3, 2:] > 0.1).any(axis=1).all()
+    assert set(store.used) == {"detector", "pose", "reid"}
+
+
+class _Skeletons:
+    """Finds one person at a fixed place, and one that no box owns."""
+
+    gives_poses = True
+
+    def __call__(self, images: Sequence[Image]) -> list[Detections]:
+        return [found for found, _ in self.perceive(images)]
+
+    def perceive(self, images: Sequence[Image]) -> list[tuple[Detections, Poses]]:
+        here = standing(50, 20, 100)
+        there = standing(200, 20, 100)
+        return [(Detections.empty(), Poses(np.stack([here]), np.stack([there]))) for _ in images]
+
+
+def standing(x: float, top: float, height: float) -> np.ndarray:
+    """A standing skeleton: (17, 3)."""
+    level = np.array([8, 6, 6, 8, 8, 20, 20, 35, 35, 48, 48, 52, 52, 74, 74, 95, 95]) / 100 * height + top
+    side = np.array([0, 1, -1, 2, -2, 9, -9, 12, -12, 12, -12, 6, -6, 6, -6, 6, -6]) / 100 * height + x
+    return np.stack([side, level, np.full(17, 0.9)], axis=1).astype(np.float32)
+
+
+def test_skeletons_of_the_whole_picture_are_matched_to_the_boxes() -> None:
+    class Boxes:
+        def __call__(self, images: Sequence[Image]) -> list[Detections]:
+            boxes = np.array([[250, 0, 280, 90], [30, 15, 70, 122]], np.float32)
+            return [Detections(boxes, np.ones(2, np.float32), np.zeros(2, np.int64)) for _ in images]
+
+    network = _Skeletons()
+    assert isinstance(network, OnePassPerceiver)
+    estimator = MatchedPose(network, 0.05)
+    assert isinstance(estimator, PoseEstimator)
+    assert isinstance(Boxes(), Detector)
+    detections, poses = TwoPass(Boxes(), estimator)([np.zeros((200, 300, 3), np.uint8)])[0]
+    assert poses is not None
+    np.testing.assert_array_equal(poses.keypoints[0], 0)
+    np.testing.assert_array_equal(poses.keypoints[1], standing(50, 20, 100))
+    np.testing.assert_array_equal(poses.spare_keypoints, [standing(200, 20, 100)])
+    assert len(detections) == 2
+
+
+def test_skeletons_can_give_the_boxes() -> None:
+    faint = standing(200, 20, 100)
+    faint[:, 2] = 0.01
+    skeletons = np.stack([faint, standing(50, 20, 100)])
+    found, poses = boxes_from_skeletons(skeletons, np.array([0.9, 0.5], np.float32), 300, 200, 0.05, 10)
+    assert len(found) == len(poses) == 1
+    assert found.boxes[0, 0] < 38
+    assert found.boxes[0, 1] < 26
+    assert found.boxes[0, 3] > 115
+    assert len(poses.spare_keypoints) == 1
+
+
+def test_choosing_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, pipeline.backends.registry, tools.fetch_weights\n"
+        "heavy = ('torch', 'ultralytics', 'openpifpaf', 'onnxruntime', 'cv2', 'onnx')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

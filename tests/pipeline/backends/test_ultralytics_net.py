@@ -1,0 +1,107 @@
+"""Ultralytics models run through their package, offline and without running what a pickle brings."""
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data.errors import UserError
+from data.kernels.boxes import iou_matrix
+from data.weight_records import ResolvedWeights
+from pipeline.backends.config import DetectorConfig, PoseConfig
+from pipeline.backends.torch_device import torch_device
+from pipeline.backends.ultralytics_net import UltralyticsNetwork
+from pipeline.backends.yolo import open_onnx
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MTMCT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def _weights(path: Path) -> ResolvedWeights:
+    return ResolvedWeights(path, "0" * 64, path.stem, None)
+
+
+def _checkpoint(folder: Path, name: str) -> Path:
+    from data.torchvision_cure import ensure_torchvision
+
+    ensure_torchvision()
+    from ultralytics import YOLO
+
+    path = folder / f"{name}.pt"
+    YOLO(f"{name}.yaml").save(path)
+    return path
+
+
+def test_the_package_and_our_own_decoding_agree(testdata: Path) -> None:
+    import cv2
+
+    weights = _weights(testdata / "weights/det/yolo11n_int8_320.onnx")
+    config = DetectorConfig(score_min=0.3, nms_iou=0.6)
+    theirs = UltralyticsNetwork(config, weights, "cpu")
+    ours = open_onnx(config, weights, "cpu", 1)
+    image = np.ascontiguousarray(cv2.imread(str(testdata / "images/bus.jpg"))[..., ::-1])
+    a, b = theirs([image, image[:0], image])[0], ours([image])[0]
+    assert len(a) == len(b) >= 3
+    overlap = iou_matrix(a.boxes, b.boxes)
+    assert overlap.max(axis=1).min() > 0.95
+    np.testing.assert_allclose(a.scores, b.scores[overlap.argmax(axis=1)], atol=0.03)
+    assert not theirs.gives_poses
+
+
+def test_a_checkpoint_is_loaded_and_run_in_one_pass(tmp_path: Path) -> None:
+    network = UltralyticsNetwork(
+        PoseConfig(score_min=0.0, input_size=(64, 64)), _weights(_checkpoint(tmp_path, "yolo11n-pose")), "cpu"
+    )
+    assert network.gives_poses
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, shape, dtype=np.uint8) for shape in ((48, 64, 3), (64, 40, 3), (48, 64, 3))]
+    together = network.perceive(images)
+    for (detections, poses), image in zip(together, images, strict=True):
+        assert len(detections) == len(poses)
+        alone = network.perceive([image])[0][0]
+        np.testing.assert_allclose(detections.boxes, alone.boxes, atol=0.05)
+    assert os.environ["YOLO_OFFLINE"] == "true"
+
+
+class _Attack:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, ("touch /tmp/mtmct_attack",)
+
+
+def test_a_checkpoint_that_brings_code_is_refused(tmp_path: Path) -> None:
+    import torch
+
+    path = tmp_path / "attack.pt"
+    torch.save({"model": _Attack(), "epoch": 0}, path)
+    with pytest.raises(UserError, match=r"attack\.pt is not a readable Ultralytics model"):
+        UltralyticsNetwork(DetectorConfig(), _weights(path), "cpu")
+    assert not Path("/tmp/mtmct_attack").exists()
+    path.write_bytes(pickle.dumps([1]))
+    with pytest.raises(UserError, match=r"attack\.pt is not a readable") as caught:
+        UltralyticsNetwork(DetectorConfig(), _weights(path), "cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_openvino_folder_without_metadata_is_explained(tmp_path: Path) -> None:
+    folder = tmp_path / "net_openvino_model"
+    folder.mkdir()
+    with pytest.raises(UserError, match=r"holds no metadata\.yaml"):
+        UltralyticsNetwork(DetectorConfig(), _weights(folder), "cpu")
+
+
+def test_a_device_that_is_not_there_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert torch_device("auto") == "cpu"
+    with pytest.raises(UserError, match="this torch sees no GPU"):
+        torch_device("cuda:0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert (torch_device("auto"), torch_device("cuda"), torch_device("cuda:1")) == ("cuda:0", "cuda:0", "cuda:1")

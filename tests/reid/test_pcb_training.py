@@ -1,0 +1,170 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from data.errors import UserError
+from reid.models.pcb import PCB
+from reid.pcb_extract import extract, read_picture, resize
+from reid.pcb_files import load_pcb, save_pcb
+from reid.training.pcb import (
+    PcbTrainingConfig,
+    augment_pictures,
+    erase_rectangles,
+    predictions,
+    strip_loss,
+    train_pcb,
+)
+from st_model.files import load_published
+from tools.evaluate_st_reid import main as evaluate
+from tools.train_pcb import main as train
+
+
+@pytest.fixture(autouse=True)
+def _small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reid.models.pcb.HEIGHT", 96)
+    monkeypatch.setattr("reid.models.pcb.WIDTH", 48)
+
+
+def write_market(root: Path, folder: str, people: range, shots: int = 3) -> list[Path]:
+    """Pictures of people in clothes of their own colours."""
+    (root / folder).mkdir(parents=True)
+    paths = []
+    for person in people:
+        rng = np.random.default_rng(person)
+        colours = rng.integers(30, 225, (2, 3))
+        for camera in (1, 2):
+            for shot in range(shots):
+                picture = np.full((64, 32, 3), 128) + rng.integers(-20, 20, (64, 32, 3))
+                picture[8:32, 8:24], picture[32:60, 10:22] = colours[0], colours[1]
+                name = f"{person:04d}_c{camera}s1_{500 * person + 300 * camera + 10 * shot:06d}_00.png"
+                paths.append(root / folder / name)
+                cv2.imwrite(str(paths[-1]), picture.astype(np.uint8))
+    return paths
+
+
+def test_training_learns_and_writes_what_it_promises(tmp_path: Path) -> None:
+    write_market(tmp_path, "bounding_box_train", range(1, 4), shots=4)
+    output = tmp_path / "run"
+    settings = ["epochs=4", "batch=8", "save_every=2", "backbone_rate=0.01", "heads_rate=0.05", "erase=0.0"]
+    arguments = [str(tmp_path), "--dataset", "market", "--output", str(output), "--no-pretrained"]
+    assert train([*arguments, *settings]) == 0
+    log = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in log] == [1, 2, 3, 4]
+    assert log[-1]["loss"] < log[0]["loss"]
+    assert sorted(path.name for path in output.glob("*.safetensors")) == [
+        "pcb_002.safetensors",
+        "pcb_004.safetensors",
+        "pcb_last.safetensors",
+    ]
+    assert load_published(output / "st_distribution.npz").counts.tolist() == [[0, 3], [0, 0]]
+    assert (output / "st_distribution.png").stat().st_size > 1000
+    assert load_pcb(output / "pcb_last.safetensors").identities == 3
+    with pytest.raises(UserError, match="exists; give another --output"):
+        train([*arguments, *settings])
+    with pytest.raises(UserError, match="settings: unknown key 'epoch'"):
+        train([*arguments, "--overwrite", "epoch=3"])
+    with pytest.raises(UserError, match="written key=value"):
+        train([*arguments, "--overwrite", "epochs"])
+    save_pcb(PCB(9), tmp_path / "other.safetensors")
+    with pytest.raises(UserError, match="knows 9 identities"):
+        train([*arguments, "--overwrite", "--resume", str(tmp_path / "other.safetensors")])
+
+
+def test_the_same_seed_trains_the_same_network(tmp_path: Path) -> None:
+    paths = write_market(tmp_path, "train", range(1, 3), shots=2)
+    labels = np.repeat([0, 1], 4)
+    config = PcbTrainingConfig(epochs=1, batch=4, heads_rate=0.01)
+    states = []
+    for number in range(2):
+        torch.manual_seed(5)
+        model = train_pcb(PCB(2), paths, labels, config, tmp_path / str(number))
+        states.append(model.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(states[0].values(), states[1].values()))
+
+
+def test_folders_are_searched_with_published_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in ("query", "gallery"):
+        write_market(tmp_path, folder, range(1, 6), shots=2)
+    write_market(tmp_path, "learn", range(20, 26), shots=2)
+    torch.manual_seed(0)
+    save_pcb(PCB(4), tmp_path / "pcb.safetensors")
+    arguments = [
+        "--query",
+        str(tmp_path / "query"),
+        "--gallery",
+        str(tmp_path / "gallery"),
+        "--learn",
+        str(tmp_path / "learn"),
+    ]
+    assert evaluate([*arguments, "--weights", str(tmp_path / "pcb.safetensors"), "--k1", "4", "--k2", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "20 queries, 20 gallery pictures; transition times from 6 other identities" in out
+    with pytest.raises(UserError, match="give the network with --weights"):
+        evaluate(arguments)
+
+
+def test_descriptors_do_not_depend_on_the_batch(tmp_path: Path) -> None:
+    paths = write_market(tmp_path, "p", range(1, 3))
+    torch.manual_seed(0)
+    model = PCB(2)
+    one, many = extract(model, paths, size=1), extract(model, paths, size=5)
+    assert one.shape == (12, 12288)
+    assert np.allclose(one, many, atol=1e-5)
+    assert np.allclose(np.linalg.norm(one, axis=1), 1, atol=1e-5)
+
+
+def test_pictures_that_cannot_be_read_are_user_errors(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").write_bytes(b"no picture")
+    for name, message in (("x.jpg", "no picture that can be decoded"), ("absent.jpg", "cannot read")):
+        with pytest.raises(UserError, match=message):
+            read_picture(tmp_path / name)
+
+
+def test_resizing_is_pils_bicubic() -> None:
+    from PIL import Image
+
+    picture = np.random.default_rng(0).integers(0, 256, (57, 31, 3)).astype(np.uint8)
+    want = np.asarray(Image.fromarray(picture).resize((48, 96), Image.Resampling.BICUBIC))
+    got = resize(picture).permute(1, 2, 0).numpy() * 255
+    assert np.abs(got - want).max() <= 1.01
+    assert np.abs(got - want).mean() < 0.1
+
+
+def test_the_loss_is_the_sum_over_strips() -> None:
+    logits, labels = torch.randn(6, 5, 4), torch.tensor([0, 1, 2, 3, 0])
+    want = sum(float(torch.nn.functional.cross_entropy(strip, labels)) for strip in logits)
+    assert float(strip_loss(logits, labels)) == pytest.approx(want, rel=1e-6)
+    sure = torch.zeros(6, 1, 4)
+    sure[:, 0, 2] = 1.0
+    assert predictions(sure).tolist() == [2]
+
+
+def test_erasing_covers_a_rectangle_of_the_published_size() -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = erase_rectangles(torch.ones(200, 3, 96, 48), 1.0, generator)
+    gone = (images[:, 0] == 0).float().mean((1, 2))
+    assert ((gone > 0.015) & (gone < 0.42)).all()
+    untouched = erase_rectangles(torch.ones(20, 3, 96, 48), 0.0, generator)
+    assert (untouched == 1).all()
+    some = (erase_rectangles(torch.ones(400, 3, 96, 48), 0.5, generator)[:, 0] == 0).any(2).any(1)
+    assert 0.4 < some.float().mean() < 0.6
+
+
+def test_augmentation_mirrors_and_jitters_by_its_generator() -> None:
+    images = torch.rand(40, 3, 96, 48)
+    config = PcbTrainingConfig(erase=0.0, jitter=0.1)
+    first, second = (augment_pictures(images, config, torch.Generator().manual_seed(1)) for _ in range(2))
+    assert torch.equal(first, second)
+    plain = augment_pictures(images, PcbTrainingConfig(erase=0.0, flip=0.0), torch.Generator().manual_seed(1))
+    mirrored = augment_pictures(images, PcbTrainingConfig(erase=0.0, flip=1.0), torch.Generator().manual_seed(1))
+    assert torch.equal(plain.flip(3), mirrored)
+    assert 0 < (first - plain).abs().mean() < 2
+
+
+def test_too_few_pictures_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="1 pictures with 1 labels are no training set"):
+        train_pcb(PCB(1), [tmp_path / "x.png"], np.zeros(1, np.int64), PcbTrainingConfig(), tmp_path)

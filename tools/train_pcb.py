@@ -1,0 +1,83 @@
+"""Train PCB on Market-1501 or DukeMTMC-reID as published with ST-ReID, and learn their transition times beside."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.errors import UserError
+from pipeline.cli import run
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.train_pcb",
+        description=__doc__,
+        epilog="example: python -m tools.train_pcb Market-1501 --dataset market --output runs/pcb epochs=60 erase=0.5",
+    )
+    parser.add_argument("data", type=Path, help="folder with bounding_box_train")
+    parser.add_argument("--dataset", choices=("market", "duke"), required=True, help="naming of the pictures")
+    parser.add_argument("--output", type=Path, required=True, help="folder of checkpoints, log and distribution")
+    parser.add_argument("--overwrite", action="store_true", help="write into an output that exists")
+    parser.add_argument("--resume", type=Path, metavar="FILE", help="begin with these weights, published or ours")
+    parser.add_argument("--no-pretrained", action="store_true", help="begin with random weights instead of ImageNet's")
+    parser.add_argument("--device", default="cpu", help="torch device (default cpu)")
+    parser.add_argument("settings", nargs="*", metavar="key=value", help="of reid.training.pcb.PcbTrainingConfig")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Read names, write the distribution, train."""
+    arguments = build_parser().parse_intermixed_args(argv)
+    import numpy as np
+    import torch
+    import yaml
+    from pydantic import ValidationError
+
+    from data.config import explain
+    from data.datasets.reid_folders import TRAIN, read_split
+    from reid.models.pcb import PCB
+    from reid.pcb_files import load_pcb
+    from reid.training.pcb import PcbTrainingConfig, train_pcb
+    from st_model.files import save_published
+    from st_model.plot import draw, published_curves
+    from st_model.published import published_distribution
+
+    if arguments.output.exists() and not arguments.overwrite:
+        raise UserError(f"{arguments.output} exists; give another --output, or --overwrite")
+    pairs = [setting.partition("=") for setting in arguments.settings]
+    if any(not separator for _, separator, _ in pairs):
+        raise UserError("settings are written key=value, for example epochs=60")
+    try:
+        config = PcbTrainingConfig.model_validate({key: yaml.safe_load(value) for key, _, value in pairs})
+    except ValidationError as error:
+        raise UserError(explain(error, PcbTrainingConfig, "settings")) from None
+    split = read_split(arguments.data / TRAIN, arguments.dataset)
+    people = split.names.identities > 0
+    rows = np.flatnonzero(people)
+    identities, labels = np.unique(split.names.identities[people], return_inverse=True)
+    cameras = tuple(f"c{number}" for number in range(1, int(split.names.cameras.max()) + 1))
+    meta = {"source": str(split.folder), "offsets": split.names.offsets}
+    distribution = published_distribution(
+        labels, split.names.cameras[people] - 1, split.names.frames[people], cameras, meta=meta
+    )
+    save_published(distribution, arguments.output / "st_distribution.npz")
+    draw(published_curves(distribution), arguments.output / "st_distribution.png", "training set, as published")
+    if arguments.resume is not None:
+        model = load_pcb(arguments.resume)
+        if model.identities != len(identities):
+            raise UserError(
+                f"{arguments.resume} knows {model.identities} identities, {split.folder} has {len(identities)}"
+            )
+    else:
+        torch.manual_seed(config.seed)
+        model = PCB(len(identities), pretrained=not arguments.no_pretrained)
+    paths = [split.path(int(row)) for row in rows]
+    train_pcb(model, paths, labels.astype(np.int64), config, arguments.output, arguments.device)
+    print(f"{arguments.output / 'pcb_last.safetensors'}: {len(identities)} identities, {len(paths)} pictures")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
