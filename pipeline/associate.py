@@ -74,7 +74,9 @@ def associate(
     exclusions = build_exclusions(table, config.constraints, declared.different)
     atoms, certain, dropped = join(must_links(table, declared.same), exclusions)
     warnings = [*declared.warnings, *(_dropped_line(table, link, reason) for link, reason in dropped)]
-    lags = None if transition is None else space_time(table, transition, config.space_time_bound)
+    lags = None
+    if transition is not None:
+        lags = space_time(table, transition, config.space_time_bound, config.motion.max_gap_s)
     scores = score_pairs(table, exclusions, lags, config, seed)
     warnings.extend(scores.warnings)
     labels = cluster(

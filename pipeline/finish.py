@@ -10,6 +10,8 @@ from pipeline.evaluation.evaluate import EvaluationOptions, evaluate_folders
 from pipeline.job import Job
 from pipeline.outputs import write_track_files
 from pipeline.report.page import write_report
+from pipeline.transitions import find_transitions, save_transitions
+from st_model.model import TransitionModel
 
 logger = logging.getLogger(__name__)
 
@@ -28,17 +30,23 @@ def finish(job: Job, *, truth: Path | None = None, corrections: Sequence[Correct
     with job.clock.measure("associate"):
         tracklets = folder.read_tracklets()
         previous = folder.read_global_tracks() if folder.global_tracks.exists() else None
-        association = associate(
-            tracklets,
-            job.site,
-            job.config.associate,
-            previous=previous,
-            corrections=corrections,
-            seed=job.config.run.seed,
-        )
-    for line in association.warnings:
-        job.warn(line)
+
+        def under(model: TransitionModel | None) -> Association:
+            return associate(
+                tracklets,
+                job.site,
+                job.config.associate,
+                transition=model,
+                previous=previous,
+                corrections=corrections,
+                seed=job.config.run.seed,
+            )
+
+        transitions = find_transitions(tracklets, job.site, job.config.st, under)
+        association = under(transitions.model)
+    job.warnings[""] = [*job.warnings.get("", []), *association.warnings]
     with job.clock.measure("write"):
+        save_transitions(transitions, folder)
         folder.write_links(association.links)
         folder.write_global_tracks(association.global_tracks)
         write_track_files(folder, job.cameras, tracklets, association.labels, job.config.run.interpolate_s)
@@ -51,6 +59,7 @@ def finish(job: Job, *, truth: Path | None = None, corrections: Sequence[Correct
         "people_in_several_cameras": several,
         "uncertain_links": uncertain,
         "calibration": association.calibration,
+        "space_time": transitions.summary(),
     }
     logger.info("%d tracklets, %d people, %d of them in several cameras", len(tracklets), people, several)
     if truth is not None:

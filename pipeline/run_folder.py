@@ -96,6 +96,11 @@ class RunFolder:
         return self.root / "report.html"
 
     @property
+    def space_time(self) -> Path:
+        """Folder of the transition model learnt from this run, and its picture."""
+        return self.root / "space_time"
+
+    @property
     def log(self) -> Path:
         """Log lines of the run."""
         return self.root / "log.txt"

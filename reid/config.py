@@ -13,8 +13,8 @@ class ReidConfig(InputOptions):
     name: str = Field(
         "auto",
         description="osnet_parts (OSNet's last feature map pooled by body part; needs a pose), osnet_onnx (one vector "
-        "per person, any embedding network in ONNX), kpr (KPR and BPBReID checkpoints), none, or auto: named weights with "
-        "the model they are for, else parts where there is a pose",
+        "per person, any embedding network in ONNX), kpr (KPR and BPBReID checkpoints), none, or auto: named weights "
+        "with the model they are for, else parts where there is a pose",
     )
     weights: str = Field("auto", description="file, name in data/weights/manifest.yaml, or auto")
     batch: int = Field(32, ge=1, description="crops per run of the network")

@@ -60,7 +60,7 @@ def part_masks(
     if others.shape[1]:
         flat = others.reshape(-1, *others.shape[2:])
         foreign = _nearness(flat, grid, aspect, min_confidence).max(axis=1)
-        foreign = foreign.reshape(len(keypoints), -1, *grid).max(axis=1)
+        foreign = foreign.reshape(*others.shape[:2], *grid).max(axis=1)
         mine = own.max(axis=1) >= foreign
         before = weights.sum(axis=(2, 3))
         weights = weights * mine[:, None]

@@ -131,7 +131,7 @@ def _last_bin(curves: PairCurves) -> int:
     if not weighted.sum() > 0:
         return curves.mass.shape[-1]
     running = np.cumsum(weighted) / weighted.sum()
-    return max(4, int(np.searchsorted(running, 0.995)) + 1)
+    return min(max(4, int(np.searchsorted(running, 0.995)) + 1), len(running))
 
 
 def _draw_matrix(axes: "Axes", curves: PairCurves, shown: IntArray, points_per_cell: float) -> None:

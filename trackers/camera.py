@@ -77,6 +77,11 @@ class CameraTracker:
         self._model = MotionModel(config.motion)
         self.reset()
 
+    @property
+    def row_capacity(self) -> int:
+        """Track rows there is memory for."""
+        return self._builder.row_capacity
+
     def reset(self) -> None:
         """Forget everything, ids included, so that the object can track another video."""
         self.skipped = 0

@@ -1,15 +1,17 @@
-"""Filling the gaps of a finished tracklet."""
+"""Finished tracklets made whole: the frames in which a person was missed, and boxes without the detector's jitter."""
 
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.records import Tracklet
+from data.records import DoubleArray, FloatArray, Tracklet
+
+_REACH = 3.0
 
 
-def interpolate(tracklet: Tracklet, max_gap_s: float) -> Tracklet:
-    """Add rows for the frames in which a person was missed, on straight lines between the rows around.
+def interpolate(tracklet: Tracklet, max_gap_s: float, smooth_s: float = 0.25) -> Tracklet:
+    """Smooth the boxes, then add rows on straight lines for the frames in which the person was missed.
 
     The spacing of frames that were looked at is taken from the tracklet itself (its smallest step), so a video read at
     every third frame is not filled with the two between. Added rows have score 0 and, where there are skeletons, a zero
@@ -18,10 +20,50 @@ def interpolate(tracklet: Tracklet, max_gap_s: float) -> Tracklet:
     Args:
         tracklet: rows rising in time.
         max_gap_s: gaps between two rows that last longer stay open; 0 fills nothing.
+        smooth_s: see ``smooth``; 0 leaves the boxes as they were detected.
+    """
+    smoothed = replace(tracklet, boxes=smooth(tracklet.boxes, tracklet.times_s, smooth_s)) if smooth_s > 0 else tracklet
+    return _fill(smoothed, max_gap_s)
+
+
+def smooth(boxes: FloatArray, times_s: DoubleArray, deviation_s: float) -> FloatArray:
+    """Local straight-line fit of centre and sides with Gaussian weights over time.
+
+    A line, not a mean, so that a steadily walking person is not pulled inwards at the ends of the tracklet. Weights depend
+    on seconds, so that the frame rate does not matter and rows further away than a gap have no say.
+
+    Args:
+        boxes: (T, 4) xyxy px.
+        times_s: (T,) rising.
+        deviation_s: standard deviation of the weights, seconds, > 0.
 
     Returns:
-        The tracklet itself where there is nothing to fill.
+        (T, 4) float32.
     """
+    if len(boxes) < 3:
+        return boxes
+    wide = boxes.astype(np.float64)
+    shape = np.concatenate([(wide[:, :2] + wide[:, 2:]) / 2, wide[:, 2:] - wide[:, :2]], axis=1)
+    first = np.searchsorted(times_s, times_s - _REACH * deviation_s)
+    last = np.searchsorted(times_s, times_s + _REACH * deviation_s, side="right")
+    window = first[:, None] + np.arange((last - first).max())
+    inside = window < last[:, None]
+    window = np.minimum(window, len(boxes) - 1)
+    offset = times_s[window] - times_s[:, None]
+    weight = np.where(inside, np.exp(-0.5 * (offset / deviation_s) ** 2), 0)
+    # Weighted least squares of value = a + b * offset; the answer is a.
+    total, first_moment, second_moment = weight.sum(1), (weight * offset).sum(1), (weight * offset**2).sum(1)
+    values = np.einsum("tw,twc->tc", weight, shape[window])
+    slopes = np.einsum("tw,twc->tc", weight * offset, shape[window])
+    determinant = total * second_moment - first_moment**2
+    line = determinant > 1e-6 * (total * deviation_s) ** 2
+    fitted = (second_moment[:, None] * values - first_moment[:, None] * slopes) / np.where(line, determinant, 1)[:, None]
+    fitted = np.where(line[:, None], fitted, values / total[:, None])
+    half = np.maximum(fitted[:, 2:], 0) / 2
+    return np.concatenate([fitted[:, :2] - half, fitted[:, :2] + half], axis=1).astype(np.float32)
+
+
+def _fill(tracklet: Tracklet, max_gap_s: float) -> Tracklet:
     steps = np.diff(tracklet.frames)
     if not len(steps):
         return tracklet

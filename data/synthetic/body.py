@@ -16,6 +16,8 @@ from data.synthetic.texture import RECTANGLES
 FloatArray = NDArray[np.float32]
 
 SEGMENTS = 16
+# Metres from pelvis to neck over metres from pelvis to knee.
+_NECK_OVER_KNEE = 0.335 / 0.245
 _LEFT = {
     "pelvis": ("left_hip", "right_hip"),
     "chest": ("left_shoulder", "right_shoulder"),
@@ -302,10 +304,18 @@ def _skirt(builder: _Builder, person: Identity) -> None:
         down = hem + (top - hem) * share
         flare = 1 - share
         rings.append((down, (0.096 + 0.016 * flare) * tall * girth, (0.066 + 0.022 * flare) * tall * girth + 0.01))
-        spreads.append(0.55 * float(flare) ** 1.3)
+        spreads.append(0.56 * float(flare))
     rings.append((top + 0.02, 0.05 * tall, 0.04 * tall))
-    # Position 1 is the neck, 0 the pelvis and -1 a neck's length below: about the knees.
+    # Position 1 is the neck, 0 the pelvis; what hangs below goes with the knees.
+    first = len(builder.weights)
     builder.tube("skirt", ("pelvis", "neck"), rings, 0, power=0.9, spreads=[*spreads, 0.0])
+    for row, (position, _, _) in enumerate(rings):
+        if position < 0:
+            share = -position * _NECK_OVER_KNEE
+            weights = np.zeros(len(JOINTS))
+            weights[INDEX["pelvis"]] = 1 - share
+            weights[[INDEX["left_knee"], INDEX["right_knee"]]] = share / 2
+            builder.weights[first + row] = weights
 
 
 def _bag(builder: _Builder, person: Identity) -> None:

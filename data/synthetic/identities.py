@@ -23,6 +23,7 @@ _BOTTOMS: tuple[Colour, ...] = (
 _SHOES: tuple[Colour, ...] = ((24, 24, 26), (232, 232, 230), (96, 66, 44), (150, 36, 40), (50, 60, 96))
 _FEW_TOPS = (0, 2, 4, 5, 7, 3)
 _FEW_BOTTOMS = (0, 1, 3, 4)
+_COAT_TOPS = (0, 1, 2, 5, 7, 12)
 _PATTERNS: tuple[Pattern, ...] = ("solid", "hstripe", "vstripe", "check", "dots", "block", "logo", "jacket")
 _PATTERN_SHARES = (0.36, 0.11, 0.06, 0.08, 0.04, 0.1, 0.11, 0.14)
 GAIT_TERMS = 4
@@ -129,6 +130,9 @@ def _draw(rng: np.random.Generator, person_id: int, confusable: bool) -> Identit
     bottoms: tuple[Bottom, ...] = ("trousers", "shorts", "skirt", "coat")
     shares = (0.62, 0.14, 0.12, 0.12) if fem > 0.5 else (0.72, 0.18, 0.0, 0.1)
     bottom = bottoms[rng.choice(4, p=shares)]
+    if bottom == "coat":
+        top_index = _COAT_TOPS[top_index % len(_COAT_TOPS)]
+        pattern = pattern if pattern in ("block", "logo") else "solid"
     style = rng.choice(
         ["short", "long", "bald", "hat"], p=[0.25, 0.62, 0.01, 0.12] if fem > 0.5 else [0.7, 0.1, 0.06, 0.14]
     )

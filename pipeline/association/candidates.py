@@ -81,7 +81,7 @@ def find_candidates(
     motion, fragment_prior = _of_pairs(fragments, a, b, total)
     space_time = np.full(len(a), np.nan)
     if lags is not None:
-        space_time = np.where(np.isnan(motion), lags.llr(*table.earlier_first(a, b)), np.nan)
+        space_time = lags.llr(*table.earlier_first(a, b))
     owner, place_of = np.full(total, -1), np.zeros(total, np.int64)
     for number, looks in enumerate(families):
         owner[looks.rows], place_of[looks.rows] = number, np.arange(len(looks))

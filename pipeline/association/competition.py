@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from data.records import DoubleArray, IntArray
 from pipeline.association.candidates import Candidates
 from pipeline.association.exclusions import Exclusions
+from pipeline.association.space_time import SpaceTime
 from pipeline.association.table import TrackletTable
 
 _MOST_CERTAIN = 0.95
@@ -44,7 +45,8 @@ class Competition:
         group: (2E,) number of (source, camera of the target).
         choices: (2E,) tracklets of that camera that could be the person, >= 1.
         own_camera: (2E,) whether that camera is the source's own.
-        odds: (2E,) log prior odds against "nobody" where a lag or motion gives them; NaN where ``choices`` does.
+        odds: (2E,) log prior odds where a lag or motion gives them; NaN where ``choices`` does.
+        alone: (2E,) weight of "nobody" against those odds.
     """
 
     source: IntArray
@@ -53,19 +55,20 @@ class Competition:
     choices: IntArray
     own_camera: NDArray[np.bool_]
     odds: DoubleArray
+    alone: DoubleArray
 
     def of(self, pairs: IntArray) -> "Competition":
         """The same search among some of the pairs only."""
         rows = np.concatenate([pairs, pairs + len(self.group) // 2])
-        columns = (self.source, self.target, self.group, self.choices, self.own_camera, self.odds)
+        columns = (self.source, self.target, self.group, self.choices, self.own_camera, self.odds, self.alone)
         return Competition(*(column[rows] for column in columns))
 
     def prior(self, meeting: Meeting) -> tuple[DoubleArray, DoubleArray]:
-        """Log prior odds of each directed pair, and the weight of "nobody" they are against."""
+        """Log prior weight of each directed pair, and the weight of "nobody"."""
         q = np.minimum(np.where(self.own_camera, meeting.comes_back, meeting.match), _MOST_CERTAIN)
         given = ~np.isnan(self.odds)
         prior = np.where(given, np.nan_to_num(self.odds), np.log(q / self.choices))
-        return prior, np.where(given, 1.0, 1.0 - q)
+        return prior, np.where(given, self.alone, 1.0 - q)
 
     def probabilities(self, evidence: DoubleArray, meeting: Meeting) -> DoubleArray:
         """Probability that each directed pair is one person, every other candidate its rival, (2E,)."""
@@ -92,11 +95,17 @@ class Competition:
         return Meeting(min(found[0], _MOST_CERTAIN), min(found[1], _MOST_CERTAIN))
 
 
-def build_competition(table: TrackletTable, exclusions: Exclusions, candidates: Candidates) -> Competition:
+def build_competition(
+    table: TrackletTable, exclusions: Exclusions, candidates: Candidates, lags: SpaceTime | None
+) -> Competition:
     """Both directions of every candidate pair."""
     source = np.concatenate([candidates.a, candidates.b])
     target = np.concatenate([candidates.b, candidates.a])
     camera = table.camera[target]
+    alone = np.ones(len(source))
+    if lags is not None:
+        timed = ~np.isnan(np.tile(candidates.space_time, 2))
+        alone = np.where(timed, np.maximum(lags.alone(source, target), 1.0 - _MOST_CERTAIN), 1.0)
     odds = np.where(np.isnan(candidates.motion), candidates.space_time, candidates.fragment_prior)
     return Competition(
         source=source,
@@ -105,6 +114,7 @@ def build_competition(table: TrackletTable, exclusions: Exclusions, candidates: 
         choices=np.maximum(exclusions.possible()[source, camera], 1),
         own_camera=table.camera[source] == camera,
         odds=np.concatenate([odds, odds]),
+        alone=alone,
     )
 
 

@@ -97,6 +97,12 @@ class MotionConfig(Section):
     fragment_prior: float = Field(
         0.2, gt=0, lt=1, description="probability that a track that ends goes on as another one within max_gap_s"
     )
+    border_prior: float = Field(
+        0.03,
+        gt=0,
+        lt=1,
+        description="the same for a track that ends, or another that starts, at the edge of the picture",
+    )
     bound: float = Field(5.0, gt=0, description="largest log-likelihood ratio, either way")
 
 

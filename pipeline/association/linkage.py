@@ -104,13 +104,17 @@ class Evidence:
         return [mean + float(order) - x.order - y.order for mean, order, x, y in zip(means, orders, a, b)]
 
     def _mean(self, a: Group, b: Group, sums: Sums) -> float:
-        absent = 0
-        if a.crowd and b.crowd:
-            absent = max(sum(number * b.crowd.get(name, 0) for name, number in a.crowd.items()) - sums.number, 0)
-        pairs = sums.number + absent
+        evident, number, rest, others = sums
+        pairs = 0
+        for name, count in a.crowd.items():
+            pairs += count * b.crowd.get(name, 0)
+        if pairs > number:
+            evident += (pairs - number) * self._missing
+        else:
+            pairs = number
         if pairs:
-            return (sums.evident + absent * self._missing) / pairs + self._support * math.log(pairs)
-        return sums.rest / sums.others if sums.others else 0.0
+            return evident / pairs + self._support * math.log(pairs)
+        return rest / others if others else 0.0
 
     def _orders(self, groups: Sequence[Sequence[int]]) -> DoubleArray:
         if self._lags is None or not len(groups):

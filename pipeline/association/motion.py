@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data.records import DoubleArray, IntArray, Tracklet, foot_points
 from pipeline.association.config import MotionConfig
 from pipeline.association.table import TrackletTable
 
 _OTHER_HEIGHT_SPREAD = 0.5
+_BORDER = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +21,8 @@ class Fragments:
         a: (E,) row of the earlier tracklet.
         b: (E,) row of the later.
         llr: (E,) log-likelihood ratio of straight motion, bounded.
-        prior: (E,) log prior odds: tracks that end go on with the fragment prior, as one of those that start.
+        prior: (E,) log prior odds: a track that ends goes on as one of those that start, rarely so at
+            the edge of the picture.
     """
 
     a: IntArray
@@ -65,10 +68,18 @@ def find_fragments(table: TrackletTable, config: MotionConfig) -> Fragments:
     spread = np.hypot(config.height_noise, 0.5 * sigma)
     same += -0.5 * (ratio / spread) ** 2 - np.log(spread)
     other += -0.5 * (ratio / _OTHER_HEIGHT_SPREAD) ** 2 - np.log(_OTHER_HEIGHT_SPREAD)
-    q = config.fragment_prior
-    return Fragments(
-        a, b, np.clip(same - other, -config.bound, config.bound), np.log(q / (1 - q) / np.concatenate(starts))
-    )
+    q = np.where(_at_border(table, a, -1) | _at_border(table, b, 0), config.border_prior, config.fragment_prior)
+    prior = np.log(q / (1 - q) / np.concatenate(starts))
+    return Fragments(a, b, np.clip(same - other, -config.bound, config.bound), prior)
+
+
+def _at_border(table: TrackletTable, rows: IntArray, which: int) -> NDArray[np.bool_]:
+    """Whether the first (0) or last (-1) box of each row touches the edge of the picture; never of unknown size."""
+    boxes = np.array([tracklet.boxes[which] for tracklet in table.tracklets])[rows]
+    sizes = np.array([tracklet.frame_size for tracklet in table.tracklets], np.float64)[rows]
+    low = boxes[:, :2] <= _BORDER * sizes
+    high = boxes[:, 2:] >= (1 - _BORDER) * sizes
+    return (low | high).any(axis=1) & (sizes > 0).all(axis=1)
 
 
 def _end(tracklet: Tracklet, window_s: float, at_start: bool) -> list[float]:

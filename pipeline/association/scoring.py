@@ -83,7 +83,7 @@ def score_pairs(
         seed: for the sample of unlabelled pairs of large sets.
     """
     candidates = find_candidates(table, exclusions, lags, config)
-    competition = build_competition(table, exclusions, candidates)
+    competition = build_competition(table, exclusions, candidates, lags)
     look, calibration = np.full(len(candidates), np.nan), {}
     meetings: list[tuple[Meeting, int]] = []
     for number, looks in enumerate(candidates.families):

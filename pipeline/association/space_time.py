@@ -23,20 +23,31 @@ class SpaceTime:
         model: the transition model.
         number: (C,) the model's index of each camera, -1 = it does not know it.
         rate_hz: (C,) people that enter each camera per second.
+        leaves: (C,) probability that nobody is seen anywhere after a visit there.
+        comes_new: (C,) share of the visits there that no other visit went before.
         bound: largest log-likelihood ratio.
+        fragment_s: gaps up to this in one camera are no return: motion judges them.
     """
 
     table: TrackletTable
     model: TransitionModel
     number: IntArray
     rate_hz: DoubleArray
+    leaves: DoubleArray
+    comes_new: DoubleArray
     bound: float
+    fragment_s: float
 
     def speaks(self, a: IntArray, b: IntArray) -> NDArray[np.bool_]:
-        """Whether the lag of each pair means anything: known cameras, common clocks, no common view (or one camera)."""
+        """Whether the lag of each pair, earlier first, means anything.
+
+        The model has to know the cameras, and they have common clocks and no common view, or are one camera that the
+        person left for longer than fragments of one track are apart.
+        """
         left, right = self.table.camera[a], self.table.camera[b]
-        known = (self.number[left] >= 0) & (self.number[right] >= 0)
-        return known & self.table.comparable(a, b) & (self.table.apart[left, right] | (left == right))
+        known = (self.number[left] >= 0) & (self.number[right] >= 0) & self.table.comparable(a, b)
+        returns = (left == right) & (self.table.start_s[b] - self.table.end_s[a] > self.fragment_s)
+        return known & (self.table.apart[left, right] | returns)
 
     def llr(self, a: IntArray, b: IntArray) -> DoubleArray:
         """Log-likelihood ratio of "b is the next visit of a's person", (E,); NaN where the lag means nothing.
@@ -47,6 +58,15 @@ class SpaceTime:
         lag = np.maximum(self.table.lags_s(a, b), 0.0)
         score = llr(self.model, self.number[left], self.number[right], lag, self.rate_hz[right])
         return np.where(self.speaks(a, b), np.clip(score, -self.bound, self.bound), np.nan)
+
+    def alone(self, source: IntArray, target: IntArray) -> DoubleArray:
+        """Probability that the person of each source is not in the target's place because there is no such visit, (E,).
+
+        Of the earlier tracklet of the two it is that of leaving for good, of the later that of coming new.
+        """
+        camera = self.table.camera[source]
+        earlier = self.table.start_s[source] <= self.table.start_s[target]
+        return np.where(earlier, self.leaves[camera], self.comes_new[camera])
 
     def orders(self, groups: Sequence[Sequence[int]]) -> DoubleArray:
         """Evidence of the order in time of each set of rows as one person's visits: sum over consecutive visits, (K,).
@@ -85,7 +105,7 @@ class SpaceTime:
         return np.concatenate(found_a), np.concatenate(found_b)
 
 
-def space_time(table: TrackletTable, model: TransitionModel, bound: float) -> SpaceTime:
+def space_time(table: TrackletTable, model: TransitionModel, bound: float, fragment_s: float) -> SpaceTime:
     """Prepare a model for these tracklets; arrival rates are counted from them."""
     duration = np.ones(len(table.cameras))
     for domain in np.unique(table.domain):
@@ -94,4 +114,15 @@ def space_time(table: TrackletTable, model: TransitionModel, bound: float) -> Sp
         duration[np.unique(table.camera[rows])] = max(span, 1.0)
     rates = arrival_rates_hz(table.camera, len(table.cameras), 1.0) / duration
     number = model.index(table.cameras) if table.cameras else np.zeros(0, np.int64)
-    return SpaceTime(table, model, number, rates, bound)
+    visits = model.evidence.visits
+    new = (np.maximum(visits - model.next_counts.sum(axis=0), 0.0) + 0.5) / (visits + 1.0)
+    return SpaceTime(
+        table=table,
+        model=model,
+        number=number,
+        rate_hz=rates,
+        leaves=np.append(model.exit_probability, 1.0)[number],
+        comes_new=np.append(new, 1.0)[number],
+        bound=bound,
+        fragment_s=fragment_s,
+    )

@@ -26,7 +26,7 @@ _HOLDERS = ("teacher", "state_dict", "model")
 _PREFIXES = ("module.", "backbone.", "base.")
 # Heads of the task the backbone was trained for, and tables that the network computes itself.
 _NOT_BACKBONE = re.compile(
-    r"^(head|fc|classifier|cls_head|downsamp_modules|final_layer|neck)\.|relative_coords_table|attn_mask"
+    r"^(head|fc|classifier|cls_head|downsamp_modules|final_layer|neck)\.|relative_coords_table|relative_position_index|attn_mask"
 )
 _MICROSOFT = (
     (re.compile(r"^layers\."), "stages."),

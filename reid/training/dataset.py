@@ -20,7 +20,8 @@ logger = logging.getLogger(__name__)
 
 BadFiles = Literal["fail", "replace"]
 _GRID = (48, 16)
-_SILHOUETTE_FROM = 0.2
+# How strong the strongest field is at a person's outline: those of a network fall off steeply, drawn ones do not.
+_OUTLINE, _DRAWN_OUTLINE = 0.2, 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +107,8 @@ class CropDataset(Dataset[LoadedCrop]):
         scale = np.array([self._size[1] / width, self._size[0] / height, 1], np.float32)
         parts = np.stack([_resized(part, self._size) for part in group_fields(fields, self._grouping)])
         return LoadedCrop(
-            np.ascontiguousarray(image), parts, self._silhouette(fields), skeletons.target * scale,
+            np.ascontiguousarray(image), parts,
+            self._silhouette(fields, _DRAWN_OUTLINE if sample.labels is None else _OUTLINE), skeletons.target * scale,
             skeletons.negatives * scale, sample.identity, sample.camera,
         )  # fmt: skip
 
@@ -121,13 +123,13 @@ class CropDataset(Dataset[LoadedCrop]):
             raise UserError(f"{sample.labels}: a parsing label has {FIELDS} fields, not the shape {fields.shape}")
         return np.nan_to_num(fields.astype(np.float32))
 
-    def _silhouette(self, fields: FloatArray) -> NDArray[np.uint8]:
-        """Soft outline of the largest connected piece; zero where no field is strong."""
+    def _silhouette(self, fields: FloatArray, level: float) -> NDArray[np.uint8]:
+        """Soft outline of the largest connected piece; zero where no field reaches the level."""
         import cv2
 
         height, width = self._size
         strongest = _resized(fields.max(axis=0), self._size)
-        mask = cv2.dilate((strongest > 255 * _SILHOUETTE_FROM).astype(np.uint8), np.ones((5, 5), np.uint8))
+        mask = cv2.dilate((strongest > 255 * level).astype(np.uint8), np.ones((5, 5), np.uint8))
         contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         filled = np.zeros((height, width), np.uint8)
         if contours:

@@ -4,6 +4,7 @@ All data sets whose crops lie in ``bounding_box_train``, ``query`` and ``boundin
 ``<identity>_c<camera>...`` are read alike: Market-1501, DukeMTMC-reID, Occluded-Duke and our synthetic sites.
 """
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,10 @@ _JUNK = -1
 class SourceConfig(Section):
     """One data set on disk."""
 
-    root: Path = Field(description="folder that holds bounding_box_train, query and bounding_box_test")
+    root: Path = Field(
+        description="folder that holds bounding_box_train, query and bounding_box_test; relative ones are looked for "
+        "here, then under $MTMCT_DATA"
+    )
     keypoints: str | None = Field(
         None,
         description="folder under external_annotation with <split>/<crop>_keypoints.json; null: the synthetic site's "
@@ -34,6 +38,12 @@ class SourceConfig(Section):
         None, description="folder under masks with <split>/<stem><suffix>; null: labels are drawn from the keypoints"
     )
     label_suffix: str = Field(".npy", description="end of a parsing label's file name")
+
+    @property
+    def folder(self) -> Path:
+        """Where ``root`` is."""
+        elsewhere = Path(os.environ.get("MTMCT_DATA", "")) / self.root
+        return elsewhere if not self.root.exists() and elsewhere.exists() else self.root
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +90,7 @@ def read_source(config: SourceConfig) -> ReidData:
     Raises:
         UserError: when a split is absent or empty, or a name does not start with identity and camera.
     """
-    root = config.root
+    root = config.folder
     missing = [name for name in (TRAIN, QUERY, GALLERY) if not (root / name).is_dir()]
     if missing:
         there = sorted(path.name for path in root.iterdir())[:8] if root.is_dir() else []
@@ -116,18 +126,19 @@ def join(parts: Sequence[Sequence[Sample]]) -> tuple[list[Sample], int, int]:
 
 
 def _split(config: SourceConfig, split: str, synthetic: dict[str, CropSkeletons]) -> Iterator[Sample]:
-    for name in picture_names(config.root / split):
+    root = config.folder
+    for name in picture_names(root / split):
         match = _NAME.match(name)
         if match is None:
-            raise UserError(f"{config.root / split / name}: the name does not start with <identity>_c<camera>")
+            raise UserError(f"{root / split / name}: the name does not start with <identity>_c<camera>")
         identity, camera = (int(group) for group in match.groups())
         if identity == _JUNK:
             continue
         keypoints: CropSkeletons | Path | None = synthetic.get(f"{split}/{name}")
         if config.keypoints is not None:
-            keypoints = config.root / "external_annotation" / config.keypoints / split / f"{name}_keypoints.json"
+            keypoints = root / "external_annotation" / config.keypoints / split / f"{name}_keypoints.json"
         labels = None
         if config.labels is not None:
             stem = name.rpartition(".")[0]
-            labels = config.root / "masks" / config.labels / split / f"{stem}{config.label_suffix}"
-        yield Sample(config.root / split / name, identity, camera, keypoints, labels)
+            labels = root / "masks" / config.labels / split / f"{stem}{config.label_suffix}"
+        yield Sample(root / split / name, identity, camera, keypoints, labels)

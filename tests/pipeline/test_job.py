@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from data.errors import UserError
-from data.formats.mot import read_mot
+from data.formats.mot import read_mot, write_mot
 from data.records import Tracks
 from data.site import Site
 from data.sources.open import parse_camera_specs
@@ -129,7 +129,11 @@ def test_association_again_changes_nothing_and_needs_no_video(
 
 def test_truth_is_scored(videos: list[str], tmp_path: Path, config: Config) -> None:
     job = _run(videos, tmp_path / "run", config)
-    finish(job, truth=job.folder.root / "tracks")
+    truth = tmp_path / "truth"
+    truth.mkdir()
+    for camera in job.cameras:
+        write_mot(truth / f"{camera}.txt", read_mot(job.folder.tracks(camera), "tracks"), "gt")
+    finish(job, truth=truth)
     scores = job.folder.read_json(job.folder.metrics)
     assert scores["scores"][-1]["kind"] == "cross_camera"
     assert scores["scores"][-1]["IDF1"] == 1.0

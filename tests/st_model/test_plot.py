@@ -40,6 +40,12 @@ def test_what_is_drawn_is_what_the_model_says() -> None:
     assert THIN_COUNT > 1
 
 
+def test_a_distribution_of_two_bins_can_be_drawn(tmp_path: Path) -> None:
+    short = published_distribution([1, 1], [0, 1], [0, 150], ("a", "b"))
+    draw(published_curves(short), tmp_path / "d.png", "short")
+    assert (tmp_path / "d.png").stat().st_size > 1000
+
+
 def test_published_distributions_can_be_drawn_with_and_without_counts(tmp_path: Path) -> None:
     counted = published_distribution([1, 1, 2, 2], [0, 1, 0, 1], [0, 2500, 0, 9000], ("a", "b"), sigma_bins=3)
     bare = PublishedDistribution(counted.cameras, counted.probability, None, counted.overflow)

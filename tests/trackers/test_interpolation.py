@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.records import Tracklet
-from trackers.interpolation import interpolate
+from trackers.interpolation import interpolate, smooth
 
 
 def straight(frames: list[int], fps: float = 10.0) -> Tracklet:
@@ -41,10 +41,48 @@ def test_frames_that_were_never_looked_at_are_not_filled() -> None:
 
 
 @pytest.mark.parametrize("frames", [[], [7], [7, 30], [1, 2, 3]])
-def test_nothing_to_fill_gives_the_same_object(frames: list[int]) -> None:
+def test_nothing_to_fill(frames: list[int]) -> None:
     tracklet = straight(frames)
-    assert interpolate(tracklet, 5.0) is tracklet
+    assert interpolate(tracklet, 5.0, smooth_s=0) is tracklet
+    filled = interpolate(tracklet, 5.0)
+    np.testing.assert_array_equal(filled.frames, tracklet.frames)
+    np.testing.assert_allclose(filled.boxes, tracklet.boxes, atol=1e-3)
+
+
+def test_zero_seconds_fill_nothing() -> None:
     assert interpolate(straight([1, 2, 4]), 0.0).frames.tolist() == [1, 2, 4]
+
+
+def test_smoothing_keeps_straight_lines_to_the_very_ends() -> None:
+    tracklet = straight(list(range(40)))
+    np.testing.assert_allclose(smooth(tracklet.boxes, tracklet.times_s, 0.3), tracklet.boxes, atol=1e-3)
+
+
+def test_smoothing_takes_jitter_away() -> None:
+    tracklet = straight(list(range(200)), fps=25)
+    noise = np.random.default_rng(0).normal(0, 3, tracklet.boxes.shape).astype(np.float32)
+    smoothed = smooth(tracklet.boxes + noise, tracklet.times_s, 0.25)
+    assert np.abs(smoothed - tracklet.boxes).mean() < 0.5 * np.abs(noise).mean()
+
+
+def test_smoothing_is_the_weighted_line_fit_of_numpy() -> None:
+    rng = np.random.default_rng(1)
+    times = np.cumsum(rng.uniform(0.02, 0.2, 30))
+    boxes = straight(list(range(30))).boxes + rng.normal(0, 2, (30, 4)).astype(np.float32)
+    smoothed = smooth(boxes, times, 0.25)
+    for row in (0, 11, 29):
+        near = np.abs(times - times[row]) <= 0.75
+        weight = np.exp(-0.5 * ((times[near] - times[row]) / 0.25) ** 2)
+        left = np.polyfit(times[near] - times[row], boxes[near, 0], 1, w=np.sqrt(weight))[1]
+        assert smoothed[row, 0] == pytest.approx(left, abs=1e-3)
+
+
+def test_rows_beyond_a_gap_have_no_say_and_lonely_rows_stay() -> None:
+    tracklet = straight([0, 1, 2, 3, 50, 100, 101, 102])
+    moved = tracklet.boxes.copy()
+    moved[5:] += 500
+    smoothed = smooth(moved, tracklet.times_s, 0.25)
+    np.testing.assert_allclose(smoothed, moved, atol=1e-3)
 
 
 def test_other_columns_follow() -> None:
@@ -69,4 +107,4 @@ def test_seen_rows_stay_and_frames_rise(frames: set[int], gap: float) -> None:
     assert (np.diff(filled.times_s) > 0).all()
     seen = filled.scores > 0
     np.testing.assert_array_equal(filled.frames[seen], tracklet.frames)
-    np.testing.assert_array_equal(filled.boxes[seen], tracklet.boxes)
+    np.testing.assert_allclose(filled.boxes[seen], tracklet.boxes, atol=1e-3)

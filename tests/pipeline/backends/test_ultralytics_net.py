@@ -35,7 +35,9 @@ def _checkpoint(folder: Path, name: str) -> Path:
     from ultralytics import YOLO
 
     path = folder / f"{name}.pt"
-    YOLO(f"{name}.yaml").save(path)
+    network = YOLO(f"{name}.yaml")
+    network.model.names = {index: "person" if index == 0 else str(index) for index in network.model.names}
+    network.save(path)
     return path
 
 

@@ -1,0 +1,62 @@
+"""Train a KPR or BPBReID network.
+
+python -m tools.train_reid --config configs/reid/kpr_small_synthetic.yaml --out runs/kpr_small epochs=30
+python -m tools.train_reid --config configs/reid/kpr_small_synthetic.yaml --out runs/kpr_small epochs=30 --resume
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.cli import run
+
+logger = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train, and print the last scores; 0 when training reached its end."""
+    parser = argparse.ArgumentParser(prog="python -m tools.train_reid", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="changes to the configuration")
+    parser.add_argument("--config", type=Path, required=True, help="a file as configs/reid/*.yaml")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the training")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<n> (default: auto)")
+    parser.add_argument("--resume", action="store_true", help="go on where the training in --out stopped")
+    parser.add_argument("--dry-run", action="store_true", help="print the configuration, defaults included, and leave")
+    parser.add_argument("--no-tensorboard", action="store_true", help="write log.jsonl only")
+    arguments = parser.parse_intermixed_args(argv)
+
+    from reid.training.config import load_training
+
+    config = load_training(arguments.config, arguments.overrides)
+    if arguments.dry_run:
+        import yaml
+
+        print(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), end="")
+        return 0
+
+    from pipeline.backends.torch_device import torch_device
+    from reid.training.engine import Trainer
+
+    writer = None if arguments.no_tensorboard else _tensorboard(arguments.out)
+    trainer = Trainer(config, arguments.out, torch_device(arguments.device), arguments.resume, writer)
+    scores = trainer.run()
+    for name, value in scores.items():
+        print(f"{name:30} {value:.4f}")
+    print(f"weights: {arguments.out / 'last.safetensors'}")
+    return 0
+
+
+def _tensorboard(out: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        logger.info("TensorBoard is not installed (pip install tensorboard); numbers go to log.jsonl only")
+        return None
+    return SummaryWriter(str(out / "tensorboard"))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
