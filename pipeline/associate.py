@@ -3,7 +3,6 @@
 Needs tracklets only, no video and no GPU.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +19,6 @@ from pipeline.association.scoring import score_pairs
 from pipeline.association.space_time import space_time
 from pipeline.association.table import TrackletTable, build_table
 from st_model.model import TransitionModel
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +86,6 @@ def associate(
         sweeps=config.sweeps,
     )
     ids = inherit_ids(table, labels, previous)
-    for line in warnings:
-        logger.warning("%s", line)
     return Association(
         global_tracks=tuple(global_tracks(table, labels, ids, confidences(scores, labels, certain))),
         links=tuple(make_links(table, scores, labels, exclusions, certain, config)),

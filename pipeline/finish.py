@@ -44,7 +44,8 @@ def finish(job: Job, *, truth: Path | None = None, corrections: Sequence[Correct
 
         transitions = find_transitions(tracklets, job.site, job.config.st, under)
         association = under(transitions.model)
-    job.warnings[""] = [*job.warnings.get("", []), *association.warnings]
+    for line in association.warnings:
+        job.warn(line)
     with job.clock.measure("write"):
         save_transitions(transitions, folder)
         folder.write_links(association.links)

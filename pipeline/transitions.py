@@ -16,6 +16,7 @@ from pipeline.run_folder import RunFolder
 from st_model.config import SpaceTimeConfig
 from st_model.files import load_model, save_model
 from st_model.fit import CandidateLinks, Sightings, self_train, sightings_of
+from st_model.grid import LagGrid
 from st_model.model import TransitionModel
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ def find_transitions(
     def links(model: TransitionModel | None) -> CandidateLinks:
         return _candidates(associate(model).links, rows, sightings)
 
-    result = self_train(sightings, links, prior, config.grid, config.lags, config.self_training)
+    result = self_train(sightings, links, prior, LagGrid(**config.grid.model_dump()), config.lags, config.self_training)
     return Transitions(result.model, result.model is not prior, result.rounds)
 
 

@@ -154,7 +154,7 @@ def _faiss_candidates(features: FloatArray, count: int) -> Candidates:
     sample = np.random.default_rng(0).permutation(total)[: 64 * lists]
     index.train(features[np.sort(sample)])
     index.add(features)
-    index.nprobe = max(16, lists // 4)
+    index.nprobe = max(16, lists // 16)
     wanted = min(count + _SPARE, total)
     step = 8192
     for start in range(0, total, step):

@@ -39,7 +39,7 @@ def associate(
     1. Confident detections and confirmed tracks (lost ones too, for ``life.coast_s``), by motion and appearance.
     2. Weak detections and the tracks seen lately that found nothing, by overlap (ByteTrack, Zhang et al., ECCV 2022).
     3. Confident detections and tentative tracks.
-    4. Confident detections and lost tracks, by appearance within a wide gate.
+    4. Confident detections and lost tracks, by appearance within the gate, which widens with the time unseen.
 
     Args:
         pairs: what motion says, T tracks and N detections.
@@ -75,5 +75,5 @@ def refind_cost(distance: DoubleArray, familiarity: DoubleArray, config: Tracker
         config: the tracker's settings.
     """
     settings = config.association
-    allowed = (distance <= settings.refind_gate) & (familiarity >= settings.refind_evidence) & (familiarity > 0)
-    return np.where(allowed, -familiarity - 1e-3 + 1e-3 * np.minimum(distance / settings.refind_gate, 1), np.inf)
+    allowed = (distance <= settings.gate) & (familiarity >= settings.refind_evidence) & (familiarity > 0)
+    return np.where(allowed, -familiarity, np.inf)

@@ -25,25 +25,14 @@ class AssociationConfig(Section):
     score_low: float = Field(0.1, ge=0, le=1, description="detections below this score are not used at all")
     gate: float = Field(16.0, gt=0, description="largest squared Mahalanobis distance between centres")
     min_iou: float = Field(0.1, ge=0, le=1, description="least overlap of the boxes, each grown by the uncertainty")
-    buffer: float = Field(
-        1.0, ge=0, description="growth of the boxes on each side, standard deviations of the position"
-    )
+    buffer: float = Field(1.0, ge=0, description="growth of boxes on each side, standard deviations of the position")
     max_cost: float = Field(0.8, gt=0, description="dearest pair of the first stage")
     max_cost_low: float = Field(0.5, gt=0, description="dearest pair of the low-score stage, 1 - IoU")
     max_cost_tentative: float = Field(0.7, gt=0, description="dearest pair of a track that is not confirmed yet")
     low_lost_s: float = Field(0.2, ge=0, description="a track unseen for longer takes no low-score box")
-    appearance_weight: float = Field(
-        0.5, ge=0, description="cost of a stranger's appearance; its opposite for a familiar one"
-    )
-    pose_weight: float = Field(
-        0.0, ge=0, le=1, description="share of the skeletons' distance (1 - OKS) in the motion cost"
-    )
-    refind_gate: float = Field(
-        30.0, gt=0, description="squared Mahalanobis gate when a lost track is found by appearance"
-    )
-    refind_evidence: float = Field(
-        0.2, ge=-1, le=1, description="familiarity needed to find a lost track by appearance"
-    )
+    appearance_weight: float = Field(0.7, ge=0, description="how much a stranger's looks cost and familiar ones save")
+    pose_weight: float = Field(0.0, ge=0, le=1, description="share of the skeletons (1 - OKS) in the motion cost")
+    refind_evidence: float = Field(0.15, ge=0, le=1, description="familiarity that brings a lost track back")
 
 
 class LooksConfig(Section):
@@ -65,7 +54,6 @@ class LifeConfig(Section):
     duplicate_iou: float = Field(0.7, gt=0, le=1, description="a box that overlaps a used one by more starts no track")
     confirm_hits: int = Field(2, ge=1, description="detections before a track is confirmed")
     confirm_s: float = Field(0.25, ge=0, description="seconds before a track is confirmed")
-    tentative_gap_s: float = Field(0.0, ge=0, description="an unconfirmed track ends when unseen for longer, seconds")
     coast_s: float = Field(2.0, gt=0, description="a track unseen for longer is only found by appearance, seconds")
     exit_share: float = Field(0.5, ge=0, le=1, description="an unseen track with less of its box in the frame ends")
 

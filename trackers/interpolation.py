@@ -57,7 +57,9 @@ def smooth(boxes: FloatArray, times_s: DoubleArray, deviation_s: float) -> Float
     slopes = np.einsum("tw,twc->tc", weight * offset, shape[window])
     determinant = total * second_moment - first_moment**2
     line = determinant > 1e-6 * (total * deviation_s) ** 2
-    fitted = (second_moment[:, None] * values - first_moment[:, None] * slopes) / np.where(line, determinant, 1)[:, None]
+    fitted = (second_moment[:, None] * values - first_moment[:, None] * slopes) / np.where(line, determinant, 1)[
+        :, None
+    ]
     fitted = np.where(line[:, None], fitted, values / total[:, None])
     half = np.maximum(fitted[:, 2:], 0) / 2
     return np.concatenate([fitted[:, :2] - half, fitted[:, :2] + half], axis=1).astype(np.float32)

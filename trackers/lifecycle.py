@@ -9,7 +9,7 @@ from trackers.config import LifeConfig, TrackerConfig
 from trackers.table import TrackTable
 
 Mask = NDArray[np.bool_]
-TICK_S = 1e-6
+_TICK_S = 1e-6
 
 
 def starters(boxes: FloatArray, scores: FloatArray, used: Mask, config: LifeConfig) -> IntArray:
@@ -36,12 +36,12 @@ def starters(boxes: FloatArray, scores: FloatArray, used: Mask, config: LifeConf
 
 def confirmable(table: TrackTable, seen: Mask, time_s: float, config: LifeConfig) -> Mask:
     """(T,) tentative tracks, seen just now, that have been seen often and long enough."""
-    old = time_s - table.born_s >= config.confirm_s - TICK_S
+    old = time_s - table.born_s >= config.confirm_s - _TICK_S
     return seen & (table.state == TENTATIVE) & (table.hits >= config.confirm_hits) & old
 
 
 def ended(table: TrackTable, seen: Mask, time_s: float, size: tuple[int, int], config: TrackerConfig) -> Mask:
-    """(T,) tracks that were unseen for too long, or have walked out of the picture.
+    """(T,) tracks that are over: missed before they were confirmed, unseen for too long, or out of the picture.
 
     Args:
         table: the tracks, predicted to ``time_s`` where not seen.
@@ -51,16 +51,16 @@ def ended(table: TrackTable, seen: Mask, time_s: float, size: tuple[int, int], c
         config: the tracker's settings.
     """
     unseen_s = time_s - table.seen_s
-    patience = np.where(table.state == TENTATIVE, config.life.tentative_gap_s, config.lost_s)
     boxes = table.motion.boxes()
     frame = np.array([[0, 0, *size]], np.float32)
     whole = np.maximum(areas(boxes), 1e-6)
     inside = intersections(boxes, frame)[:, 0] / whole
-    return ~seen & ((unseen_s > patience + TICK_S) | (inside < config.life.exit_share))
+    given_up = (table.state == TENTATIVE) | (unseen_s > config.lost_s + _TICK_S)
+    return ~seen & (given_up | (inside < config.life.exit_share))
 
 
 def mark(table: TrackTable, seen: Mask) -> None:
-    """Set the states after a frame: confirmed tracks that were missed are lost, lost ones that were seen are confirmed."""
+    """Set the states after a frame: who was confirmed and missed is lost, who was lost and seen is confirmed."""
     known = table.state != TENTATIVE
     table.state[known & seen] = CONFIRMED
     table.state[known & ~seen] = LOST

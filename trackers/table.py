@@ -11,6 +11,7 @@ from data.records import DoubleArray, FloatArray, IntArray, PartEmbeddings, Rows
 from trackers.appearance import blank, blend, from_tree, join, to_tree
 from trackers.motion import MotionState
 
+Mask = NDArray[np.bool_]
 KEYPOINTS = 17
 
 
@@ -39,7 +40,7 @@ class TrackTable:
     hits: IntArray
     looks: IntArray
     looked_s: DoubleArray
-    renew: NDArray[np.bool_]
+    renew: Mask
     keypoints: FloatArray
     motion: MotionState
     appearance: PartEmbeddings | None
@@ -53,7 +54,9 @@ class TrackTable:
     ) -> "TrackTable":
         """Tentative tracks that were seen once, at ``time_s``."""
         count = len(serial)
-        looked = np.zeros(count, bool) if appearance is None else appearance.visibility.any(axis=1)
+        looked: Mask = np.zeros(count, np.bool_)
+        if appearance is not None:
+            looked = np.any(appearance.visibility > 0, axis=1)
         return TrackTable(
             serial=serial,
             state=np.zeros(count, np.int8),
@@ -105,7 +108,7 @@ class TrackTable:
             time_s: now.
             memory_s: seconds over which older looks fade.
         """
-        seen = looks.visibility.any(axis=1)
+        seen: Mask = np.any(looks.visibility > 0, axis=1)
         rows = rows[seen]
         if not len(rows):
             return

@@ -78,10 +78,10 @@ class Electronics:
             size: width, height of its pictures.
         """
         width, height = size
-        self.gain = np.clip(rng.normal(1, 0.10, 3) * rng.uniform(0.86, 1.12), 0.70, 1.30)
-        self.saturation = float(rng.uniform(0.70, 1.12))
-        self.gamma = float(rng.uniform(0.86, 1.14))
-        self.blur = float(rng.uniform(0.35, 0.65))
+        self.gain = np.clip(rng.normal(1, 0.13, 3) * rng.uniform(0.76, 1.12), 0.58, 1.30)
+        self.saturation = float(rng.uniform(0.55, 1.12))
+        self.gamma = float(rng.uniform(0.82, 1.20))
+        self.blur = float(rng.uniform(0.35, 0.85))
         self.noise = float(rng.uniform(1.2, 3.2))
         self._seed = int(rng.integers(2**31))
         grey = np.array([0.299, 0.587, 0.114])

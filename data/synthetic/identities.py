@@ -125,7 +125,7 @@ def _draw(rng: np.random.Generator, person_id: int, confusable: bool) -> Identit
     bottom_index = int(rng.choice(_FEW_BOTTOMS)) if confusable else int(rng.integers(len(_BOTTOMS)))
     accent = _TOPS[(top_index + int(rng.integers(1, len(_TOPS)))) % len(_TOPS)]
     pattern = _PATTERNS[rng.choice(len(_PATTERNS), p=_PATTERN_SHARES)]
-    if confusable and rng.uniform() < 0.45:
+    if confusable and rng.uniform() < 0.65:
         pattern = "solid"
     bottoms: tuple[Bottom, ...] = ("trousers", "shorts", "skirt", "coat")
     shares = (0.62, 0.14, 0.12, 0.12) if fem > 0.5 else (0.72, 0.18, 0.0, 0.1)
@@ -146,7 +146,7 @@ def _draw(rng: np.random.Generator, person_id: int, confusable: bool) -> Identit
         hair=_jitter(rng, _HAIR[rng.integers(len(_HAIR))], 6),
         hair_style=str(style),  # type: ignore[arg-type]
         hat=_TOPS[rng.integers(len(_TOPS))],
-        top=_jitter(rng, _TOPS[top_index], 6 if confusable else 14),
+        top=_jitter(rng, _TOPS[top_index], 4 if confusable else 14),
         accent=_jitter(rng, accent, 8),
         pattern=pattern,
         sleeve="short" if pattern != "jacket" and bottom != "coat" and rng.uniform() < 0.4 else "long",

@@ -65,7 +65,7 @@ class ReidSpec(Section):
     test_people: int = Field(4, ge=0, le=5000, description="identities in query and bounding_box_test")
     crops: int = Field(3, ge=2, le=100, description="crops of each person in each camera")
     confusable: bool = Field(True, description="few clothes colours, so that many people look alike")
-    occluded_share: float = Field(0.55, ge=0, le=1, description="share of crops with one or two other people")
+    occluded_share: float = Field(0.65, ge=0, le=1, description="share of crops with one or two other people")
 
 
 class Preset(Section):

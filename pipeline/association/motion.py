@@ -79,7 +79,7 @@ def _at_border(table: TrackletTable, rows: IntArray, which: int) -> NDArray[np.b
     sizes = np.array([tracklet.frame_size for tracklet in table.tracklets], np.float64)[rows]
     low = boxes[:, :2] <= _BORDER * sizes
     high = boxes[:, 2:] >= (1 - _BORDER) * sizes
-    return (low | high).any(axis=1) & (sizes > 0).all(axis=1)
+    return np.logical_and((low | high).any(axis=1), (sizes > 0).all(axis=1))
 
 
 def _end(tracklet: Tracklet, window_s: float, at_start: bool) -> list[float]:

@@ -32,8 +32,7 @@ def id_at(tracklets: list[Any], frame: int, x: float) -> int:
     found = [
         tracklet.local_id
         for tracklet in tracklets
-        if (tracklet.frames == frame).any()
-        and abs(tracklet.boxes[tracklet.frames == frame][0, [0, 2]].mean() - x) < 1
+        if (tracklet.frames == frame).any() and abs(tracklet.boxes[tracklet.frames == frame][0, [0, 2]].mean() - x) < 1
     ]
     assert len(found) == 1, f"frame {frame}, x {x}: {found}"
     return int(found[0])
@@ -139,7 +138,7 @@ def test_rows_without_evidence_are_as_if_there_were_no_appearance(film: Make, pe
         b = none.show(step / FPS, boxes)
         np.testing.assert_array_equal(a.track_ids, b.track_ids)
         np.testing.assert_array_equal(a.det_index, b.det_index)
-    assert all(tracklet.prototypes is not None and len(tracklet.prototypes) == 0 or tracklet.prototypes is None
+    assert all((tracklet.prototypes is not None and len(tracklet.prototypes) == 0) or tracklet.prototypes is None
                for tracklet in blind.end())  # fmt: skip
 
 

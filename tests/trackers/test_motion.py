@@ -76,9 +76,7 @@ def test_gating_distance_equals_filterpy() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(
-    dt=st.floats(1e-4, 5), parts=st.integers(2, 9), memory=st.floats(0.05, 1e4), speed=st.floats(0.05, 3)
-)
+@given(dt=st.floats(1e-4, 5), parts=st.integers(2, 9), memory=st.floats(0.05, 1e4), speed=st.floats(0.05, 3))
 def test_many_short_steps_equal_one_long_step(dt: float, parts: int, memory: float, speed: float) -> None:
     model = MotionModel(MotionConfig(speed=speed, speed_memory_s=memory))
     start = model.start(np.array([[10, 20, 60, 170]], np.float32), np.ones(1, np.float32))
@@ -97,7 +95,9 @@ def test_a_long_memory_is_the_constant_velocity_model() -> None:
     assert onto_value[0] == pytest.approx(0.5, rel=1e-5)
     assert decay[0] == pytest.approx(1, rel=1e-5)
     density = 2 / 1e5
-    np.testing.assert_allclose(model.process_noise(0.5)[0], density * np.array([0.5**3 / 3, 0.5**2 / 2, 0.5]), rtol=1e-4)
+    np.testing.assert_allclose(
+        model.process_noise(0.5)[0], density * np.array([0.5**3 / 3, 0.5**2 / 2, 0.5]), rtol=1e-4
+    )
 
 
 def test_an_unseen_person_stops_and_the_gate_widens() -> None:

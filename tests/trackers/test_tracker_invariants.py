@@ -37,9 +37,7 @@ def crowd(frames: int, people: int, fps: float, seed: int, dim: int = 8) -> Iter
             (vectors * visibility[..., None]).astype(np.float32),
             visibility, ("all", "upper", "lower"), ("holistic", "part", "part"), "drawn",
         )  # fmt: skip
-        detections = Detections(
-            boxes.astype(np.float32), scores.astype(np.float32), np.zeros(len(boxes), np.int64)
-        )
+        detections = Detections(boxes.astype(np.float32), scores.astype(np.float32), np.zeros(len(boxes), np.int64))
         yield View("hall", frame, now, (1920, 1080), detections), looks
 
 
@@ -200,9 +198,9 @@ def test_anything_at_all_gives_valid_tracks(data: st.DataObject) -> None:
     coordinate = st.floats(-1e4, 1e4, width=32) | st.just(float("nan"))
     for frame in range(data.draw(st.integers(1, 12))):
         time_s += data.draw(st.floats(-5, 5))
-        boxes: FloatArray = np.array(
-            data.draw(st.lists(st.tuples(*[coordinate] * 4), max_size=6)), np.float32
-        ).reshape(-1, 4)
+        boxes: FloatArray = np.array(data.draw(st.lists(st.tuples(*[coordinate] * 4), max_size=6)), np.float32).reshape(
+            -1, 4
+        )
         boxes[:, 2:] += np.abs(boxes[:, :2])
         scores = np.array([data.draw(st.floats(0, 1, width=32)) for _ in boxes], np.float32)
         detections = Detections(boxes, scores, np.zeros(len(boxes), np.int64))
