@@ -10,8 +10,8 @@ IndexArray = NDArray[np.int64]
 def assign(cost: NDArray[np.floating], limit: float) -> tuple[IndexArray, IndexArray]:
     """Match rows to columns so that the sum of (cost - limit) over the matched pairs is smallest.
 
-    A pair dearer than ``limit`` is never matched, and leaving both sides unmatched costs exactly ``limit``; so clipping the
-    costs at ``limit`` and dropping the clipped pairs afterwards gives the exact optimum without padding the matrix
+    A pair dearer than ``limit`` is never matched, and leaving both sides unmatched costs exactly ``limit``; so clipping
+    the costs at ``limit`` and dropping the clipped pairs afterwards gives the exact optimum without padding the matrix
     (padding as in ``lap.lapjv(extend_cost=True, cost_limit=...)`` is 60 times slower at 300x220). Ties fall to scipy's
     deterministic order of rows and columns.
 

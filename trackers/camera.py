@@ -66,9 +66,9 @@ class _Prediction:
 class CameraTracker:
     """Tracks one camera (``trackers.scope.ScopeTracker``).
 
-    Time may jump: a gap of more than ``max_gap_s``, forwards or (a restarted source) backwards, closes all tracks. A frame
-    that is not later than the last one by at least a clock tick is left out with a warning and counted in ``skipped``.
-    Results do not depend on the order of the detections, nor on other trackers.
+    Time may jump: a gap of more than ``max_gap_s``, forwards or (a restarted source) backwards, closes all tracks. A
+    frame that is not later than the last one by at least a clock tick is left out with a warning and counted in
+    ``skipped``. Results do not depend on the order of the detections, nor on other trackers.
     """
 
     def __init__(self, camera: str, config: TrackerConfig) -> None:
@@ -179,8 +179,8 @@ class CameraTracker:
     def _wanted(self, prediction: _Prediction, time_s: float) -> IntArray:
         """Rows of the view that need an appearance.
 
-        On demand these are the confident detections that are not plainly one known person: none or several tracks may be
-        theirs, or their track may take several detections, is tentative, was lost, or has stale looks.
+        On demand these are the confident detections that are not plainly one known person: none or several tracks may
+        be theirs, or their track may take several detections, is tentative, was lost, or has stale looks.
         """
         if self._config.appearance == "always":
             return np.sort(prediction.rows)
@@ -243,7 +243,7 @@ class CameraTracker:
         self._record(view, prediction, looks, table.serial[tracks], found)
 
     def _confirm(self, now: float, detection: IntArray) -> IntArray:
-        """Confirm tracks, or recognise them as lost ones and hand their rows over; returns the detection of each track left."""
+        """Confirm tracks, or recognise them as lost ones; returns the detection of each track that is left."""
         table = self._table
         ready = np.flatnonzero(confirmable(table, detection >= 0, now, self._config.life))
         lost = np.flatnonzero(table.state == LOST)

@@ -38,7 +38,7 @@ class AssociationConfig(Section):
 class LooksConfig(Section):
     """What the tracker remembers of how people look."""
 
-    stale_s: float = Field(0.5, gt=0, description="an appearance older than this is renewed, seconds")
+    stale_s: float = Field(0.3, gt=0, description="an appearance older than this is renewed, seconds")
     memory_s: float = Field(2.0, gt=0, description="seconds over which older looks fade")
     same_distance: float = Field(0.12, ge=0, le=2, description="first guess of the distance of a person to himself")
     other_distance: float = Field(0.4, ge=0, le=2, description="first guess of the distance of two people")

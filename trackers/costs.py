@@ -35,9 +35,9 @@ class PairCosts:
 def buffered_iou(tracks: FloatArray, boxes: FloatArray, margins: DoubleArray) -> DoubleArray:
     """Overlap of boxes that are first grown on every side by the track's uncertainty.
 
-    Growing lets people match who moved further than their own width between two frames (C-BIoU, Yang et al., WACV 2023);
-    here the margin is not a fixed share of the box but what the Kalman filter does not know, so that it is small at 30
-    frames per second and large at 2.
+    Growing lets people match who moved further than their own width between two frames (C-BIoU, Yang et al., WACV
+    2023); here the margin is not a fixed share of the box but what the Kalman filter does not know, so that it is small
+    at 30 frames per second and large at 2.
 
     Args:
         tracks: (T, 4) predicted xyxy px.

@@ -29,8 +29,8 @@ def interpolate(tracklet: Tracklet, max_gap_s: float, smooth_s: float = 0.25) ->
 def smooth(boxes: FloatArray, times_s: DoubleArray, deviation_s: float) -> FloatArray:
     """Local straight-line fit of centre and sides with Gaussian weights over time.
 
-    A line, not a mean, so that a steadily walking person is not pulled inwards at the ends of the tracklet. Weights depend
-    on seconds, so that the frame rate does not matter and rows further away than a gap have no say.
+    A line, not a mean, so that a steadily walking person is not pulled inwards at the ends of the tracklet. Weights
+    depend on seconds, so that the frame rate does not matter and rows further away than a gap have no say.
 
     Args:
         boxes: (T, 4) xyxy px.

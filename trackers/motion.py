@@ -109,7 +109,7 @@ class MotionModel:
         return q[:, None] * np.stack([value, memory**2 / 2 * gone**2, memory / 2 * gone_twice], axis=1)
 
     def measurement_variance(self, scale: DoubleArray, scores: FloatArray) -> DoubleArray:
-        """(N, 4) variance of measured values, px^2; larger for a low score (NSA Kalman, Du et al., GIAOTracker, 2021)."""
+        """(N, 4) variance of measured values, px^2; larger for low scores (NSA Kalman, Du et al., ICCVW 2021)."""
         doubt = 1 + self._config.score_noise * (1 - np.clip(scores.astype(np.float64), 0, 1))
         std = self._config.noise * (scale * doubt)[:, None]
         return np.broadcast_to(std**2, (len(scale), 4))

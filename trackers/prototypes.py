@@ -16,10 +16,10 @@ _UNLIKE = 2.0
 class PrototypeBank:
     """Holds at most ``looks.prototypes`` embeddings for each of many tracklets, in one block of memory.
 
-    A new look replaces the prototype it resembles if it is better, fills a free place if it resembles none, and, when all
-    places are taken, drives out the worse one of the two most similar prototypes if it differs more than those do. Looks
-    much worse than the best one are not taken: an occluded crop is always unlike the others. Values are kept as float16,
-    the precision they are stored with.
+    A new look replaces the prototype it resembles if it is better, fills a free place if it resembles none, and, when
+    all places are taken, drives out the worse one of the two most similar prototypes if it differs more than those do.
+    Looks much worse than the best one are not taken: an occluded crop is always unlike the others. Values are kept as
+    float16, the precision they are stored with.
     """
 
     def __init__(self, config: LooksConfig, like: PartEmbeddings) -> None:
@@ -50,7 +50,8 @@ class PrototypeBank:
         slots = self._slots(owners[seen])
         vectors, visibility, quality, rows = looks.vectors[seen], looks.visibility[seen], quality[seen], rows[seen]
         taken = self._quality[slots] > 0
-        distances = _distances(vectors, visibility, self._vectors[slots], self._visibility[slots])
+        known = self._vectors[slots].astype(np.float32), self._visibility[slots].astype(np.float32)
+        distances = _distances(vectors, visibility, *known)
         distances = np.where(taken, distances, np.inf)
         every = np.arange(len(slots))
         nearest = distances.argmin(axis=1)
@@ -166,12 +167,12 @@ class PrototypeBank:
 
 def _distances(vectors: FloatArray, visibility: FloatArray, others: FloatArray, seen: FloatArray) -> FloatArray:
     """Distance of M looks to G others each: (M, P, D), (M, P), (M, G, P, D), (M, G, P) -> (M, G)."""
-    weight = np.sqrt(visibility[:, None] * seen.astype(np.float32))
-    return _mean_distance(weight, np.einsum("mpd,mgpd->mgp", vectors, others.astype(np.float32)), axis=2)
+    weight = np.sqrt(visibility[:, None] * seen)
+    return _mean_distance(weight, np.einsum("mpd,mgpd->mgp", vectors, others), axis=2)
 
 
 def _mean_distance(weight: FloatArray, likeness: FloatArray, axis: int) -> FloatArray:
-    """Cosine distance over the parts (``axis``), weighted by sqrt(v_a v_b); without a common part, as unlike as can be."""
+    """Weighted cosine distance over the parts (``axis``); without a common part, as unlike as can be."""
     total = weight.sum(axis)
     summed = (weight * (1 - likeness)).sum(axis)
     return np.divide(summed, total, out=np.full_like(total, _UNLIKE), where=total > 0)

@@ -24,8 +24,8 @@ def build_tracker(scope_cameras: Sequence[str], config: TrackerConfig) -> ScopeT
     if len(scope_cameras) != 1:
         names = ", ".join(scope_cameras) or "none"
         raise UserError(
-            f"a tracker follows one camera, not a group ({names}): this version cannot track overlapping cameras together "
-            "on the ground plane; leave 'groups' out of the site file, and their tracks are joined by association"
+            f"a tracker follows one camera, not a group ({names}): this version cannot track overlapping cameras "
+            "together on the ground plane; leave 'groups' out of the site file to track each camera by itself"
         )
     tracker: ScopeTracker = resolve("tracker", config.name, CAMERA_TRACKERS)(scope_cameras[0], config)
     return tracker

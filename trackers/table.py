@@ -98,8 +98,8 @@ class TrackTable:
     def look(self, rows: IntArray, looks: PartEmbeddings, clear: FloatArray, time_s: float, memory_s: float) -> None:
         """Remember new looks of some tracks.
 
-        The average is a plain mean at first and forgets over ``memory_s`` later, whatever the frame rate; a person partly
-        covered by others counts for little.
+        The average is a plain mean at first and forgets over ``memory_s`` later, whatever the frame rate; a person
+        partly covered by others counts for little.
 
         Args:
             rows: (M,) the tracks.

@@ -27,10 +27,10 @@ _NO_PIECES: dict[str, NDArray[Any]] = {
 class TrackletBuilder:
     """Collects the rows of a camera's tracks and says when tracklets open, grow and close.
 
-    A track is known by its serial. From birth it has a piece, which gets a local id when the track is confirmed: tracks that
-    never are leave no trace, and ids have no holes. A piece that would grow longer than ``max_tracklet_s`` is closed and
-    continued by a new one with the next id. The events of one frame come in a fixed order: closed, opened, updated, each by
-    local id.
+    A track is known by its serial. From birth it has a piece, which gets a local id when the track is confirmed: tracks
+    that never are leave no trace, and ids have no holes. A piece that would grow longer than ``max_tracklet_s`` is
+    closed and continued by a new one with the next id. The events of one frame come in a fixed order: closed, opened,
+    updated, each by local id.
     """
 
     def __init__(self, camera: str, config: TrackerConfig) -> None:

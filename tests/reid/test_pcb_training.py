@@ -73,6 +73,7 @@ def test_training_learns_and_writes_what_it_promises(tmp_path: Path) -> None:
         train([*arguments, "--overwrite", "--resume", str(tmp_path / "other.safetensors")])
 
 
+@pytest.mark.slow
 def test_the_same_seed_trains_the_same_network(tmp_path: Path) -> None:
     paths = write_market(tmp_path, "train", range(1, 3), shots=1)
     labels = np.repeat([0, 1], 2)

@@ -93,7 +93,7 @@ def show_nobody(scene: Any, start_s: float, seconds: float) -> None:
         (5.0, 60, 0, True, 1),
         (5.0, 60, 0, False, 2),
         (5.0, 60, 3, True, 2),
-        (5.0, 500, 0, True, 2),
+        (3.0, 560, 0, True, 2),
         (9.0, 10, 0, True, 2),
     ],
     ids=["short gap", "long gap", "long gap, no looks", "somebody else", "too far away", "gone for too long"],

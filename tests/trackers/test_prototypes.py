@@ -126,7 +126,10 @@ def test_the_batch_gives_what_one_by_one_gives() -> None:
             offer(alone, angle, value, row, owner)
     for owner in range(9):
         np.testing.assert_array_equal(together.take(owner)[1], alone.take(owner)[1])
-        np.testing.assert_array_equal(together.take(owner)[0].vectors, alone.take(owner)[0].vectors)  # type: ignore[union-attr]
+        found, expected = together.take(owner)[0], alone.take(owner)[0]
+        assert found is not None
+        assert expected is not None
+        np.testing.assert_array_equal(found.vectors, expected.vectors)
 
 
 def test_a_checkpoint_keeps_all(tmp_path: Path) -> None:

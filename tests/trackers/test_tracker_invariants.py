@@ -83,10 +83,10 @@ def test_the_same_input_gives_the_same_bytes() -> None:
     assert story(brief(), 80, 0) == story(brief(), 80, 0)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 1000), order=st.integers(0, 1000))
 def test_the_order_of_the_detections_does_not_matter(seed: int, order: int) -> None:
-    assert story(brief(), 40, seed, order) == story(brief(), 40, seed)
+    assert story(brief(), 30, seed, order) == story(brief(), 30, seed)
 
 
 def test_equal_scores_and_boxes_do_not_break_the_order(film: Make, person: Make) -> None:
@@ -105,7 +105,7 @@ def test_dropping_frames_does_not_change_who_is_who(fps: float) -> None:
         """(local id, x of the feet) of everybody at whole seconds."""
         tracker = CameraTracker("hall", TrackerConfig())
         events: list[TrackletEvent] = []
-        for frame in range(int(12 * rate)):
+        for frame in range(int(8 * rate)):
             now = frame / rate
             x = np.array([100 + 60 * now, 1700 - 70 * now, 300, 900 + 40 * now])
             boxes = np.stack([x - 30, 300 + 20 * np.arange(4), x + 30, 450 + 30 * np.arange(4)], axis=1)
@@ -159,11 +159,11 @@ def test_memory_follows_what_is_alive_not_the_length_of_the_video() -> None:
     config = TrackerConfig(lost_s=1.0, max_tracklet_s=5.0)
     tracker = CameraTracker("hall", config)
     capacity = []
-    for view, looks in crowd(1200, 8, 10.0, 6):
+    for view, looks in crowd(500, 8, 10.0, 6):
         ask(tracker, view, looks)
-        state = tracker.state()
-        capacity.append((len(state["table"]["serial"]), tracker.row_capacity, len(state["builder"]["bank"]["owner"])))
-    early, late = np.array(capacity[200:600]).max(axis=0), np.array(capacity[600:]).max(axis=0)
+        state = tracker.state()["builder"]
+        capacity.append((len(state["pieces"]["serial"]), tracker.row_capacity, len(state["bank"]["owner"])))
+    early, late = np.array(capacity[100:250]).max(axis=0), np.array(capacity[250:]).max(axis=0)
     assert (late <= 2 * early).all()
     assert late[0] < 60
 
@@ -174,7 +174,7 @@ def test_any_number_of_people(count: int) -> None:
     column, row = np.arange(count) % 25, np.arange(count) // 25
     corner = np.stack([75.0 * column, 85.0 * row], axis=1)
     for frame in range(8):
-        boxes = np.concatenate([corner, corner + (40, 80)], axis=1) + 1.5 * frame
+        boxes = np.concatenate([corner, corner + np.array([40, 80])], axis=1) + 1.5 * frame
         detections = Detections(boxes.astype(np.float32), np.full(count, 0.9, np.float32), np.zeros(count, np.int64))
         looks = None
         if count:

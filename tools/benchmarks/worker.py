@@ -12,7 +12,7 @@ def _resident_mib() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def main(target: str, arguments: str) -> None:
+def measure(target: str, arguments: str) -> None:
     """Make the input, time the job, print one JSON line."""
     module, _, function = target.partition(":")
     job = getattr(import_module(module), function)(**json.loads(arguments))
@@ -24,4 +24,4 @@ def main(target: str, arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    measure(*sys.argv[1:])
