@@ -12,6 +12,7 @@ from trackers.prototypes import PrototypeBank
 from trackers.rows import RowLog
 
 _UNNAMED = -1
+_OFFER_S = 0.2
 _ORDER: tuple[TrackletEventKind, ...] = ("closed", "opened", "updated")
 _NO_PIECES: dict[str, NDArray[Any]] = {
     "serial": np.zeros(0, np.int64),
@@ -21,6 +22,7 @@ _NO_PIECES: dict[str, NDArray[Any]] = {
     "start_s": np.zeros(0, np.float64),
     "emitted_s": np.zeros(0, np.float64),
     "emitted_rows": np.zeros(0, np.int64),
+    "offered_s": np.zeros(0, np.float64),
 }
 
 
@@ -55,7 +57,7 @@ class TrackletBuilder:
     def begin(self, serials: IntArray, time_s: float) -> None:
         """Tracks are born; their serials are higher than all before."""
         new = {"serial": serials, "local_id": _UNNAMED, "continues": _UNNAMED, "rows": 0, "start_s": time_s}
-        new |= {"emitted_s": time_s, "emitted_rows": 0}
+        new |= {"emitted_s": time_s, "emitted_rows": 0, "offered_s": -np.inf}
         for name, column in self._pieces.items():
             values = np.broadcast_to(np.asarray(new[name], column.dtype), len(serials))
             self._pieces[name] = np.concatenate([column, values])
@@ -78,6 +80,7 @@ class TrackletBuilder:
         self._pieces["continues"][pieces] = self._pieces["local_id"][pieces]
         self._pieces["start_s"][pieces] = time_s
         self._pieces["rows"][pieces] = 0
+        self._pieces["offered_s"][pieces] = -np.inf
         self._name(pieces)
         return cut
 
@@ -108,9 +111,7 @@ class TrackletBuilder:
         self._log.add(serials, view.time_s, view.frame_index, boxes, scores, keypoints)
         pieces = self._find(serials)
         if looks is not None:
-            if self._bank is None:
-                self._bank = PrototypeBank(self._config.looks, looks)
-            self._bank.offer(serials, looks, quality, self._pieces["rows"][pieces])
+            self._offer(pieces, looks, quality, view.time_s)
         self._pieces["rows"][pieces] += 1
 
     def open(self, serials: IntArray) -> None:
@@ -176,6 +177,17 @@ class TrackletBuilder:
 
     def _find(self, serials: IntArray) -> IntArray:
         return np.searchsorted(self._pieces["serial"], serials)
+
+    def _offer(self, pieces: IntArray, looks: PartEmbeddings, quality: FloatArray, time_s: float) -> None:
+        """Show new looks to the bank, but not those of every frame: people change their looks more slowly."""
+        if self._bank is None:
+            self._bank = PrototypeBank(self._config.looks, looks)
+        due = np.flatnonzero(
+            np.any(looks.visibility > 0, axis=1) & (time_s - self._pieces["offered_s"][pieces] >= _OFFER_S)
+        )
+        pieces = pieces[due]
+        self._bank.offer(self._pieces["serial"][pieces], looks.select(due), quality[due], self._pieces["rows"][pieces])
+        self._pieces["offered_s"][pieces] = time_s
 
     def _name(self, pieces: IntArray) -> None:
         self._pieces["local_id"][pieces] = self._next_id + np.arange(len(pieces))

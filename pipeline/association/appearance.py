@@ -60,6 +60,10 @@ class PairLooks:
     parts: FloatArray
     part_weights: FloatArray
 
+    def select(self, rows: NDArray[np.bool_]) -> "PairLooks":
+        """Keep some pairs."""
+        return PairLooks(self.distance[rows], self.visibility[rows], self.parts[rows], self.part_weights[rows])
+
 
 def gather_looks(table: TrackletTable, config: AppearanceConfig) -> list[Looks]:
     """One ``Looks`` per model (and shape of its embeddings), by model id."""

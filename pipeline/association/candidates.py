@@ -17,7 +17,7 @@ from pipeline.association.table import TrackletTable
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """E pairs that nothing excludes, a < b, sorted.
+    """E pairs that nothing excludes and of which some cue speaks, a < b, sorted.
 
     Attributes:
         a: (E,) row of the table.
@@ -86,13 +86,20 @@ def find_candidates(
     for number, looks in enumerate(families):
         owner[looks.rows], place_of[looks.rows] = number, np.arange(len(looks))
     family = np.where(owner[a] == owner[b], owner[a], -1)
-    place, compared = np.zeros(len(a), np.int64), []
+    known, compared = ~np.isnan(motion) | ~np.isnan(space_time), []
     for number, looks in enumerate(families):
         mine = np.flatnonzero(family == number)
-        place[mine] = np.arange(len(mine))
         pairs = appearance.compare(looks, place_of[a[mine]], place_of[b[mine]], config.appearance.best_share)
-        compared.append(pairs)
-    return Candidates(a, b, motion, fragment_prior, space_time, families, family, place, tuple(compared))
+        known[mine] |= ~np.isnan(pairs.distance)
+        compared.append(pairs.select(known[mine]))
+    # Where no cue speaks, the prior alone must not make two tracklets one person.
+    a, b, family = a[known], b[known], family[known]
+    place = np.zeros(len(a), np.int64)
+    for number in range(len(families)):
+        place[family == number] = np.arange((family == number).sum())
+    return Candidates(
+        a, b, motion[known], fragment_prior[known], space_time[known], families, family, place, tuple(compared)
+    )
 
 
 def _of_pairs(fragments: Fragments, a: IntArray, b: IntArray, total: int) -> tuple[DoubleArray, DoubleArray]:

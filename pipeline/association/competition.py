@@ -17,6 +17,10 @@ from pipeline.association.space_time import SpaceTime
 from pipeline.association.table import TrackletTable
 
 _MOST_CERTAIN = 0.95
+
+# Where only the number of choices gives the prior, prior and rivals together stay below this: two tracklets with nobody
+# else about are not one person for that reason.
+_DOUBT = 0.5
 _BOUND = 50.0
 
 
@@ -148,4 +152,6 @@ def compete(competition: Competition, evidence: DoubleArray, meeting: Meeting) -
     total = np.bincount(competition.group, weights)[competition.group]
     others = np.maximum(total - weights - of_friends, 0.0)
     rivals = -np.log(nobody + others)
-    return 0.5 * (prior[:pairs] + prior[pairs:]), 0.5 * (rivals[:pairs] + rivals[pairs:])
+    prior, rivals = 0.5 * (prior[:pairs] + prior[pairs:]), 0.5 * (rivals[:pairs] + rivals[pairs:])
+    counted = np.isnan(competition.odds[:pairs])
+    return prior, np.where(counted, np.minimum(rivals, -_DOUBT - prior), rivals)

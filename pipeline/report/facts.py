@@ -153,11 +153,14 @@ def other_facts(manifest: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, 
 
 
 def flatten(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested mappings as (dotted name, text) rows."""
+    """Nested mappings, and lists of them, as (dotted name, text) rows."""
     rows: list[tuple[str, str]] = []
     for key, inner in value.items():
         if isinstance(inner, Mapping):
             rows += flatten(inner, f"{prefix}{key}.")
+        elif isinstance(inner, list) and inner and all(isinstance(item, Mapping) for item in inner):
+            for number, item in enumerate(inner, 1):
+                rows += flatten(item, f"{prefix}{key}{f' {number}' if len(inner) > 1 else ''}.")
         else:
             rows.append((f"{prefix}{key}", _text(inner)))
     return rows

@@ -93,7 +93,7 @@ def show_nobody(scene: Any, start_s: float, seconds: float) -> None:
         (5.0, 60, 0, True, 1),
         (5.0, 60, 0, False, 2),
         (5.0, 60, 3, True, 2),
-        (3.0, 560, 0, True, 2),
+        (3.0, 800, 0, True, 2),
         (9.0, 10, 0, True, 2),
     ],
     ids=["short gap", "long gap", "long gap, no looks", "somebody else", "too far away", "gone for too long"],
@@ -103,11 +103,11 @@ def test_who_hides_is_found_again(
 ) -> None:
     scene = film()
     for step in range(20):
-        scene.show(step / FPS, [person(400)], looks=looks([0], 0.05, step) if seen else None)
+        scene.show(step / FPS, [person(150)], looks=looks([0], 0.05, step) if seen else None)
     show_nobody(scene, 2.0, seconds)
     for step in range(20):
         now = 2 + seconds + step / FPS
-        scene.show(now, [person(400 + shift)], looks=looks([who], 0.05, step) if seen else None)
+        scene.show(now, [person(150 + shift)], looks=looks([who], 0.05, step) if seen else None)
     tracklets = scene.end()
     assert len(tracklets) == pieces
     assert sum(len(tracklet) for tracklet in tracklets) == 40, "rows from before the recognition are handed over"

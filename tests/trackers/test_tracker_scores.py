@@ -37,7 +37,7 @@ def scores_of(testdata: Path, names: list[str]) -> dict[str, float]:
     sequences = []
     for name in names:
         about = meta[name]
-        found = read_mot(source / "det" / f"{name}.txt", "detections")
+        found = read_mot(source / "det" / f"{name}.txt", "det")
         tracklets = track_detections(name, found, about["fps"], tuple(about["size"]), about["length"])
         filled = [interpolate(tracklet, 1.0) for tracklet in tracklets]
         predictions = MotTable.make(
