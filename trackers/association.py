@@ -37,7 +37,8 @@ def associate(
     """Match detections to tracks, in four stages.
 
     1. Confident detections and confirmed tracks (lost ones too, for ``life.coast_s``), by motion and appearance.
-    2. Weak detections and the tracks seen lately that found nothing, by overlap (ByteTrack, Zhang et al., ECCV 2022).
+    2. Weak detections and the tracks seen in the last frame that found nothing, by overlap (ByteTrack, Zhang et al.,
+       ECCV 2022).
     3. Confident detections and tentative tracks.
     4. Confident detections and lost tracks, by appearance within the gate, which widens with the time unseen.
 
@@ -58,9 +59,8 @@ def associate(
     cost = pairs.motion - settings.appearance_weight * familiarity
     coasting = (state != TENTATIVE) & (unseen_s <= config.life.coast_s)
     matching.stage(coasting, confident, cost, settings.max_cost)
-    lately = (state == CONFIRMED) | ((state == LOST) & (unseen_s <= settings.low_lost_s))
     overlap = np.where(pairs.possible, 1.0 - pairs.iou, np.inf)
-    matching.stage(lately, ~confident, overlap, settings.max_cost_low)
+    matching.stage(state == CONFIRMED, ~confident, overlap, settings.max_cost_low)
     matching.stage(state == TENTATIVE, confident, cost, settings.max_cost_tentative)
     matching.stage(state == LOST, confident, refind_cost(pairs.distance, familiarity, config), 0.0)
     return matching.detection_of

@@ -67,8 +67,8 @@ class CameraTracker:
     """Tracks one camera (``trackers.scope.ScopeTracker``).
 
     Time may jump: a gap of more than ``max_gap_s``, forwards or (a restarted source) backwards, closes all tracks. A
-    frame that is not later than the last one by at least a clock tick is left out with a warning and counted in
-    ``skipped``. Results do not depend on the order of the detections, nor on other trackers.
+    frame that is otherwise not later than the one before is left out, with one warning, and counted in ``skipped``.
+    Results do not depend on the order of the detections, nor on other trackers.
     """
 
     def __init__(self, camera: str, config: TrackerConfig) -> None:

@@ -29,7 +29,6 @@ class AssociationConfig(Section):
     max_cost: float = Field(0.8, gt=0, description="dearest pair of the first stage")
     max_cost_low: float = Field(0.5, gt=0, description="dearest pair of the low-score stage, 1 - IoU")
     max_cost_tentative: float = Field(0.7, gt=0, description="dearest pair of a track that is not confirmed yet")
-    low_lost_s: float = Field(0.2, ge=0, description="a track unseen for longer takes no low-score box")
     appearance_weight: float = Field(0.7, ge=0, description="how much a stranger's looks cost and familiar ones save")
     pose_weight: float = Field(0.0, ge=0, le=1, description="share of the skeletons (1 - OKS) in the motion cost")
     refind_evidence: float = Field(0.15, ge=0, le=1, description="familiarity that brings a lost track back")

@@ -119,7 +119,10 @@ class TrackletBuilder:
         self._name(self._find(serials))
 
     def absorb(self, sources: IntArray, targets: IntArray) -> None:
-        """Unconfirmed tracks turn out to be confirmed ones that were lost: their rows go to these."""
+        """Unconfirmed tracks turn out to be confirmed ones that were lost: their rows go to these.
+
+        A piece may so become longer than ``max_tracklet_s`` by the time a confirmation takes; its next row cuts it.
+        """
         for source, target in zip(sources.tolist(), targets.tolist()):
             row = self._find(np.array([source, target]))
             before = int(self._pieces["rows"][row[1]])

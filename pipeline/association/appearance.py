@@ -218,6 +218,7 @@ def joint_visibility(a: FloatArray, b: FloatArray, holistic: NDArray[np.bool_]) 
         union = np.maximum(a[:, ~holistic], b[:, ~holistic]).sum(axis=1)
         share = weights[:, ~holistic].sum(axis=1)
         np.divide(share, union, out=share, where=union > 0)
+        share[(a[:, ~holistic].sum(axis=1) == 0) | (b[:, ~holistic].sum(axis=1) == 0)] = 1
         weights[:, holistic] *= np.clip(share, 0, 1)[:, None]
     return weights
 

@@ -1,22 +1,22 @@
 """Constrained clustering of tracklets into identities (DESIGN.md 5.6).
 
-Average-linkage agglomeration, strongest linkage first, while it is positive and nothing excludes it. Then parts move to
-other groups, and groups split and join again, while that raises pairs x linkage, the evidence they hold. Every decision
-is taken in an order that follows from the rows of the table.
+Average-linkage agglomeration, strongest linkage first, while it is positive and nothing excludes it. Then tracklets
+move or change places (``refinement``), and groups split and join again, while that raises pairs x linkage, the evidence
+they hold. Every decision is taken in an order that follows from the rows of the table.
 """
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from data.records import IntArray
 from pipeline.association.exclusions import Exclusions
 from pipeline.association.linkage import Edges, Evidence, Group, Sums, between
+from pipeline.association.refinement import Refinement
 from pipeline.association.scoring import Scores
 from pipeline.association.space_time import SpaceTime
 
-_EPSILON = 1e-9
 _NO_PAIRS = Sums()
 
 
@@ -47,12 +47,13 @@ def cluster(
     evidence = Evidence(atoms, scores, exclusions, lags, same_probability, support)
     groups = _agglomerate(evidence, evidence.atoms)
     for _ in range(sweeps):
-        groups, changed = _relocate(evidence, groups)
-        if not changed:
+        refinement = Refinement(evidence, groups)
+        if not refinement.sweep():
             break
-        groups = [
-            part for group in groups for part in (_split(evidence, group) if changed & set(group.atoms) else [group])
-        ]
+        changed = refinement.changed
+        groups = []
+        for group in refinement.groups:
+            groups.extend(_split(evidence, group) if changed.intersection(group.atoms) else [group])
         groups = _agglomerate(evidence, groups)
     lowest = np.zeros(len(exclusions.table), np.int64)
     for group in groups:
@@ -128,53 +129,6 @@ def _push(
             heap.append((-linkage, a, b))
 
 
-def _relocate(evidence: Evidence, groups: Sequence[Group]) -> tuple[list[Group], set[int]]:
-    """Let every atom go where it adds most, or stand alone; also returns the atoms of all groups that changed."""
-    current = dict(enumerate(groups))
-    owner = [0] * len(evidence.atoms)
-    for number, group in current.items():
-        for atom in group.atoms:
-            owner[atom] = number
-    touched: set[int] = set()
-    number = len(groups)
-    for atom, single in enumerate(evidence.atoms):
-        home = owner[atom]
-        around = between(evidence.edges, (atom,), owner)
-        rest = [other for other in current[home].atoms if other != atom]
-        here = around.pop(home, _NO_PAIRS)
-        remaining = evidence.group(rest) if rest else None
-        stay = 0.0 if remaining is None else _gain(evidence, single, remaining, here)
-        goal, best = home, max(stay, 0.0)
-        names = sorted(around)
-        targets = [current[name] for name in names]
-        linkages = evidence.linkages([single] * len(names), targets, [around[name] for name in names])
-        gains = [linkage * len(single.rows) * len(target.rows) for linkage, target in zip(linkages, targets)]
-        for gain, name in sorted(zip((-gain for gain in gains), names)):
-            if -gain <= best + _EPSILON:
-                break
-            if not evidence.conflict(single, current[name]):
-                goal = name
-                break
-        if goal == home and (remaining is None or stay >= -_EPSILON):
-            continue
-        touched |= {home, goal}
-        if remaining is None:
-            del current[home]
-        else:
-            current[home] = remaining
-        if goal == home:
-            current[number], owner[atom] = single, number
-            number += 1
-        else:
-            current[goal], owner[atom] = evidence.group((*current[goal].atoms, atom)), goal
-    changed = {atom for name in touched if name in current for atom in current[name].atoms}
-    return list(current.values()), changed
-
-
-def _gain(evidence: Evidence, a: Group, b: Group, sums: Sums) -> float:
-    return evidence.linkages([a], [b], [sums])[0] * len(a.rows) * len(b.rows)
-
-
 def _split(evidence: Evidence, group: Group) -> list[Group]:
     """Undo a group whose two most different halves do not belong together, and again its halves."""
     if len(group.atoms) < 2:
@@ -189,9 +143,3 @@ def _split(evidence: Evidence, group: Group) -> list[Group]:
     if evidence.linkages([halves[0]], [halves[1]], [sums])[0] >= 0:
         return [group]
     return [part for half in halves for part in _split(evidence, half)]
-
-
-def members(labels: IntArray) -> Iterable[IntArray]:
-    """Rows of each identity, by identity."""
-    order = np.argsort(labels, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(labels[order])) + 1) if len(labels) else []

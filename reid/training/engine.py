@@ -133,10 +133,8 @@ class Trainer:
 
     def _loader(self, batches: IntArray) -> DataLoader[Any]:
         sampler: Any = [batch.tolist() for batch in batches]
-        return DataLoader(
-            self._dataset, batch_sampler=sampler, num_workers=self._config.batch.workers, collate_fn=collate,
-            pin_memory=self._device.type == "cuda",
-        )  # fmt: skip
+        workers = self._config.batch.workers
+        return DataLoader(self._dataset, batch_sampler=sampler, num_workers=workers, collate_fn=collate)
 
     def _train_step(self, batch: TrainBatch, batches: int) -> None:
         started = time.perf_counter()
