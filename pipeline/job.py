@@ -27,6 +27,8 @@ from trackers.registry import build_tracker
 
 logger = logging.getLogger(__name__)
 
+_ASSOCIATION_STAGES = ("associate", "write", "score", "render")
+
 
 class InterruptedRun(Exception):
     """The user stopped the run; what was done is durable."""
@@ -266,6 +268,8 @@ def check_same_inputs(folder: RunFolder, inputs: Mapping[str, Mapping[str, Any]]
 def load_job(folder: RunFolder, config: Config) -> Job:
     """Take up a run whose tracklets are complete, to associate it again.
 
+    What is known of its inputs and its tracking stays; warnings and timings of the earlier association go.
+
     Raises:
         UserError: when its tracking did not finish.
     """
@@ -278,7 +282,10 @@ def load_job(folder: RunFolder, config: Config) -> Job:
         site=load_site(folder.site),
         inputs=manifest["inputs"],
         weights=manifest["weights"],
-        warnings=manifest["warnings"],
+        warnings={camera: lines for camera, lines in manifest["warnings"].items() if camera},
+        clock=StageClock.from_summary(
+            {stage: spent for stage, spent in manifest["timings"]["stages"].items() if stage not in _ASSOCIATION_STAGES}
+        ),
         fallbacks=manifest["fallbacks"],
         counts=manifest["counts"],
     )

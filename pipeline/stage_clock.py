@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -17,6 +17,14 @@ class StageClock:
     seconds: dict[str, float] = field(default_factory=dict)
     items: dict[str, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @staticmethod
+    def from_summary(summary: Mapping[str, Mapping[str, float | int]]) -> "StageClock":
+        """Go on from what ``summary`` gave."""
+        clock = StageClock()
+        for stage, spent in summary.items():
+            clock.seconds[stage], clock.items[stage] = float(spent["seconds"]), int(spent["items"])
+        return clock
 
     @contextmanager
     def measure(self, stage: str, items: int = 1) -> Iterator[None]:

@@ -142,8 +142,8 @@ class AssociateConfig(Section):
     forget_after_s: float | None = Field(
         None,
         gt=0,
-        description="a person unseen for longer gets a new identity, seconds: the convention of MOTChallenge truth; None: "
-        "people keep theirs",
+        description="a person unseen for longer gets a new identity, seconds: the convention of MOTChallenge truth; "
+        "None: people keep theirs",
     )
     sweeps: int = Field(10, ge=0, description="rounds of local refinement at most")
     links_per_tracklet: int = Field(5, ge=1, description="best candidates of each tracklet that are kept as evidence")

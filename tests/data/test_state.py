@@ -27,7 +27,8 @@ def test_plain_values_round_trip(tree: object, tmp_path_factory: pytest.TempPath
 
 
 def test_arrays_keep_bytes_dtype_and_shape(tmp_path: Path) -> None:
-    arrays = [np.zeros((0, 4), np.float32), np.array(7), np.arange(6, dtype=np.int8).reshape(2, 3), np.array([math.nan])]
+    bytes_ = np.arange(6, dtype=np.int8).reshape(2, 3)
+    arrays = [np.zeros((0, 4), np.float32), np.array(7), bytes_, np.array([math.nan])]
     save_state(tmp_path / "c.npz", {"arrays": arrays})
     for before, after in zip(arrays, load_state(tmp_path / "c.npz")["arrays"], strict=True):
         assert (before.dtype, before.shape, before.tobytes()) == (after.dtype, after.shape, after.tobytes())

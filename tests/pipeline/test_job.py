@@ -125,6 +125,10 @@ def test_association_again_changes_nothing_and_needs_no_video(
     again = load_job(job.folder, config)
     finish(again)
     assert _results(tmp_path / "run") == before
+    manifest = job.folder.read_json(job.folder.manifest)
+    assert manifest["timings"]["stages"]["track"]["items"] == 240
+    assert manifest["timings"]["stages"]["associate"]["items"] == 1
+    assert manifest["counts"]["cameras"]["hall"]["frames"] == 80
 
 
 def test_truth_is_scored(videos: list[str], tmp_path: Path, config: Config) -> None:

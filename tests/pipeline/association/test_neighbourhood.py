@@ -23,14 +23,8 @@ def test_all_pairs_give_what_the_dense_form_gives(k1, k2):
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
-def test_pairs_that_are_not_given_are_far(rng=None):
-    a, b = np.array([0, 2]), np.array([1, 3])
-    found = pair_jaccard(a, b, np.array([0.1, 0.1]), 5, Neighbourhood(2, 1, 0.0))
-    assert (found < 0.5).all()
-
-
 def test_neighbours_raise_true_pairs_and_keep_the_expected_number():
-    distances, people = everybody(20, 5, noise=1.0)
+    distances, people = everybody(20, 5, noise=0.7)
     a, b = np.triu_indices(len(people), 1)
     odds = 8 * (0.55 - distances[a, b]) - 2
     cue, facts = rerank_cue(a, b, distances[a, b], odds, np.arange(len(people)), RerankConfig(min_per_person=1.0))
