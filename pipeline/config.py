@@ -35,6 +35,9 @@ class RunConfig(Section):
     )
     crops: bool = Field(True, description="keep at most 4 pictures per tracklet for the report")
     interpolate_s: float = Field(1.0, ge=0, description="gaps up to this long are filled in the track files; 0 = none")
+    smooth_s: float = Field(
+        0.25, ge=0, description="boxes in the track files are averaged over this (standard deviation); 0 = as detected"
+    )
 
 
 class Config(Section):

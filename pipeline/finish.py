@@ -50,7 +50,8 @@ def finish(job: Job, *, truth: Path | None = None, corrections: Sequence[Correct
         save_transitions(transitions, folder)
         folder.write_links(association.links)
         folder.write_global_tracks(association.global_tracks)
-        write_track_files(folder, job.cameras, tracklets, association.labels, job.config.run.interpolate_s)
+        run = job.config.run
+        write_track_files(folder, job.cameras, tracklets, association.labels, run.interpolate_s, run.smooth_s)
     people = len(association.global_tracks)
     several = sum(len({visit.camera for visit in track.visits}) > 1 for track in association.global_tracks)
     uncertain = sum(link.decision == "uncertain" for link in association.links)

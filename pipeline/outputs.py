@@ -20,18 +20,21 @@ def root_ids(tracklets: Sequence[Tracklet]) -> dict[tuple[str, int], int]:
     return roots
 
 
-def mot_table(tracklets: Sequence[Tracklet], ids: Mapping[tuple[str, int], int], max_gap_s: float) -> MotTable:
+def mot_table(
+    tracklets: Sequence[Tracklet], ids: Mapping[tuple[str, int], int], max_gap_s: float, smooth_s: float
+) -> MotTable:
     """Rows of one camera.
 
     Args:
         tracklets: of one camera.
         ids: the id to write for each tracklet, by (camera, local_id).
         max_gap_s: gaps up to this long inside a tracklet are filled, seconds; 0 fills none.
+        smooth_s: boxes are averaged over this, standard deviation in seconds; 0 leaves them as detected.
 
     Returns:
         Rows by frame and id. Where two tracklets of one id meet in a frame (duplicate boxes), the better score stays.
     """
-    filled = [interpolate(tracklet, max_gap_s) if max_gap_s > 0 else tracklet for tracklet in tracklets]
+    filled = [interpolate(tracklet, max_gap_s, smooth_s) for tracklet in tracklets]
     if not filled:
         return MotTable.empty()
     frames = np.concatenate([tracklet.frames for tracklet in filled])
@@ -51,6 +54,7 @@ def write_track_files(
     tracklets: Sequence[Tracklet],
     global_ids: Mapping[tuple[str, int], int],
     max_gap_s: float,
+    smooth_s: float,
 ) -> None:
     """Write ``local_tracks/`` and ``tracks/``; every camera gets a file, if need be an empty one."""
     by_camera: dict[str, list[Tracklet]] = defaultdict(list)
@@ -60,5 +64,5 @@ def write_track_files(
     folder.tracks("x").parent.mkdir(exist_ok=True)
     folder.local_tracks("x").parent.mkdir(exist_ok=True)
     for camera in cameras:
-        write_mot(folder.local_tracks(camera), mot_table(by_camera[camera], local_ids, max_gap_s))
-        write_mot(folder.tracks(camera), mot_table(by_camera[camera], global_ids, max_gap_s))
+        write_mot(folder.local_tracks(camera), mot_table(by_camera[camera], local_ids, max_gap_s, smooth_s))
+        write_mot(folder.tracks(camera), mot_table(by_camera[camera], global_ids, max_gap_s, smooth_s))

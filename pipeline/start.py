@@ -141,6 +141,9 @@ def _track(
 
 
 def _from_tracks(arguments: argparse.Namespace, config: Config) -> Job:
+    # Tracks that were given are given back as they are: only their ids are ours to decide.
+    as_given = config.run.model_copy(update={"interpolate_s": 0.0, "smooth_s": 0.0})
+    config = config.model_copy(update={"run": as_given})
     site = _site(arguments.site, None)
     tracks = read_track_folder(arguments.tracks, site, arguments.features)
     site = site.completed(tuple(tracks))

@@ -43,7 +43,7 @@ HEAVY = ("av", "cv2", "matplotlib", "onnxruntime", "openpifpaf", "ray", "timm", 
 AGPL = ("openpifpaf", "ultralytics")
 AGPL_HOMES = ("pipeline/backends/",)
 UNPICKLERS = ("cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve")
-# Read published files with unpicklers that run no code: every name is an inert stand-in, or only plain arrays are let in.
+# Read published files with unpicklers that run no code: names are inert stand-ins, or only plain arrays are let in.
 UNPICKLER_HOMES = ("reid/torch_pickle.py", "st_model/importers.py")
 TEXT_SUFFIXES = (
     "",

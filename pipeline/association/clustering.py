@@ -46,15 +46,21 @@ def cluster(
     """
     evidence = Evidence(atoms, scores, exclusions, lags, same_probability, support)
     groups = _agglomerate(evidence, evidence.atoms)
+    active = set(range(len(atoms)))
     for _ in range(sweeps):
         refinement = Refinement(evidence, groups)
-        if not refinement.sweep():
-            break
+        refinement.sweep(sorted(active))
         changed = refinement.changed
+        if not changed:
+            break
         groups = []
         for group in refinement.groups:
             groups.extend(_split(evidence, group) if changed.intersection(group.atoms) else [group])
         groups = _agglomerate(evidence, groups)
+        # Gains that are means times pairs need not fall for ever: a round that has to look at no less ends it.
+        if len(changed) >= len(active):
+            break
+        active = changed
     lowest = np.zeros(len(exclusions.table), np.int64)
     for group in groups:
         lowest[list(group.rows)] = min(group.rows)
@@ -124,9 +130,8 @@ def _push(
     floor: float,
 ) -> None:
     left, right = [groups[a] for a, _ in pairs], [groups[b] for _, b in pairs]
-    for (a, b), linkage in zip(pairs, evidence.linkages(left, right, [edges[a][b] for a, b in pairs])):
-        if linkage > floor:
-            heap.append((-linkage, a, b))
+    found = evidence.linkages(left, right, [edges[a][b] for a, b in pairs], only_positive=floor == 0.0)
+    heap.extend((-linkage, a, b) for (a, b), linkage in zip(pairs, found) if linkage > floor)
 
 
 def _split(evidence: Evidence, group: Group) -> list[Group]:

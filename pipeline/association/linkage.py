@@ -95,13 +95,26 @@ class Evidence:
             _add(crowd, self.atoms[atom].crowd)
         return Group(tuple(members), rows, crowd, float(self._orders([rows])[0]))
 
-    def linkages(self, a: Sequence[Group], b: Sequence[Group], sums: Sequence[Sums]) -> list[float]:
-        """Linkage of pairs of groups, row by row."""
-        means = [self._mean(x, y, found) - self._threshold for x, y, found in zip(a, b, sums)]
+    def linkages(
+        self, a: Sequence[Group], b: Sequence[Group], sums: Sequence[Sums], only_positive: bool = False
+    ) -> list[float]:
+        """Linkage of pairs of groups, row by row; with ``only_positive`` negative ones need only be negative."""
+        found = [self._mean(x, y, between) - self._threshold for x, y, between in zip(a, b, sums)]
         if self._lags is None:
-            return means
-        orders = self._orders([x.rows + y.rows for x, y in zip(a, b)])
-        return [mean + float(order) - x.order - y.order for mean, order, x, y in zip(means, orders, a, b)]
+            return found
+        timed = list(range(len(found)))
+        if only_positive:
+            timed = [row for row in timed if found[row] + self._most_gain(a[row], b[row]) > 0]
+        orders = self._orders([a[row].rows + b[row].rows for row in timed])
+        for row, order in zip(timed, orders.tolist()):
+            found[row] += order - a[row].order - b[row].order
+        return found
+
+    def _most_gain(self, a: Group, b: Group) -> float:
+        """What the order in time can gain at most: each row put between two others opens one link and closes two."""
+        fewer = min(len(a.rows), len(b.rows))
+        links = 1 if len(a.rows) + len(b.rows) == 2 else 3 * fewer
+        return 0.0 if self._lags is None else links * self._lags.bound
 
     def _mean(self, a: Group, b: Group, sums: Sums) -> float:
         evident, number, rest, others = sums

@@ -1,6 +1,6 @@
 """Local changes to a clustering that raise its evidence: one tracklet moves, or two change places."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pipeline.association.linkage import Evidence, Group, Sums, between
 
@@ -36,13 +36,11 @@ class Refinement:
         """Atoms of all groups that lost or won one."""
         return {atom for name in self._touched if name in self._groups for atom in self._groups[name].atoms}
 
-    def sweep(self) -> bool:
-        """Try every atom once; whether anything changed."""
-        found = False
-        for atom in range(len(self._evidence.atoms)):
-            if self._move(atom) or self._exchange(atom):
-                found = True
-        return found
+    def sweep(self, atoms: Iterable[int]) -> None:
+        """Try to better the place of each of these atoms once."""
+        for atom in atoms:
+            if not self._move(atom):
+                self._exchange(atom)
 
     def _move(self, atom: int) -> bool:
         """Take an atom to the group it adds most to, or leave it alone where it takes away."""
@@ -89,7 +87,9 @@ class Refinement:
         around = between(self._evidence.edges, (atom,), self._owner)
         names = sorted(name for name in around if name != self._owner[atom])
         targets = [self._groups[name] for name in names]
-        linkages = self._evidence.linkages([single] * len(names), targets, [around[name] for name in names])
+        linkages = self._evidence.linkages(
+            [single] * len(names), targets, [around[name] for name in names], only_positive=True
+        )
         gains = [linkage * len(single.rows) * len(target.rows) for linkage, target in zip(linkages, targets)]
         for gain, name in sorted((-gain, name) for gain, name in zip(gains, names) if gain > 0):
             if not self._evidence.conflict(single, self._groups[name]):

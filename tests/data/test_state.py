@@ -46,7 +46,7 @@ def test_same_state_same_bytes(tmp_path: Path) -> None:
 def test_objects_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         save_state(tmp_path / "c.npz", {"x": object()})
-    with pytest.raises(ValueError, match="pickle|Object"):
+    with pytest.raises(ValueError, match=r"pickle|Object"):
         save_state(tmp_path / "c.npz", {"x": np.array([object()])})
 
 

@@ -8,12 +8,12 @@ import pytest
 
 from data.errors import UserError
 from data.formats.mot import MotTable, write_mot
+from pipeline.cli import run
 from pipeline.evaluation.evaluate import EvaluationOptions, evaluate_folders, score_sequences
 from pipeline.evaluation.layout import Sequence
 from pipeline.evaluation.rules import RULE_NAMES, Rule, RuleName
 from tests.pipeline.evaluation.scenes import random_scene
 from tools import evaluate_tracking
-from pipeline.cli import run
 
 BOX = np.array([0.0, 0, 10, 20])
 SHARES = ("HOTA", "DetA", "AssA", "MOTA", "MOTP", "IDF1", "IDP", "IDR")
