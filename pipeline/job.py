@@ -265,6 +265,11 @@ def check_same_inputs(folder: RunFolder, inputs: Mapping[str, Mapping[str, Any]]
             )
 
 
+def is_tracked(folder: RunFolder) -> bool:
+    """Whether a run's tracklets are complete."""
+    return folder.read_json(folder.manifest)["status"] in ("tracked", "complete")
+
+
 def load_job(folder: RunFolder, config: Config) -> Job:
     """Take up a run whose tracklets are complete, to associate it again.
 
@@ -274,7 +279,7 @@ def load_job(folder: RunFolder, config: Config) -> Job:
         UserError: when its tracking did not finish.
     """
     manifest = folder.read_json(folder.manifest)
-    if manifest["status"] not in ("tracked", "complete"):
+    if not is_tracked(folder):
         raise UserError(f"the run in {folder.root} is {manifest['status']}; finish it with --resume first")
     return Job(
         folder=folder,

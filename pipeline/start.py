@@ -17,7 +17,17 @@ from pipeline.config import Config
 from pipeline.detection_input import DetectionInput
 from pipeline.finish import finish
 from pipeline.inputs import PerceivedInput
-from pipeline.job import InterruptedRun, Job, check_folder, check_same_inputs, prepare_folder, timed, track
+from pipeline.job import (
+    InterruptedRun,
+    Job,
+    check_folder,
+    check_same_inputs,
+    is_tracked,
+    load_job,
+    prepare_folder,
+    timed,
+    track,
+)
 from pipeline.manifest import describe_file
 from pipeline.report.page import write_report
 from pipeline.run_folder import RunFolder
@@ -45,6 +55,8 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     """
     if arguments.truth is not None and not arguments.truth.is_dir():
         raise UserError(f"--truth {arguments.truth} is not a folder")
+    if arguments.limit is not None and arguments.limit < 1:
+        raise UserError(f"--limit must be at least 1, not {arguments.limit}")
     check_folder(arguments.output, overwrite=arguments.overwrite, resume=arguments.resume)
     corrections = [] if arguments.corrections is None else load_corrections(arguments.corrections)
     try:
@@ -126,16 +138,16 @@ def _track(
         inputs = source.describe()
         if folder.manifest.exists():
             check_same_inputs(folder, inputs)
+            if is_tracked(folder):
+                return load_job(folder, config)
         job = Job(folder, config, site, inputs, weights=_describe_weights(weights))
         job.write_manifest("running")
-        done = folder.progress.exists() and folder.read_json(folder.progress)["complete"]
         with timed(job):
-            if not done:
-                try:
-                    track(job, source, embedder, resume=arguments.resume)
-                except InterruptedRun:
-                    job.write_manifest("interrupted")
-                    raise
+            try:
+                track(job, source, embedder, resume=arguments.resume)
+            except InterruptedRun:
+                job.write_manifest("interrupted")
+                raise
         job.write_manifest("tracked")
     return job
 

@@ -19,6 +19,9 @@ from pipeline.association.space_time import SpaceTime
 
 _NO_PAIRS = Sums()
 
+# From smaller groups single atoms have moved away by themselves.
+_SMALLEST_TO_SPLIT = 4
+
 
 def cluster(
     atoms: Sequence[Sequence[int]],
@@ -136,7 +139,7 @@ def _push(
 
 def _split(evidence: Evidence, group: Group) -> list[Group]:
     """Undo a group whose two most different halves do not belong together, and again its halves."""
-    if len(group.atoms) < 2:
+    if len(group.atoms) < _SMALLEST_TO_SPLIT:
         return [group]
     halves = _agglomerate(evidence, [evidence.atoms[atom] for atom in group.atoms], until=2)
     if len(halves) > 2:

@@ -131,6 +131,17 @@ def test_association_again_changes_nothing_and_needs_no_video(
     assert manifest["counts"]["cameras"]["hall"]["frames"] == 80
 
 
+def test_a_video_without_people_is_a_complete_run(tmp_path: Path, config: Config) -> None:
+    blocks.write_video(tmp_path / "empty.mp4", 20, 10, [])
+    job = _run([str(tmp_path / "empty.mp4")], tmp_path / "run", config)
+    assert job.folder.read_global_tracks() == []
+    assert job.folder.tracks("empty").read_text() == ""
+    assert job.folder.read_links() == []
+    manifest = job.folder.read_json(job.folder.manifest)
+    assert (manifest["status"], manifest["warnings"]["empty"]) == ("complete", ["nobody was detected"])
+    assert job.folder.report.exists()
+
+
 def test_truth_is_scored(videos: list[str], tmp_path: Path, config: Config) -> None:
     job = _run(videos, tmp_path / "run", config)
     truth = tmp_path / "truth"

@@ -100,6 +100,7 @@ def test_overrides_may_follow_the_videos(tmp_path: Path, capsys: pytest.CaptureF
         (["--videos", "a.mp4", "--resume"], "--resume needs"),
         (["--videos", "a.mp4"], "a.mp4"),
         (["--videos", "notes.mp4"], "notes.mp4"),
+        (["--videos", "a.mp4", "--limit", "0"], "--limit must be at least 1"),
         (["--detections", "nowhere"], "nowhere"),
         (["--tracks", "nowhere"], "nowhere"),
     ],
