@@ -293,4 +293,5 @@ def load_job(folder: RunFolder, config: Config) -> Job:
         ),
         fallbacks=manifest["fallbacks"],
         counts=manifest["counts"],
+        wall_s=manifest["timings"]["wall_s"],
     )

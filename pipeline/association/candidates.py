@@ -14,6 +14,8 @@ from pipeline.association.motion import Fragments, find_fragments
 from pipeline.association.space_time import SpaceTime
 from pipeline.association.table import TrackletTable
 
+_LIKELY_LAGS = 16
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
@@ -70,7 +72,7 @@ def find_candidates(
     total = len(table)
     codes = [pair_codes(fragments.a, fragments.b, total)]
     if lags is not None:
-        codes.append(pair_codes(*lags.likely(config.appearance.candidates), total))
+        codes.append(pair_codes(*lags.likely(_LIKELY_LAGS), total))
     for looks in families:
         near_a, near_b = appearance.nearest_pairs(looks, config.appearance.candidates)
         codes.append(pair_codes(looks.rows[near_a], looks.rows[near_b], total))
