@@ -21,6 +21,8 @@ from st_model.model import TransitionModel
 
 logger = logging.getLogger(__name__)
 
+_FEWEST_EVENTS = 1.0
+
 Associate = Callable[[TransitionModel | None], Association]
 
 
@@ -77,7 +79,10 @@ def find_transitions(
         return _candidates(associate(model).links, rows, sightings)
 
     result = self_train(sightings, links, prior, LagGrid(**config.grid.model_dump()), config.lags, config.self_training)
-    return Transitions(result.model, result.model is not prior, result.rounds)
+    if result.model is prior or result.model is None or float(result.model.next_counts.sum()) < _FEWEST_EVENTS:
+        # Without a single transition, all it could say is that everybody leaves for good.
+        return Transitions(prior, False, result.rounds)
+    return Transitions(result.model, True, result.rounds)
 
 
 def save_transitions(found: Transitions, folder: RunFolder) -> None:

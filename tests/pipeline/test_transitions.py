@@ -93,6 +93,22 @@ def test_nothing_is_learnt_where_lags_mean_nothing(clock: str, overlap: str, tmp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_run_without_links_learns_nothing() -> None:
+    rng, site = np.random.default_rng(1), _site()
+    looks = rng.normal(size=(12, 64))
+    strangers = [
+        _visit(camera, row, 60.0 * row, look / np.linalg.norm(look))
+        for row, (camera, look) in enumerate(zip(["hall", "door"] * 6, looks, strict=True))
+    ]
+    found = find_transitions(
+        strangers,
+        site,
+        SpaceTimeConfig(),
+        lambda model: associate(strangers, site, AssociateConfig(), transition=model),
+    )
+    assert (found.model, found.learnt) == (None, False)
+
+
 def test_lags_speak_between_cameras_not_of_one() -> None:
     assert lags_speak(_site(), ["hall", "door"])
     assert not lags_speak(_site(), ["hall"])
