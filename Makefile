@@ -1,4 +1,4 @@
-# make demo    set up and run the main job on the test footage beside the checkout
+# make demo    set up, make a synthetic site, track it with the shipped weights, score and show it
 # make test    set up and run the tests
 # make pifpaf  build OpenPifPaf into the environment (AGPL-3.0, optional)
 # make check   ruff and mypy
@@ -8,7 +8,6 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.mtmct-installed
-TESTDATA ?= ../shared/data
 export YOLO_OFFLINE := true
 export YOLO_AUTOINSTALL := false
 
@@ -23,7 +22,7 @@ $(STAMP): setup.cfg constraints.txt tools/setup_environment.py
 	@touch $@
 
 demo: setup
-	$(BIN)/python -m tools.demo --testdata $(TESTDATA)
+	$(BIN)/python -m pipeline.run --demo
 
 test: setup
 	$(BIN)/python -m pytest -n auto

@@ -19,6 +19,7 @@ from data.config import Section
 from data.errors import UserError
 
 WeightKind = Literal["detector", "pose", "reid"]
+People = Literal["real", "synthetic"]
 Colour = Literal["rgb", "bgr"]
 Normalisation = Literal["0-255", "0-1", "imagenet", "half"]
 
@@ -60,7 +61,7 @@ class WeightRecord(Section):
     input: InputOptions | None = Field(None, description="preprocessing; null: the file describes itself")
     output: str = Field("", description="what the network gives, where several conventions exist")
     part_names: tuple[str, ...] = ()
-    trained_on: Literal["real", "synthetic"]
+    trained_on: People
     how: str = Field(description="network, training data, origin")
     scores: dict[str, float] = Field(default_factory=dict, description="published or measured figures")
 
@@ -74,12 +75,14 @@ class ResolvedWeights:
         sha256: of its bytes.
         name: key in the manifest, or the file's own name.
         record: None for a file the manifest does not know.
+        trained_on: real or synthetic people, as the record or else the file itself says; None where neither does.
     """
 
     path: Path
     sha256: str
     name: str
     record: WeightRecord | None
+    trained_on: People | None = None
 
     @property
     def model_id(self) -> str:
@@ -103,6 +106,23 @@ def read_manifest(path: Path = SHIPPED_FOLDER / "manifest.yaml") -> dict[str, We
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"])
         raise UserError(f"weights manifest {path}: {where}: {first['msg']}") from error
+
+
+def people_of(provenance: Mapping[str, str]) -> People | None:
+    """Which people weights learned from, by the provenance in their own header.
+
+    Args:
+        provenance: ``people`` says it, as "real", "synthetic" or "real and synthetic"; where there is no such key, the
+            names of the data sets in ``trained_on`` may.
+
+    Returns:
+        synthetic where all people were rendered; None where nothing tells.
+    """
+    said = provenance.get("people", "").split()
+    if "real" in said:
+        return "real"
+    told = "synthetic" in said or "synthetic" in provenance.get("trained_on", "").lower()
+    return "synthetic" if told else None
 
 
 @cache

@@ -9,13 +9,13 @@ import numpy as np
 from data.errors import UserError
 from data.formats.detections_in import CameraDetections, read_detection_folder
 from data.kernels import boxes as box_kernels
-from data.records import Detections, Frame, Image, Poses, View
+from data.records import Frame, Image, View
 from data.site import Site
 from pipeline.batching import TimedFrame, batches, merge_by_time
 from pipeline.config import RunConfig
 from pipeline.inputs import common_time
 from pipeline.manifest import describe_file
-from pipeline.perception import Perceived
+from pipeline.perception import Perceived, look_up
 from pipeline.stage_clock import StageClock
 
 _NO_IMAGE: Image = np.zeros((0, 0, 3), np.uint8)
@@ -28,7 +28,7 @@ class DetectionInput:
         """Read the files.
 
         Args:
-            folder: holds ``<camera>.txt`` or ``<camera>.npz``.
+            folder: see ``read_detection_folder``.
             features: folder of ``<camera>.npy``, or None to look beside the detections.
             site: frame rates, sizes and clocks.
             run: batch sizes.
@@ -41,6 +41,7 @@ class DetectionInput:
         if site.cameras:
             site.check_cameras(list(self._found))
         self.cameras = tuple(self._found)
+        self._look = look_up(self._found)
         self._site, self._run = site, run
         self._fps = {camera: _fps(site, camera) for camera in self.cameras}
         self._outside = dict.fromkeys(self.cameras, 0)
@@ -96,11 +97,8 @@ class DetectionInput:
     def _perceive(self, timed: TimedFrame) -> Perceived:
         frame = timed.frame
         found = self._found[frame.camera]
-        rows = found.rows(frame.index)
-        detections = Detections(found.boxes[rows], found.scores[rows], found.class_ids[rows])
-        none = np.zeros((0, 17, 3), np.float32)
-        poses = None if found.keypoints is None else Poses(found.keypoints[rows], none)
-        embeddings = None if found.features is None else found.embeddings(rows)
+        ((detections, poses),) = self._look([timed])
+        embeddings = None if found.features is None else found.embeddings(found.rows(frame.index))
         size = self._site.size(frame.camera) or (0, 0)
         if size != (0, 0):
             inside = box_kernels.areas(box_kernels.clip(detections.boxes, *size)) > 0

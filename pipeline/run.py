@@ -37,8 +37,21 @@ def build_parser() -> argparse.ArgumentParser:
     start.add_argument(
         "--videos", nargs="+", metavar="[NAME=]PATH", help="video files, image folders, streams, webcams"
     )
-    start.add_argument("--detections", type=Path, metavar="DIR", help="<camera>.txt MOT detections, or <camera>.npz")
+    start.add_argument(
+        "--detections",
+        type=Path,
+        metavar="DIR",
+        help="<camera>.txt (MOT), .npz or .json (COCO); with --videos, appearance is taken from the videos",
+    )
     start.add_argument("--tracks", type=Path, metavar="DIR", help="<camera>.txt MOT tracks with local ids")
+    start.add_argument(
+        "--demo",
+        nargs="?",
+        const="demo",
+        metavar="PRESET",
+        help="make a synthetic site (tiny, demo, hard or a YAML file; default demo), track it with the shipped weights, "
+        "score it",
+    )
     parser.add_argument(
         "--features", type=Path, metavar="DIR", help="<camera>.npy, row for row with the detections or tracks"
     )
@@ -73,14 +86,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.getLogger().setLevel(logging.DEBUG)
     from pipeline.config import dump_config
 
+    if arguments.demo and (arguments.videos or arguments.detections or arguments.tracks):
+        raise UserError("--demo brings its own videos; leave out --videos, --detections and --tracks")
+    if arguments.demo:
+        from pipeline.demo import CONFIG, demo_arguments
+
+        arguments.config.insert(0, CONFIG)
+        if not arguments.dry_run:
+            demo_arguments(arguments)
     config = _config(arguments)
     if arguments.dry_run:
         sys.stdout.write(dump_config(config))
         return 0
     starts = [name for name in ("videos", "detections", "tracks") if getattr(arguments, name)]
-    if len(starts) != 1:
+    if len(starts) != 1 and starts != ["videos", "detections"]:
         raise UserError(
-            "give one of --videos, --detections or --tracks" + (f", not {' and '.join(starts)}" * bool(starts))
+            "give one of --videos, --detections, --tracks or --demo" + (f", not {' and '.join(starts)}" * bool(starts))
         )
     if arguments.resume and arguments.output is None:
         raise UserError("--resume needs the --output of the interrupted run")
@@ -88,7 +109,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.output = Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
     from pipeline.start import run
 
-    return run(arguments, config)
+    code = run(arguments, config)
+    if arguments.demo and code == 0:
+        from pipeline.demo import describe
+
+        print(describe(arguments.output, arguments.truth))
+    return code
 
 
 def _config(arguments: argparse.Namespace) -> "Config":

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from data.errors import UserError
+from data.formats.detections_in import CameraDetections, read_detection_folder
 from data.formats.tracks_in import read_track_folder
 from data.records import Tracklet
 from data.site import Site, load_site
@@ -29,6 +30,7 @@ from pipeline.job import (
     track,
 )
 from pipeline.manifest import describe_file
+from pipeline.perception import look_at, look_up
 from pipeline.report.page import write_report
 from pipeline.run_folder import RunFolder
 from pipeline.video_input import VideoInput, open_sources
@@ -111,18 +113,41 @@ def _open_videos(
 ) -> tuple[PerceivedInput, Embedder | None, Site]:
     """Videos first, networks second: a mistyped path must not cost a download."""
     specs = parse_camera_specs(arguments.videos)
-    site = _site(arguments.site, [spec.camera for spec in specs])
+    cameras = [spec.camera for spec in specs]
+    site = _site(arguments.site, cameras)
+    given = None if arguments.detections is None else _given(arguments, cameras)
     sources = open_sources(specs, config.sources)
     run = config.run
     try:
-        perceiver = build_perceiver(config.detector, config.pose, run.device, weights, run.threads)
-        has_poses = config.pose.name != "none"
+        if given is None:
+            look = look_at(build_perceiver(config.detector, config.pose, run.device, weights, run.threads))
+            has_poses = config.pose.name != "none"
+        else:
+            look = look_up(given)
+            has_poses = all(found.keypoints is not None for found in given.values())
         embedder = build_embedder(config.reid, run.device, weights, has_poses, run.threads)
     except Exception:
         for opened in sources.values():
             opened.close()
         raise
-    return VideoInput(sources, config.sources.queue_frames, run, perceiver, site, arguments.limit), embedder, site
+    return VideoInput(sources, config.sources.queue_frames, run, look, site, arguments.limit), embedder, site
+
+
+def _given(arguments: argparse.Namespace, cameras: list[str]) -> dict[str, CameraDetections]:
+    """Detections of the videos' cameras; what the files leave out is logged."""
+    if arguments.features is not None:
+        raise UserError("--features goes with --detections or --tracks alone; with --videos appearance is their own")
+    found = read_detection_folder(arguments.detections)
+    missing = [camera for camera in cameras if camera not in found]
+    if missing:
+        raise UserError(
+            f"{arguments.detections} has no detections of camera {missing[0]}; there are: {', '.join(found)}. Name the "
+            "cameras as the files: --videos NAME=PATH"
+        )
+    for camera in cameras:
+        for line in found[camera].warnings:
+            logger.warning("%s: %s", camera, line)
+    return {camera: found[camera] for camera in cameras}
 
 
 def _track(
@@ -140,7 +165,9 @@ def _track(
             check_same_inputs(folder, inputs)
             if is_tracked(folder):
                 return load_job(folder, config)
-        job = Job(folder, config, site, inputs, weights=_describe_weights(weights))
+            _check_same_weights(folder, weights)
+        warnings = {"": list(weights.warnings)}
+        job = Job(folder, config, site, inputs, weights=_describe_weights(weights), warnings=warnings)
         job.write_manifest("running")
         with timed(job):
             try:
@@ -173,9 +200,25 @@ def _from_tracks(arguments: argparse.Namespace, config: Config) -> Job:
 
 def _describe_weights(weights: WeightStore) -> dict[str, list[dict[str, object]]]:
     return {
-        kind: [{"name": found.name, "path": str(found.path), "sha256": found.sha256} for found in used]
+        kind: [
+            {"name": found.name, "path": str(found.path), "sha256": found.sha256, "trained_on": found.trained_on}
+            for found in used
+        ]
         for kind, used in weights.used.items()
     }
+
+
+def _check_same_weights(folder: RunFolder, weights: WeightStore) -> None:
+    """What auto weights stand for may change between a run and its resumption; one run never mixes two networks."""
+    before, now = folder.read_json(folder.manifest)["weights"], _describe_weights(weights)
+    for kind in sorted(before.keys() | now.keys()):
+        first, second = before.get(kind, []), now.get(kind, [])
+        if [one["sha256"] for one in first] != [one["sha256"] for one in second]:
+            names = [" and ".join(str(one["name"]) for one in found) or "none" for found in (first, second)]
+            raise UserError(
+                f"the run in {folder.root} began with {kind} weights {names[0]}, and {kind}.weights stands for "
+                f"{names[1]} now; resume where it finds the same file, or --overwrite"
+            )
 
 
 def _describe_tracks(folder: Path, camera: str, site: Site) -> dict[str, object]:

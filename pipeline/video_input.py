@@ -10,12 +10,11 @@ from data.site import Site
 from data.sources.base import CameraSpec, FrameSource
 from data.sources.open import open_source
 from pipeline.ahead import Ahead, stop_all
-from pipeline.backends.base import Perceiver
 from pipeline.batching import batches, merge_by_time
 from pipeline.config import RunConfig
 from pipeline.inputs import common_time
 from pipeline.manifest import describe_file
-from pipeline.perception import Perceived, perceive
+from pipeline.perception import Look, Perceived, perceive
 from pipeline.stage_clock import StageClock
 
 
@@ -51,7 +50,7 @@ class VideoInput:
         sources: Mapping[str, FrameSource],
         depth: int,
         run: RunConfig,
-        perceiver: Perceiver,
+        look: Look,
         site: Site,
         limit: int | None,
     ) -> None:
@@ -61,13 +60,13 @@ class VideoInput:
             sources: opened, by camera (see ``open_sources``); closed with this input.
             depth: decoded frames that may wait per camera.
             run: batch sizes and queue depths.
-            perceiver: detector and pose estimator.
+            look: finds the people of a frame.
             site: puts source times on the common clock.
             limit: frames per camera, or None.
         """
         self._sources = dict(sources)
         self.cameras = tuple(self._sources)
-        self._run, self._depth, self._perceiver, self._limit = run, depth, perceiver, limit
+        self._run, self._depth, self._look, self._limit = run, depth, look, limit
         self._common_time = common_time(site)
         self._threads: list[Ahead[Any]] = []
 
@@ -85,7 +84,7 @@ class VideoInput:
         self._threads.extend(decoders.values())
         merged = merge_by_time({camera: iter(decoder) for camera, decoder in decoders.items()}, self._common_time)
         grouped = batches(merged, self._run.batch_frames, self._run.batch_window_s)
-        perceived = Ahead(perceive(grouped, self._perceiver, clock), self._run.queue_batches, "perceive")
+        perceived = Ahead(perceive(grouped, self._look, clock), self._run.queue_batches, "perceive")
         self._threads.append(perceived)
         yield from perceived
 

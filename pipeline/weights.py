@@ -1,18 +1,29 @@
 """Finding the weights a run needs (DESIGN.md section 8)."""
 
+import json
 import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from data.errors import UserError
-from data.weight_records import SHIPPED_FOLDER, ResolvedWeights, WeightKind, WeightRecord, file_sha256, known_weights
+from data.weight_records import (
+    SHIPPED_FOLDER,
+    People,
+    ResolvedWeights,
+    WeightKind,
+    WeightRecord,
+    file_sha256,
+    known_weights,
+    people_of,
+)
 from pipeline.downloads import Progress, download
 
 logger = logging.getLogger(__name__)
 
 AUTO = "auto"
 SHIPPED = "shipped"
+_OUR_ENTRIES = "mtmct_"
 
 
 def default_cache_dir() -> Path:
@@ -29,6 +40,7 @@ class WeightStore:
 
     Attributes:
         used: what was resolved so far, by kind, in order; for the run's manifest.
+        warnings: one line for each of them that was trained on synthetic people; each was also logged.
     """
 
     def __init__(
@@ -48,6 +60,7 @@ class WeightStore:
         self.offline = offline
         self.records = records if records is not None else known_weights()
         self.used: dict[str, list[ResolvedWeights]] = {}
+        self.warnings: list[str] = []
 
     def resolve(self, kind: WeightKind, value: str, default_name: str) -> ResolvedWeights:
         """The file behind a configured value.
@@ -80,7 +93,30 @@ class WeightStore:
             )
         self.used.setdefault(kind, []).append(found)
         logger.info("%s weights: %s (%s)", kind, found.path, found.model_id)
+        if found.trained_on == "synthetic":
+            self.warnings.append(self._synthetic_warning(kind, found, default_name))
+            logger.warning("%s", self.warnings[-1])
         return found
+
+    def _synthetic_warning(self, kind: WeightKind, found: ResolvedWeights, default_name: str) -> str:
+        line = f"{kind}.weights: {found.name} was trained on synthetic people and knows nothing of real ones"
+        if instead := self._real_instead(kind, found.record, default_name):
+            line += f"; for real footage there is {instead}: python -m tools.fetch_weights {instead}"
+        if kind == "reid":
+            line += "; published KPR weights come in with python -m tools.import_checkpoint FILE --install"
+        return line
+
+    def _real_instead(self, kind: WeightKind, record: WeightRecord | None, default_name: str) -> str | None:
+        """A name of the manifest that can be fetched: the default, else one for the same back-end, else any."""
+        names = [
+            name
+            for name, entry in self.records.items()
+            if kind in entry.kinds and entry.trained_on == "real" and entry.url not in (None, SHIPPED)
+        ]
+        readers = set(record.backends) if record is not None else set()
+        return min(
+            names, key=lambda name: (name != default_name, not readers & set(self.records[name].backends)), default=None
+        )
 
     def path_of(self, name: str) -> Path:
         """Where the file of a manifest entry lies, or will lie once fetched."""
@@ -111,8 +147,8 @@ class WeightStore:
         digest = file_sha256(path)
         for name, record in self.records.items():
             if record.sha256 == digest:
-                return ResolvedWeights(path, digest, name, record)
-        return ResolvedWeights(path, digest, path.stem, None)
+                return ResolvedWeights(path, digest, name, record, record.trained_on)
+        return ResolvedWeights(path, digest, path.stem, None, _own_word(path))
 
     def _from_name(self, kind: str, name: str) -> ResolvedWeights:
         record, path = self.records[name], self.path_of(name)
@@ -138,7 +174,27 @@ class WeightStore:
                 f"{kind}.weights: {path} is damaged or another file (sha256 {digest}); delete it and run "
                 f"`python -m tools.fetch_weights {name}`"
             )
-        return ResolvedWeights(path, digest, name, record)
+        return ResolvedWeights(path, digest, name, record, record.trained_on)
+
+
+def _own_word(path: Path) -> People | None:
+    """What a file of ours says in its header about the people it was trained on.
+
+    The header of every kind of network has one entry of ours, JSON with a ``provenance``. What else is wrong with a
+    file is for its back-end to say.
+    """
+    if path.suffix != ".safetensors":
+        return None
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = file.metadata() or {}
+        entries = [json.loads(text) for name, text in sorted(header.items()) if name.startswith(_OUR_ENTRIES)]
+    except (SafetensorError, OSError, json.JSONDecodeError):
+        return None
+    told = [entry["provenance"] for entry in entries if isinstance(entry, dict) and "provenance" in entry]
+    return people_of(told[0]) if told and isinstance(told[0], dict) else None
 
 
 def _origin(record: WeightRecord) -> str:

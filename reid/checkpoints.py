@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from data.config import Section
 from data.errors import UserError
+from data.weight_records import People, people_of
 from reid.models.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -30,13 +31,18 @@ class CheckpointInfo(Section):
 
     Attributes:
         spec: what the network is made of.
-        provenance: free text by key: source file, its sha256, licence, training command.
+        provenance: free text by key: source file, its sha256, licence, training data, ``people`` it learned from.
         version: of the format.
     """
 
     spec: ModelSpec
     provenance: dict[str, str] = Field(default_factory=dict)
     version: Literal[1] = 1
+
+    @property
+    def people(self) -> People | None:
+        """Which people the network learned from, see ``people_of``."""
+        return people_of(self.provenance)
 
 
 def build_model(spec: ModelSpec) -> "PartModel":
@@ -78,7 +84,8 @@ def read_info(path: Path) -> CheckpointInfo:
     Raises:
         UserError: when the file is absent, damaged, or no checkpoint of ours.
     """
-    with _open(path) as file:
+    # Headers are read of every candidate file; the NumPy reader leaves torch alone.
+    with _open(path, "numpy") as file:
         header = file.metadata() or {}
     if _ENTRY not in header:
         raise UserError(
@@ -99,7 +106,7 @@ def load_model(path: Path, device: str = "cpu") -> "tuple[PartModel, CheckpointI
     """
     info = read_info(path)
     model = build_model(info.spec)
-    with _open(path) as file:
+    with _open(path, "pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     problems = compare(model.state_dict(), state)
     if problems:
@@ -130,11 +137,11 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path, framework: str) -> Any:
     from safetensors import SafetensorError, safe_open
 
     try:
-        return safe_open(path, framework="pt")
+        return safe_open(path, framework=framework)
     except FileNotFoundError as error:
         raise UserError(f"checkpoint not found: {path}") from error
     except (SafetensorError, OSError) as error:

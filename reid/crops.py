@@ -45,7 +45,7 @@ def cut_crops(requests: Sequence[EmbedRequest], size: tuple[int, int], adapt: st
     images, rows, regions, first = [], [], [], 0
     for request in requests:
         height, width = request.image.shape[:2]
-        gains = _grey_world_gains(request.image) if adapt == "grey_world" else None
+        gains = grey_world_gains(request.image) if adapt == "grey_world" else None
         outer = np.concatenate([np.floor(request.boxes[:, :2]), np.ceil(request.boxes[:, 2:])], axis=1)
         sound = np.isfinite(outer).all(axis=1)
         outer = clip(np.where(sound[:, None], outer, 0), width, height)
@@ -71,8 +71,15 @@ def cut_crops(requests: Sequence[EmbedRequest], size: tuple[int, int], adapt: st
     )
 
 
-def _grey_world_gains(image: Image) -> DoubleArray:
-    """Factor per channel that gives the frame's channels one mean (grey world, Buchsbaum 1980)."""
+def grey_world_gains(image: Image) -> DoubleArray:
+    """Factor per channel that gives a frame's channels one mean (grey world, Buchsbaum 1980).
+
+    Args:
+        image: (H, W, 3) uint8.
+
+    Returns:
+        (3,), limited so that the scene's own colour is not taken for a camera's cast.
+    """
     means = image[::_SAMPLE_STEP, ::_SAMPLE_STEP].reshape(-1, 3).mean(axis=0) if image.size else np.ones(3)
     gains: DoubleArray = np.clip(means.mean() / np.maximum(means, 1.0), 1 / _MAX_GAIN, _MAX_GAIN)
     return gains

@@ -7,7 +7,13 @@ from torch import Tensor
 
 
 def crop_batch(
-    frames: Sequence[Tensor], rows: Tensor, rectangles: Tensor, size: tuple[int, int], mean: Tensor, std: Tensor
+    frames: Sequence[Tensor],
+    rows: Tensor,
+    rectangles: Tensor,
+    size: tuple[int, int],
+    mean: Tensor,
+    std: Tensor,
+    gains: Tensor | None = None,
 ) -> Tensor:
     """Cut rectangles out of frames, bring them to one size and normalise them.
 
@@ -21,6 +27,7 @@ def crop_batch(
         size: (height, width) of the output, px.
         mean: (3,) subtracted from RGB in 0-1.
         std: (3,) then divided by.
+        gains: (N, 3) factor on each colour of each crop, which then stays within 0-1; None changes none.
 
     Returns:
         (N, 3, height, width) float32.
@@ -39,7 +46,10 @@ def crop_batch(
     top = torch.lerp(pixels[upper + left[:, None]].float(), pixels[upper + right[:, None]].float(), across)
     bottom = torch.lerp(pixels[lower + left[:, None]].float(), pixels[lower + right[:, None]].float(), across)
     crops = torch.lerp(top, bottom, down)
-    return ((crops / 255 - mean) / std).permute(0, 3, 1, 2)
+    crops = crops / 255
+    if gains is not None:
+        crops = (crops * gains[:, None, None].to(crops.dtype)).clamp(max=1)
+    return ((crops - mean) / std).permute(0, 3, 1, 2)
 
 
 def _samples(low: Tensor, high: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:

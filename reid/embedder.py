@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,15 @@ class Embedder(Protocol):
 
     def __call__(self, requests: Sequence[EmbedRequest]) -> list[PartEmbeddings]:
         """One ``PartEmbeddings`` per request, row-aligned with its boxes; vectors (N, P, dim) of unit length."""
+        ...
+
+
+@runtime_checkable
+class AttentiveEmbedder(Embedder, Protocol):
+    """An appearance model that can say where each of its parts looked."""
+
+    def with_masks(self, requests: Sequence[EmbedRequest]) -> list[tuple[PartEmbeddings, FloatArray]]:
+        """As a call; with the (N, P, h, w) float32 masks, 0-1 over each box, that the parts were pooled by."""
         ...
 
 

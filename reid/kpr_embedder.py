@@ -15,13 +15,14 @@ from data.kernels.boxes import clip
 from data.records import FloatArray, PartEmbeddings
 from data.skeletons import COCO17
 from reid.checkpoints import file_sha256, load_model
+from reid.crops import grey_world_gains
 from reid.device_crops import crop_batch
 from reid.embedder import EmbedRequest
 from reid.models.bpbreid import BPBReID
 from reid.models.kpr import KPR
 from reid.models.part_head import part_visibility
 from reid.models.spec import ModelSpec
-from reid.precision import use_bf16
+from reid.precision import reduced_dtype
 from reid.prompt_masks import draw_prompts
 from reid.prompts import negatives_for
 
@@ -42,24 +43,29 @@ class KprEmbedder:
         weights_path: a checkpoint of ``reid.checkpoints``.
         device: torch device.
         batch: crops that go through the network at once.
-        precision: fp32; bf16: matrix products in bfloat16; auto: bf16 where the device computes it natively.
+        precision: fp32, bf16, fp16 or auto, see ``reid.precision``: of the backbone, which is nearly all of the work.
+            Which part wins a pixel, and the vectors, are computed in fp32: rounding there would change visibilities.
+        adapt: "none", or "grey_world": even out the colour cast of each frame first.
 
     Raises:
         UserError: when the checkpoint is absent, damaged or of another kind, or the precision is unknown.
     """
 
-    def __init__(self, weights_path: Path, device: str, batch: int, precision: str = "auto") -> None:
+    def __init__(
+        self, weights_path: Path, device: str, batch: int, precision: str = "auto", adapt: str = "none"
+    ) -> None:
         model, info = load_model(weights_path, device)
         assert isinstance(model, (KPR, BPBReID))
-        if not info.spec.learnable_attention:
+        if info.spec.needs_masks:
             raise UserError(f"{weights_path} has no attention of its own: it needs parsing labels and cannot run here")
         self._model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device, self._batch = torch.device(device), batch
-        self._bf16 = use_bf16(precision, self._device)
+        self._reduced, self._adapt = reduced_dtype(precision, self._device), adapt
         self.spec: ModelSpec = info.spec
         self._mean = torch.tensor(info.spec.mean, device=self._device)
         self._std = torch.tensor(info.spec.std, device=self._device)
         self.model_id = f"{info.spec.architecture}-{info.spec.backbone}-{file_sha256(weights_path)[:12]}"
+        self.model_id += "" if adapt == "none" else f"+{adapt}"
         self.part_names: tuple[str, ...] = ("foreground", *info.spec.part_names)
         self.part_kinds: tuple[str, ...] = ("holistic", *("part" for _ in info.spec.part_names))
         self.dim = model.dim
@@ -68,10 +74,18 @@ class KprEmbedder:
 
     def __call__(self, requests: Sequence[EmbedRequest]) -> list[PartEmbeddings]:
         """One ``PartEmbeddings`` per request; a row whose box shows less than a pixel is no evidence."""
+        return [made for made, _ in self._describe(requests, masks=False)]
+
+    def with_masks(self, requests: Sequence[EmbedRequest]) -> list[tuple[PartEmbeddings, FloatArray]]:
+        """As a call; with the network's attention, (N, 1+K, h, w) probabilities, zero for a row of no evidence."""
+        return self._describe(requests, masks=True)
+
+    def _describe(self, requests: Sequence[EmbedRequest], *, masks: bool) -> list[tuple[PartEmbeddings, FloatArray]]:
         counts = [len(request.boxes) for request in requests]
         total, parts = sum(counts), len(self.part_names)
         vectors = np.zeros((total, parts, self.dim), np.float32)
         visibility = np.zeros((total, parts), np.float32)
+        attention = np.zeros((total, parts, 0, 0), np.float32)
         if total:
             frames = np.repeat(np.arange(len(requests)), counts)
             rectangles = np.concatenate([_rectangles(request) for request in requests])
@@ -84,18 +98,25 @@ class KprEmbedder:
             for start in range(0, len(sound), self._batch):
                 rows = sound[start : start + self._batch]
                 mine = np.flatnonzero(np.isin(owners, rows))
-                vectors[rows], visibility[rows] = self._embed(
+                vectors[rows], visibility[rows], looked = self._embed(
                     requests, frames[rows], rectangles[rows], targets[rows], negatives[mine],
                     np.searchsorted(rows, owners[mine]),
                 )  # fmt: skip
+                if masks:
+                    if not attention.size:
+                        attention = np.zeros((total, *looked.shape[1:]), np.float32)
+                    attention[rows] = looked.cpu().numpy()
         ends = np.cumsum(counts)
         return [
-            PartEmbeddings(
-                vectors[end - count : end],
-                visibility[end - count : end],
-                self.part_names,
-                self.part_kinds,
-                self.model_id,
+            (
+                PartEmbeddings(
+                    vectors[end - count : end],
+                    visibility[end - count : end],
+                    self.part_names,
+                    self.part_kinds,
+                    self.model_id,
+                ),
+                attention[end - count : end],
             )
             for end, count in zip(ends, counts, strict=True)
         ]
@@ -109,13 +130,16 @@ class KprEmbedder:
         targets: FloatArray,
         negatives: FloatArray,
         owners: NDArray[np.int64],
-    ) -> tuple[FloatArray, FloatArray]:
-        """Rows of one batch -> unit vectors (B, 1+K, D) and visibility (B, 1+K)."""
+    ) -> tuple[FloatArray, FloatArray, torch.Tensor]:
+        """Rows of one batch -> unit vectors (B, 1+K, D), visibility (B, 1+K), masks (B, 1+K, h, w) on the device."""
         size = (self.spec.height, self.spec.width)
         used, places = np.unique(frames, return_inverse=True)
         images = [torch.from_numpy(np.ascontiguousarray(requests[row].image)).to(self._device) for row in used]
+        gains = None
+        if self._adapt == "grey_world":
+            gains = self._tensor(np.stack([grey_world_gains(requests[row].image) for row in used])[places])
         crops = crop_batch(
-            images, self._tensor(places), self._tensor(rectangles), size, self._mean, self._std
+            images, self._tensor(places), self._tensor(rectangles), size, self._mean, self._std, gains
         ).contiguous(memory_format=torch.channels_last)
         with self._autocast():
             if isinstance(self._model, KPR):
@@ -134,19 +158,21 @@ class KprEmbedder:
                 features = self._model.feature_map(crops, prompts)
             else:
                 features = self._model.feature_map(crops)
-            output = self._model.describe(features, None, "continuous", ("foreg", "parts"), scores=False)
-        assert output.pixel_logits is not None
-        seen = output.visibility["parts"] * part_visibility(output.pixel_logits, "binary")["parts"]
+        output = self._model.describe(features.float(), None, "continuous", ("foreg", "parts"), scores=False)
+        seen = output.visibility["parts"]
+        if output.pixel_logits is not None:
+            seen = seen * part_visibility(output.pixel_logits, "binary")["parts"]
         seen = torch.cat([seen.amax(1, keepdim=True), seen], 1).float()
         vectors = torch.cat([output.bn_embeddings["foreg"][:, None], output.embeddings["parts"]], 1).float()
         vectors = F.normalize(vectors, dim=-1) * (seen > 0)[..., None]
-        return vectors.cpu().numpy(), seen.cpu().numpy()
+        masks = torch.cat([output.masks["foreg"][:, None], output.masks["parts"]], 1).float()
+        return vectors.cpu().numpy(), seen.cpu().numpy(), masks
 
     def _tensor(self, array: NDArray[np.generic]) -> torch.Tensor:
         return torch.from_numpy(array).to(self._device)
 
     def _autocast(self) -> AbstractContextManager[object]:
-        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16)
+        return torch.autocast(self._device.type, self._reduced, enabled=self._reduced is not None)
 
 
 def _rectangles(request: EmbedRequest) -> NDArray[np.int64]:

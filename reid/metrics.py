@@ -35,6 +35,7 @@ class RetrievalScores:
         mean_ap: mean average precision, 0-1; NaN when no query counts.
         cmc: (R,) share of queries with a match among the first 1..R, 0-1.
         average_precision: (Q,) of each query; NaN without a match.
+        first_match: (Q,) int64 rank of each query's best match, from 0; -1 without a match.
         queries: queries that count in the means.
         unmatched: queries without a match.
     """
@@ -43,6 +44,7 @@ class RetrievalScores:
     mean_ap: float
     cmc: DoubleArray
     average_precision: DoubleArray
+    first_match: IntArray
     queries: int
     unmatched: int
 
@@ -112,6 +114,19 @@ class RetrievalEvaluator:
         step = max(1, _BLOCK_CELLS // max(self._gallery_size, 1))
         for begin in range(0, len(distances), step):
             self._add_block(start + begin, distances[begin : begin + step])
+
+    def ranking(self, query: int, distances: NDArray[np.floating[Any]]) -> IntArray:
+        """Gallery items one query ranks, best first; what the rule leaves out is not in it.
+
+        Args:
+            query: number of the query.
+            distances: (G,) its distances, without NaN.
+        """
+        block = np.minimum(distances[None, self._kept], np.finfo(distances.dtype).max)
+        self._drop(query, block)
+        order = np.argsort(block[0], kind="stable")
+        ranked: IntArray = self._kept[order[np.isfinite(block[0, order])]]
+        return ranked
 
     def _add_block(self, start: int, distances: NDArray[np.floating[Any]]) -> None:
         block = distances[:, self._kept]
@@ -186,6 +201,7 @@ class RetrievalEvaluator:
             mean_ap=float(np.nansum(average) / counted) if counted else float("nan"),
             cmc=np.cumsum(hits) / counted if counted else np.full(length, np.nan),
             average_precision=average,
+            first_match=np.array([found[0] if len(found) else -1 for found in ranks], np.int64),
             queries=counted,
             unmatched=int((~matched).sum()),
         )

@@ -58,19 +58,33 @@ class PooledPartsEmbedder:
 
     def __call__(self, requests: Sequence[EmbedRequest]) -> list[PartEmbeddings]:
         """One ``PartEmbeddings`` per request, see ``Embedder``."""
+        return [made for made, _ in self.with_masks(requests)]
+
+    def with_masks(self, requests: Sequence[EmbedRequest]) -> list[tuple[PartEmbeddings, FloatArray]]:
+        """As a call; with the masks the parts were pooled by, see ``AttentiveEmbedder``."""
         crops = cut_crops(requests, self._size, self._config.adapt)
         targets, others = _skeletons(requests, crops, self._config.keypoint_min)
         count = len(self.part_names)
         vectors = np.zeros((crops.total, count, self.dim), np.float32)
         visibility = np.zeros((crops.total, count), np.float32)
+        attention = np.zeros((crops.total, count, 0, 0), np.float32)
         for start in range(0, len(crops.rows), self._config.batch):
             portion = slice(start, start + self._config.batch)
             rows = crops.rows[portion]
-            vectors[rows], visibility[rows] = self._embed(crops.images[portion], targets[portion], others[portion])
-        return split_rows(self, requests, vectors, visibility)
+            vectors[rows], visibility[rows], looked = self._embed(
+                crops.images[portion], targets[portion], others[portion]
+            )
+            if not attention.size:
+                attention = np.zeros((crops.total, *looked.shape[1:]), np.float32)
+            attention[rows] = looked
+        made = split_rows(self, requests, vectors, visibility)
+        ends = np.cumsum([len(rows) for rows in made])
+        return list(zip(made, np.split(attention, ends[:-1]), strict=True)) if made else []
 
-    def _embed(self, images: Image, targets: FloatArray, others: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """(B, h, w, 3) crops, skeletons in shares of the crop -> (B, P, D) unit vectors, (B, P) visibility."""
+    def _embed(
+        self, images: Image, targets: FloatArray, others: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """(B, h, w, 3) crops, skeletons in shares of the crop -> (B, P, D) unit vectors, (B, P) visibility, masks."""
         blob = to_blob(images, str(self._options.colour), str(self._options.normalisation))
         features = self._trunk.run(blob, pad_to=self._config.batch)[0]
         count, channels, rows, columns = features.shape
@@ -84,7 +98,7 @@ class PooledPartsEmbedder:
         best = masks.visibility.max(axis=1, keepdims=True)
         visibility = np.concatenate([np.ones_like(best), best, masks.visibility], axis=1)
         vectors = vectors.reshape(count, len(self.part_names), self.dim) * (visibility > 0)[..., None]
-        return vectors, visibility * vectors.any(axis=-1)
+        return vectors, visibility * vectors.any(axis=-1), weights
 
 
 def _skeletons(requests: Sequence[EmbedRequest], crops: Crops, min_confidence: float) -> tuple[FloatArray, FloatArray]:

@@ -1,27 +1,35 @@
-"""Which arithmetic a device computes fast."""
+"""Which arithmetic a network runs in, and which of them a device computes fast."""
 
 import torch
 
 from data.errors import UserError
 
-PRECISIONS = ("auto", "fp32", "bf16")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
-def use_bf16(precision: str, device: torch.device) -> bool:
-    """Whether matrix products run in bfloat16.
+def reduced_dtype(precision: str, device: torch.device) -> torch.dtype | None:
+    """What matrix products run in; None for fp32.
 
     Args:
-        precision: fp32, bf16, or auto: bf16 where the device computes it natively. Emulated on other processors, it is
-            several times slower than fp32.
+        precision: fp32, bf16, fp16 (CUDA only), or auto: bf16 where the device computes it natively. Emulated on other
+            processors, it is several times slower than fp32.
         device: where.
 
     Raises:
-        UserError: for another precision.
+        UserError: for another precision, or one the device has not.
     """
     if precision not in PRECISIONS:
         raise UserError(f"unknown precision '{precision}'; there are: {', '.join(PRECISIONS)}")
-    if precision != "auto":
-        return precision == "bf16"
+    if precision == "fp16" and device.type != "cuda":
+        raise UserError("precision fp16 needs a CUDA device; use bf16 or fp32")
+    if precision == "fp16":
+        return torch.float16
+    if precision == "bf16" or (precision == "auto" and _native_bf16(device)):
+        return torch.bfloat16
+    return None
+
+
+def _native_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     known: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()

@@ -72,6 +72,43 @@ def choose_target(box: FloatArray, skeletons: FloatArray, min_confidence: float 
     return best if scores[best] >= _MIN_SCORE else -1
 
 
+def head_distances(skeletons: FloatArray, size: tuple[int, int], min_confidence: float = 0.05) -> FloatArray:
+    """How far each head is from the middle of a crop's upper edge.
+
+    The person whose head is nearest there is the one a crop of a data set was cut for: the rule by which the targets of
+    KPR's annotations were told.
+
+    Args:
+        skeletons: (M, 17, 3) finite, in pixels of the crop.
+        size: width, height of the crop, px.
+        min_confidence: keypoints at or below it do not count.
+
+    Returns:
+        (M,) float32 px; without a head the shoulders' distance, without either infinite.
+    """
+    weights = np.where(skeletons[..., 2] > min_confidence, skeletons[..., 2], 0).astype(np.float32)
+    head, seen = _centre(skeletons[:, _HEAD], weights[:, _HEAD])
+    shoulders, fallback = _centre(skeletons[:, _SHOULDERS], weights[:, _SHOULDERS])
+    place = np.where(seen[:, None], head, shoulders)
+    distance = np.hypot(place[:, 0] - size[0] / 2, place[:, 1])
+    return np.where(seen | fallback, distance, np.inf).astype(np.float32)
+
+
+def distinct(skeletons: FloatArray, min_confidence: float = 0.05) -> NDArray[np.int64]:
+    """Rows that are nobody's second skeleton: a person found twice (OKS above 0.85) keeps the first row.
+
+    Args:
+        skeletons: (M, 17, 3) finite, the best first.
+        min_confidence: keypoints at or below it do not count.
+    """
+    alike = oks_matrix(skeletons, skeletons, areas(bounds(skeletons, min_confidence)), "coco17", min_confidence)
+    kept: list[int] = []
+    for row in range(len(skeletons)):
+        if not (alike[kept, row] > _SAME_PERSON).any():
+            kept.append(row)
+    return np.array(kept, np.int64)
+
+
 def skeleton_scores(boxes: FloatArray, skeletons: FloatArray, min_confidence: float = 0.05) -> FloatArray:
     """How well each skeleton fits each box.
 

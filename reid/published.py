@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 BACKBONE = "backbone_appearance_feature_extractor."
 LICENCE = "Hippocratic Licence 3.0 (HL3-LAW-MEDIA-MIL-SOC-SV)"
 
+_PROVENANCE = "mtmct_provenance"
 _HALF = (0.5, 0.5, 0.5)
 _PUBLISHED_SIZES = {"swin": (384, 128), "swinv2": (256, 128), "resnet50": (384, 128), "hrnet32": (384, 128)}
 # timm derives these from the window size; versions before 1.0 stored them.
@@ -63,7 +64,9 @@ def import_published(path: Path, overrides: Mapping[str, Any] | None = None) -> 
     """
     with TorchFile(path) as file:
         stored = _tensors(file)
-        config = plain(file.tree.get("config")) if isinstance(file.tree, Mapping) else None
+        config, ours = (
+            plain(file.tree.get(key)) if isinstance(file.tree, Mapping) else None for key in ("config", _PROVENANCE)
+        )
         spec, guessed = infer_spec(stored, config if isinstance(config, dict) else {}, path, overrides or {})
         model = build_model(spec)
         own = model.state_dict()
@@ -81,7 +84,9 @@ def import_published(path: Path, overrides: Mapping[str, Any] | None = None) -> 
     if broken:
         raise UserError(f"{path} holds NaN or infinite weights, as {broken[0]}")
     state |= {name: own[name] for name in filled}
-    provenance = {"source": path.name, "source_sha256": file_sha256(path), "licence": LICENCE}
+    # All that was published learned from real people; what we exported ourselves carries its own word on it.
+    own_word = {str(key): str(value) for key, value in ours.items()} if isinstance(ours, dict) else {"people": "real"}
+    provenance = {"licence": LICENCE, **own_word, "source": path.name, "source_sha256": file_sha256(path)}
     return ImportedCheckpoint(spec, state, tuple(filled), tuple(dropped), guessed, provenance)
 
 
@@ -321,13 +326,15 @@ def _may_fill(name: str) -> bool:
 def export_published(source: Path, target: Path) -> None:
     """Write one of our checkpoints in the originals' format: ``torch.save`` of ``state_dict`` and ``epoch``.
 
+    Its provenance goes along under a key of its own, which the originals do not read.
+
     Raises:
         UserError: when ``source`` is no checkpoint of ours.
     """
     import torch
 
-    model, _ = load_model(source)
+    model, info = load_model(source)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".partial")
-    torch.save({"state_dict": model.state_dict(), "epoch": 0}, partial)
+    torch.save({"state_dict": model.state_dict(), "epoch": 0, _PROVENANCE: info.provenance}, partial)
     os.replace(partial, target)

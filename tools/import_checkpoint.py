@@ -1,6 +1,6 @@
 """Convert a published KPR or BPBReID checkpoint (.pth.tar) to safetensors, running nothing it contains.
 
-    python -m tools.import_checkpoint kpr_occ_duke_SOLIDER_75.12_84.25_41443413.pth.tar --accept-licence hl3
+    python -m tools.import_checkpoint kpr_occ_duke_SOLIDER_75.12_84.25_41443413.pth.tar --accept-licence hl3 --install
 
 Given a .safetensors file of this project and an --out that ends in .pth.tar, it converts the other way.
 """
@@ -13,7 +13,8 @@ from typing import Any
 
 from data.errors import UserError
 from pipeline.cli import run
-from reid.checkpoints import save_checkpoint
+from pipeline.weights import default_cache_dir
+from reid.checkpoints import CheckpointInfo, save_checkpoint
 from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD, PROMPT_GROUPS
 
 _NORMALISATIONS = {"solider": ((0.5,) * 3, (0.5,) * 3), "imagenet": (IMAGENET_MEAN, IMAGENET_STD)}
@@ -24,7 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     source: Path = arguments.file
     exporting = source.suffix == ".safetensors"
-    out: Path = arguments.out or source.with_name(source.name.partition(".pth")[0] + ".safetensors")
+    name = source.name.partition(".pth")[0] + ".safetensors"
+    if arguments.install and (exporting or arguments.out):
+        raise UserError("--install puts a converted .pth.tar into the cache; leave --out away")
+    out: Path = arguments.out or (default_cache_dir() / name if arguments.install else source.with_name(name))
     if exporting and not out.name.endswith(".pth.tar"):
         raise UserError("a .safetensors file is converted to the originals' format: give --out NAME.pth.tar")
     if out.exists() and not arguments.overwrite:
@@ -66,6 +70,12 @@ def _import(source: Path, out: Path, arguments: argparse.Namespace) -> None:
             print(f"{len(names)} {what}: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}")
     for guess in taken.guessed:
         print(f"assumed: {guess}")
+    if not arguments.install or spec.architecture != "kpr" or spec.needs_masks:
+        print(f"use it with reid.name=kpr reid.weights={out}")
+    elif CheckpointInfo(spec=spec, provenance=taken.provenance).people == "synthetic":
+        print(f"trained on synthetic people, so never taken by itself: reid.name=kpr reid.weights={out}")
+    else:
+        print("installed: runs take it by themselves (reid.name=auto)")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("file", type=Path, help="published .pth.tar, or a .safetensors to convert back")
     parser.add_argument("--out", type=Path, help="file to write (default: beside the source, .safetensors)")
+    parser.add_argument(
+        "--install", action="store_true", help="write into the cache ($MTMCT_CACHE), where runs find KPR by themselves"
+    )
     parser.add_argument(
         "--accept-licence", metavar="NAME", help="hl3: you accept the Hippocratic Licence of the weights"
     )

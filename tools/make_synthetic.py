@@ -19,6 +19,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--masks", action="store_true", help="part and instance masks too, two PNG files per frame")
     parser.add_argument("--no-reid", action="store_true", help="leave out the ReID crops")
     parser.add_argument("--workers", type=int, help="processes (default: one per core, at most one per camera)")
+    parser.add_argument(
+        "--device",
+        default="cpu",
+        help="where people are drawn: auto (a GPU where there is one), cpu, cuda or cuda:<n>; the truth is the same "
+        "(default: cpu)",
+    )
     return parser
 
 
@@ -26,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Make the site."""
     arguments = build_parser().parse_args(argv)
     from data.errors import UserError
+    from data.synthetic.devices import resolve_device
     from data.synthetic.export import make_site
     from data.synthetic.scenario import load_preset
 
@@ -42,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         reid=not arguments.no_reid,
         overwrite=arguments.overwrite,
         workers=arguments.workers,
+        device=resolve_device(arguments.device),
     )
     for name, told in truth["cameras"].items():
         print(

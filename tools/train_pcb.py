@@ -20,7 +20,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--dataset", choices=("market", "duke"), required=True, help="naming of the pictures")
     parser.add_argument("--output", type=Path, required=True, help="folder of checkpoints, log and distribution")
     parser.add_argument("--overwrite", action="store_true", help="write into an output that exists")
-    parser.add_argument("--resume", type=Path, metavar="FILE", help="begin with these weights, published or ours")
+    parser.add_argument("--resume", action="store_true", help="go on with the interrupted training in --output")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="begin with these weights, published or ours")
     parser.add_argument("--no-pretrained", action="store_true", help="begin with random weights instead of ImageNet's")
     parser.add_argument("--device", default="cpu", help="torch device (default cpu)")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="of reid.training.pcb.PcbTrainingConfig")
@@ -44,8 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from st_model.plot import draw, published_curves
     from st_model.published import published_distribution
 
-    if arguments.output.exists() and not arguments.overwrite:
-        raise UserError(f"{arguments.output} exists; give another --output, or --overwrite")
+    if arguments.resume and arguments.overwrite:
+        raise UserError("--resume goes on with what is in --output, --overwrite replaces it: give one of them")
+    if arguments.output.exists() and not arguments.overwrite and not arguments.resume:
+        raise UserError(f"{arguments.output} exists; give another --output, --resume or --overwrite")
     pairs = [setting.partition("=") for setting in arguments.settings]
     if any(not separator for _, separator, _ in pairs):
         raise UserError("settings are written key=value, for example epochs=60")
@@ -64,17 +67,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     save_published(distribution, arguments.output / "st_distribution.npz")
     draw(published_curves(distribution), arguments.output / "st_distribution.png", "training set, as published")
-    if arguments.resume is not None:
-        model = load_pcb(arguments.resume)
+    if arguments.weights is not None:
+        model = load_pcb(arguments.weights)
         if model.identities != len(identities):
             raise UserError(
-                f"{arguments.resume} knows {model.identities} identities, {split.folder} has {len(identities)}"
+                f"{arguments.weights} knows {model.identities} identities, {split.folder} has {len(identities)}"
             )
     else:
         torch.manual_seed(config.seed)
-        model = PCB(len(identities), pretrained=not arguments.no_pretrained)
+        model = PCB(len(identities), pretrained=not arguments.no_pretrained and not arguments.resume)
     paths = [split.path(int(row)) for row in rows]
-    train_pcb(model, paths, labels.astype(np.int64), config, arguments.output, arguments.device)
+    train_pcb(model, paths, labels.astype(np.int64), config, arguments.output, arguments.device, arguments.resume)
     print(f"{arguments.output / 'pcb_last.safetensors'}: {len(identities)} identities, {len(paths)} pictures")
     return 0
 

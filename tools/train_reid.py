@@ -5,15 +5,11 @@ python -m tools.train_reid --config configs/reid/kpr_small_synthetic.yaml --out 
 """
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pipeline.cli import run
-
-logger = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,7 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<n> (default: auto)")
     parser.add_argument("--resume", action="store_true", help="go on where the training in --out stopped")
     parser.add_argument("--dry-run", action="store_true", help="print the configuration, defaults included, and leave")
-    parser.add_argument("--no-tensorboard", action="store_true", help="write log.jsonl only")
+    parser.add_argument("--no-tensorboard", action="store_true", help="write no TensorBoard files")
+    parser.add_argument("--wandb", metavar="PROJECT", help="also send the numbers to this Weights & Biases project")
     arguments = parser.parse_intermixed_args(argv)
 
     from reid.training.config import load_training
@@ -39,23 +36,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from pipeline.backends.torch_device import torch_device
     from reid.training.engine import Trainer
+    from reid.training.writers import ScalarWriter, WandbWriter, Writers, tensorboard_writer
 
-    writer = None if arguments.no_tensorboard else _tensorboard(arguments.out)
-    trainer = Trainer(config, arguments.out, torch_device(arguments.device), arguments.resume, writer)
-    scores = trainer.run()
+    writers: list[ScalarWriter] = []
+    if arguments.wandb:
+        writers.append(WandbWriter(arguments.wandb, arguments.out, config.model_dump(mode="json")))
+    if not arguments.no_tensorboard and (tensorboard := tensorboard_writer(arguments.out)) is not None:
+        writers.append(tensorboard)
+    writer = Writers(writers)
+    try:
+        trainer = Trainer(config, arguments.out, torch_device(arguments.device), arguments.resume, writer)
+        scores = trainer.run()
+    finally:
+        writer.close()
     for name, value in scores.items():
         print(f"{name:30} {value:.4f}")
     print(f"weights: {arguments.out / 'last.safetensors'}")
     return 0
-
-
-def _tensorboard(out: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        logger.info("TensorBoard is not installed (pip install tensorboard); numbers go to log.jsonl only")
-        return None
-    return SummaryWriter(str(out / "tensorboard"))
 
 
 if __name__ == "__main__":

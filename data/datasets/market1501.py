@@ -8,11 +8,13 @@ from pathlib import Path
 
 from data.datasets.reid_folders import ReidFolders, read_folders
 
+FOLDERS = ("Market-1501-v15.09.15", "Market-1501")
+
 
 def read_market1501(root: Path) -> ReidFolders:
-    """Read the splits of ``Market-1501-v15.09.15``.
+    """Read the splits of ``Market-1501-v15.09.15``, given that folder or the one above it.
 
     Raises:
         UserError: when a split is absent, or a name is not of the data set.
     """
-    return read_folders(root, "market", "Market-1501")
+    return read_folders(root, "market", "Market-1501", FOLDERS)

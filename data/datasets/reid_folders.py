@@ -1,5 +1,6 @@
 """The folder layout re-identification data sets share: one folder of pictures per split, all facts in the names."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from data.errors import UserError
 from data.formats.reid_names import ReidNames, Style, parse_names
 
 TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
-_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
+_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +46,43 @@ class ReidFolders:
     gallery: ReidSplit
 
 
+def is_picture(path: Path) -> bool:
+    """Whether the file name has the ending of a picture."""
+    return path.suffix.lower() in _PICTURES
+
+
+def data_root(root: Path, what: str, names: Sequence[str], folders: Sequence[str]) -> Path:
+    """Find a data set's folder.
+
+    Args:
+        root: the data set's folder, or the folder above it.
+        what: the data set's name, for the error message.
+        names: what the data set's folder is called by those who publish it.
+        folders: what lies in the data set's folder.
+
+    Raises:
+        UserError: when the folders are not there, or ``root`` holds several such data sets; the message says what was
+            expected and what is there.
+    """
+    fitting = [place for place in (root, *(root / name for name in names)) if not _missing(place, folders)]
+    if fitting and (fitting[0] == root or len(fitting) == 1):
+        return fitting[0]
+    if fitting:
+        raise UserError(f"{root} holds several data sets: give one of {', '.join(str(place) for place in fitting)}")
+    place = next((root / name for name in names if (root / name).is_dir()), root)
+    there = sorted(path.name for path in place.iterdir())[:8] if place.is_dir() else None
+    found = "there is no such folder" if there is None else f"found: {', '.join(there) or 'nothing'}"
+    expected = " and ".join([", ".join(folders[:-1]), folders[-1]] if len(folders) > 1 else folders)
+    raise UserError(
+        f"{place} is not {what}: expected the folder{'s' * (len(folders) > 1)} {expected}, missing "
+        f"{', '.join(_missing(place, folders))}; {found}"
+    )
+
+
+def _missing(place: Path, folders: Sequence[str]) -> list[str]:
+    return [name for name in folders if not (place / name).is_dir()]
+
+
 def picture_names(folder: Path) -> list[str]:
     """File names of the pictures of a folder, sorted; other files are passed over.
 
@@ -53,7 +91,7 @@ def picture_names(folder: Path) -> list[str]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder")
-    names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _PICTURES)
+    names = sorted(path.name for path in folder.iterdir() if is_picture(path))
     if not names:
         raise UserError(f"{folder} holds no pictures ({', '.join(sorted(_PICTURES))})")
     return names
@@ -73,25 +111,19 @@ def read_split(folder: Path, style: Style | None = None, duke_offsets: bool = Fa
     return ReidSplit(folder, parse_names(picture_names(folder), style, duke_offsets))
 
 
-def read_folders(root: Path, style: Style, what: str, duke_offsets: bool = False) -> ReidFolders:
+def read_folders(root: Path, style: Style, what: str, names: Sequence[str], duke_offsets: bool = False) -> ReidFolders:
     """Read train, query and gallery.
 
     Args:
-        root: the data set's folder.
+        root: the data set's folder, or the folder above it.
         style: naming of the files.
         what: the data set's name, for the error message.
+        names: what the data set's folder is called by those who publish it.
         duke_offsets: put DukeMTMC frames on the devkit's common clock.
 
     Raises:
         UserError: when a split is absent; the message says what was expected and what is there.
     """
-    missing = [name for name in (TRAIN, QUERY, GALLERY) if not (root / name).is_dir()]
-    if missing:
-        there = sorted(path.name for path in root.iterdir())[:8] if root.is_dir() else None
-        found = "there is no such folder" if there is None else f"found: {', '.join(there) or 'nothing'}"
-        raise UserError(
-            f"{root} is not {what}: expected the folders {TRAIN}, {QUERY} and {GALLERY}, missing "
-            f"{', '.join(missing)}; {found}"
-        )
-    train, query, gallery = (read_split(root / name, style, duke_offsets) for name in (TRAIN, QUERY, GALLERY))
+    place = data_root(root, what, names, (TRAIN, QUERY, GALLERY))
+    train, query, gallery = (read_split(place / name, style, duke_offsets) for name in (TRAIN, QUERY, GALLERY))
     return ReidFolders(train, query, gallery)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import UserError
+from data.formats.coco import read_coco
 from data.formats.features_in import (
     FileFeatures,
     check_one_size,
@@ -79,8 +80,9 @@ def read_detection_folder(folder: Path, features: Path | None = None) -> dict[st
 
     Per camera either ``<camera>.txt``, MOTChallenge detections, with features row for row in ``<camera>.npy`` (in
     ``features``, beside it, or in the sibling folder ``feat``); or ``<camera>.npz`` with ``frame`` (from 1),
-    ``box_xyxy``, ``score`` and, where there are any, ``feature``, ``keypoints`` (N, 17, 3) and ``num_frames``. Where
-    there are .npz files, .txt files are not read.
+    ``box_xyxy``, ``score`` and, where there are any, ``feature``, ``keypoints`` (N, 17, 3) and ``num_frames``; or
+    ``<camera>.json``, a COCO file with one image per frame, in the order of their ids. Only the first kind that is
+    there is read: .npz, .json, .txt.
 
     Boxes without area are dropped and counted. Scores of -1 become 1, others are cut to 0-1.
 
@@ -93,14 +95,16 @@ def read_detection_folder(folder: Path, features: Path | None = None) -> dict[st
             below 1, columns of different length), or features do not go with the boxes.
     """
     if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}; give the folder that holds <camera>.txt or <camera>.npz")
-    archives = sorted(folder.glob("*.npz"))
+        raise UserError(f"there is no folder {folder}; give the folder that holds <camera>.txt, .npz or .json")
+    archives, tables = sorted(folder.glob("*.npz")), sorted(folder.glob("*.json"))
     if archives:
         found = {path.stem: _from_archive(path) for path in archives}
+    elif tables:
+        found = {path.stem: _from_coco(path) for path in tables}
     else:
         found = {path.stem: _from_text(path, features) for path in sorted(folder.glob("*.txt"))}
     if not found:
-        raise UserError(f"{folder} holds neither <camera>.txt nor <camera>.npz; give a folder of detections")
+        raise UserError(f"{folder} holds no <camera>.txt, .npz or .json; give a folder of detections")
     for camera in found:
         if not is_camera_name(camera):
             raise UserError(f"{folder}: '{camera}' cannot name a camera; rename the file (letters, digits, _ - .)")
@@ -119,6 +123,20 @@ def _from_text(path: Path, features: Path | None) -> CameraDetections:
         None if appearance is None else appearance.select(table.rows),
         None,
         int(table.frames[-1]) + 1 if len(table) else 0,
+    )
+
+
+def _from_coco(path: Path) -> CameraDetections:
+    images = sorted(read_coco(path), key=lambda image: image.image_id)
+    posed = [image.poses.keypoints for image in images if image.poses is not None]
+    return _make(
+        path,
+        np.repeat(np.arange(len(images)), [len(image.detections) for image in images]),
+        np.concatenate([np.zeros((0, 4), np.float32), *(image.detections.boxes for image in images)]),
+        np.concatenate([np.zeros(0, np.float32), *(image.detections.scores for image in images)]),
+        None,
+        np.concatenate(posed) if posed else None,
+        len(images),
     )
 
 

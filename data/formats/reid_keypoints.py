@@ -27,15 +27,41 @@ class CropSkeletons:
     Attributes:
         target: (17, 3) float32 x px, y px, confidence; zero where the person has no skeleton.
         negatives: (M, 17, 3) float32 everybody else.
+        outside: keypoints that lay outside the crop and were zeroed.
     """
 
     target: FloatArray
     negatives: FloatArray
+    outside: int = 0
 
     @staticmethod
     def none() -> "CropSkeletons":
         """A crop without skeletons."""
         return CropSkeletons(np.zeros((_KEYPOINTS, 3), np.float32), np.zeros((0, _KEYPOINTS, 3), np.float32))
+
+    def inside(self, size: tuple[int, int]) -> "CropSkeletons":
+        """Zero the points of confidence 0 or outside a crop of this width and height, px."""
+        target, lost = _inside(self.target, size)
+        negatives, others_lost = _inside(self.negatives, size)
+        return CropSkeletons(target, negatives, lost + others_lost)
+
+    @property
+    def occlusion(self) -> float:
+        """How much other people are in the way; see ``occlusion_level``."""
+        return occlusion_level(float(self.target[:, 2].sum()), float(self.negatives[..., 2].sum()))
+
+
+def occlusion_level(own: float, others: float) -> float:
+    """Keypoints of other people per keypoint of one's own (Occluded-PoseTrack-ReID; KPR, ECCV 2024).
+
+    Args:
+        own: sum of the confidences of the target's keypoints.
+        others: sum of the confidences of the keypoints of everybody else in the crop.
+
+    Returns:
+        The ratio, 0 or more; twice ``others`` for a target without keypoints.
+    """
+    return others / own if own else 2 * others
 
 
 def read_keypoint_file(path: Path, size: tuple[int, int] | None = None) -> CropSkeletons:
@@ -59,8 +85,6 @@ def read_keypoint_file(path: Path, size: tuple[int, int] | None = None) -> CropS
     if not people:
         return CropSkeletons.none()
     skeletons = np.stack([_skeleton(person["keypoints"], path) for person in people])
-    if size is not None:
-        skeletons = _inside(skeletons, size)
     marked = [bool(person.get("is_target")) for person in people]
     if sum(marked) > 1:
         raise UserError(f"{path}: {sum(marked)} skeletons are marked is_target; mark one")
@@ -68,7 +92,32 @@ def read_keypoint_file(path: Path, size: tuple[int, int] | None = None) -> CropS
         marked[0] = True
     chosen = np.array(marked)
     target = skeletons[chosen][0] if chosen.any() else CropSkeletons.none().target
-    return CropSkeletons(target, skeletons[~chosen])
+    crop = CropSkeletons(target, skeletons[~chosen])
+    return crop if size is None else crop.inside(size)
+
+
+def write_keypoint_file(path: Path, skeletons: FloatArray, target: int) -> None:
+    """Write one crop's file, which ``read_keypoint_file`` reads back; folders are made as needed.
+
+    Args:
+        path: the JSON file.
+        skeletons: (M, 17, 3) x px, y px (kept to a hundredth), confidence (kept to a ten-thousandth).
+        target: row of the person the crop is about; -1 for nobody.
+
+    Raises:
+        UserError: when the file cannot be written.
+        ValueError: for a row that there is not.
+    """
+    if not -1 <= target < len(skeletons):
+        raise ValueError(f"no skeleton {target} among {len(skeletons)}")
+    rounded = np.concatenate([skeletons[..., :2].round(2), skeletons[..., 2:].round(4)], axis=-1).astype(np.float64)
+    # Rounding again as doubles keeps 0.1 from being written as 0.10000000149.
+    people = [{"keypoints": person.round(4).tolist(), "is_target": row == target} for row, person in enumerate(rounded)]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(people) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
 
 
 def read_synthetic_crops(path: Path) -> dict[str, CropSkeletons]:
@@ -112,7 +161,9 @@ def _skeleton(points: object, path: Path) -> FloatArray:
     return np.where(np.isfinite(array).all(axis=1, keepdims=True), array, 0).astype(np.float32)
 
 
-def _inside(skeletons: FloatArray, size: tuple[int, int]) -> FloatArray:
-    points = skeletons[..., :2]
-    kept = ((points >= 0) & (points < size)).all(axis=-1) & (skeletons[..., 2] > 0)
-    return np.where(kept[..., None], skeletons, 0).astype(np.float32)
+def _inside(skeletons: FloatArray, size: tuple[int, int]) -> tuple[FloatArray, int]:
+    """Zero unseen points and those outside the crop; the second value is how many lay outside."""
+    points, told = skeletons[..., :2], skeletons[..., 2] > 0
+    within = ((points >= 0) & (points < size)).all(axis=-1)
+    kept = np.where((within & told)[..., None], skeletons, 0).astype(np.float32)
+    return kept, int((told & ~within).sum())

@@ -12,6 +12,7 @@ ByteArray = NDArray[np.uint8]
 
 NEAR_M = 0.25
 _NOISE_FIELDS = 6
+_STEEPEST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,14 @@ class Camera:
 
     @staticmethod
     def of(spec: SyntheticCamera, size: tuple[int, int]) -> "Camera":
-        """From where it stands and looks."""
+        """From where it stands and looks; one that looks straight down or up has the world's x to its right."""
         position = np.array(spec.position, np.float64)
         ahead = np.array(spec.target, np.float64) - position
         ahead /= np.linalg.norm(ahead)
         right = np.cross(ahead, [0.0, 0.0, 1.0])
+        if np.linalg.norm(right) < _STEEPEST:
+            right = np.array([1.0, 0.0, 0.0])
+            ahead = np.array([0.0, 0.0, np.sign(ahead[2])])
         right /= np.linalg.norm(right)
         rotation = np.stack([right, np.cross(ahead, right), ahead])
         focal = size[0] / 2 / np.tan(np.radians(spec.hfov_deg) / 2)

@@ -34,6 +34,7 @@ class CropJob:
     seed: int
     index: int
     folder: Path
+    device: str = "cpu"
 
 
 def make_crops(job: CropJob) -> int:
@@ -51,7 +52,7 @@ def make_crops(job: CropJob) -> int:
     cv2.setNumThreads(1)
     world = World(job.preset, job.seed)
     reid = job.preset.reid
-    renderer, camera = world.renderer(job.index), world.camera(job.index)
+    renderer, camera = world.renderer(job.index, job.device), world.camera(job.index)
     spots = _spots(world, job.index, camera)
     told: dict[str, Any] = {}
     for row, person in enumerate(world.crop_people):

@@ -47,6 +47,7 @@ def make_site(
     reid: bool = True,
     overwrite: bool = False,
     workers: int | None = None,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Write a site folder; it appears under its name only when it is complete.
 
@@ -59,6 +60,7 @@ def make_site(
         reid: write the ReID crops.
         overwrite: replace a site that was made before.
         workers: processes; None takes one per core, at most one per camera.
+        device: where people are drawn, "cpu" or "cuda:<index>"; the ground truth is the same.
 
     Returns:
         What ``truth.yaml`` says.
@@ -70,7 +72,7 @@ def make_site(
     world.check()
     draft = _prepare(out, overwrite, _bytes_needed(preset, video, masks, reid))
     try:
-        truth = _fill(world, draft, video, masks, reid, workers)
+        truth = _fill(world, draft, video, masks, reid, workers, device)
         if out.exists():
             shutil.rmtree(out)
         draft.rename(out)
@@ -83,7 +85,9 @@ def make_site(
     return truth
 
 
-def _fill(world: World, folder: Path, video: bool, masks: bool, reid: bool, workers: int | None) -> dict[str, Any]:
+def _fill(
+    world: World, folder: Path, video: bool, masks: bool, reid: bool, workers: int | None, device: str
+) -> dict[str, Any]:
     preset, seed = world.preset, world.seed
     indices = range(len(preset.cameras))
     for name in ("gt", "keypoints", "textures", *(("video",) if video else ())):
@@ -91,15 +95,16 @@ def _fill(world: World, folder: Path, video: bool, masks: bool, reid: bool, work
     if masks:
         for camera in preset.cameras:
             (folder / "masks" / camera.name).mkdir(parents=True)
-    with _single_threads():
+    with single_threads():
         context = get_context("spawn")
         count = min(workers or os.cpu_count() or 1, len(preset.cameras))
         with ProcessPoolExecutor(max_workers=max(1, count), mp_context=context) as pool:
-            counts = _map(pool, record_camera, (CameraJob(preset, seed, i, folder, video, masks) for i in indices))
+            jobs = (CameraJob(preset, seed, i, folder, video, masks, device) for i in indices)
+            counts = _map(pool, record_camera, jobs)
             if reid and world.crop_people:
                 for name in FOLDERS:
                     (folder / "reid" / name).mkdir(parents=True)
-                crops = _map(pool, make_crops, (CropJob(preset, seed, i, folder) for i in indices))
+                crops = _map(pool, make_crops, (CropJob(preset, seed, i, folder, device) for i in indices))
             else:
                 crops = [0] * len(preset.cameras)
             pairs = world.overlapping()
@@ -192,7 +197,7 @@ def _map(pool: ProcessPoolExecutor, work: Callable[[Job], Made], jobs: Iterable[
 
 
 @contextmanager
-def _single_threads() -> Iterator[None]:
+def single_threads() -> Iterator[None]:
     """Worker processes start with one BLAS thread each: more stall one another on small matrices."""
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))

@@ -40,7 +40,7 @@ def random_preset(
     Raises:
         UserError: when no acceptable site was found (more than four cameras in a room, say).
     """
-    if len(watched) != rooms or max(watched) > 4 or sum(watched) < 1:
+    if len(watched) != rooms or sum(watched) < 1 or min(watched) < 0 or max(watched) > 4:
         raise UserError(f"watched must give 0 to 4 cameras for each of the {rooms} rooms and at least one in all")
     rng = np.random.default_rng([seed, 77])
     problem = ""

@@ -5,6 +5,7 @@ would break without a sound.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,16 @@ class Tile:
     top: int
     inverse: FloatArray
     face: NDArray[np.int32]
+
+
+class Rasteriser(Protocol):
+    """Draws the front faces of a mesh: ``rasterise``, or another way to the same tiles."""
+
+    def __call__(
+        self, points: FloatArray, inverse: FloatArray, faces: IntArray, size: tuple[int, int], align: int = 1
+    ) -> Tile | None:
+        """See ``rasterise``."""
+        ...
 
 
 def rasterise(

@@ -32,6 +32,7 @@ class CameraJob:
         folder: of the site; its sub-folders exist.
         video: write the video (without it, masks and truth still need the pixels).
         masks: write part and instance masks, two PNG files per frame.
+        device: where people are drawn, "cpu" or "cuda:<index>".
     """
 
     preset: Preset
@@ -40,6 +41,7 @@ class CameraJob:
     folder: Path
     video: bool
     masks: bool
+    device: str = "cpu"
 
 
 def record_camera(job: CameraJob) -> dict[str, int]:
@@ -56,7 +58,7 @@ def record_camera(job: CameraJob) -> dict[str, int]:
     cv2.setNumThreads(1)
     world = World(job.preset, job.seed)
     spec = job.preset.cameras[job.index]
-    renderer = world.renderer(job.index)
+    renderer = world.renderer(job.index, job.device)
     times = world.frame_times(job.index)
     truths: list[Truth] = []
     with ExitStack() as stack:

@@ -10,7 +10,7 @@ from data.synthetic.body import Body, make_body
 from data.synthetic.cameras import NEAR_M, Camera, Electronics
 from data.synthetic.gait import COCO_JOINTS
 from data.synthetic.identities import Identity
-from data.synthetic.raster import Tile, barycentric, rasterise
+from data.synthetic.raster import Rasteriser, Tile, barycentric, rasterise
 from data.synthetic.shading import darken, light, shadows
 from data.synthetic.site import Geometry
 from data.synthetic.texture import paint
@@ -95,9 +95,15 @@ class Renderer:
     """Draws people into the empty scene of one camera."""
 
     def __init__(
-        self, camera: Camera, view: StaticView, geometry: Geometry, materials: Materials, electronics: Electronics
+        self,
+        camera: Camera,
+        view: StaticView,
+        geometry: Geometry,
+        materials: Materials,
+        electronics: Electronics,
+        draw: Rasteriser = rasterise,
     ) -> None:
-        self._geometry = geometry
+        self._geometry, self._rasterise = geometry, draw
         self._camera, self._view, self._materials, self._electronics = camera, view, materials, electronics
         self._wardrobe = Wardrobe()
         self._scene = view.image.astype(np.float32)
@@ -162,7 +168,7 @@ class Renderer:
         inverse = np.where(depth > NEAR_M, 1 / np.maximum(depth, np.float32(1e-3)), 0).astype(np.float32)
         points = (pixels * _SAMPLES).astype(np.float32)
         width, height = self._camera.size
-        tile = rasterise(points, inverse, body.faces, (width * _SAMPLES, height * _SAMPLES), _SAMPLES)
+        tile = self._rasterise(points, inverse, body.faces, (width * _SAMPLES, height * _SAMPLES), _SAMPLES)
         if tile is None:
             return None
         ahead = pixels[inverse > 0]

@@ -57,6 +57,12 @@ class SyntheticCamera(Section):
     stated_status: ClockStatus = Field("common", description="clock status in site.yaml")
     crf: int = Field(23, ge=0, le=51, description="H.264 quality: 0 is lossless, 51 the worst")
 
+    @model_validator(mode="after")
+    def _looks_somewhere(self) -> Self:
+        if self.position == self.target:
+            raise ValueError(f"camera '{self.name}': target must be another point than position")
+        return self
+
 
 class ReidSpec(Section):
     """Crops in Market-1501's layout; people of the crops are not those of the videos."""
@@ -157,7 +163,18 @@ def save_preset(preset: Preset, path: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def frozen_hashes() -> dict[str, tuple[int, str]]:
-    """Seed and truth hash of every frozen site (training must exclude them)."""
-    tree = yaml.safe_load(FROZEN_FILE.read_text(encoding="utf-8"))
-    return {name: (int(entry["seed"]), str(entry["truth"])) for name, entry in tree["sites"].items()}
+def frozen_hashes(path: Path = FROZEN_FILE) -> dict[str, tuple[int, str]]:
+    """Seed and truth hash of every frozen site (training must exclude them).
+
+    Raises:
+        UserError: when the list of frozen sites is missing or broken.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return {str(name): (int(entry["seed"]), str(entry["truth"])) for name, entry in tree["sites"].items()}
+    except OSError as error:
+        raise UserError(f"cannot read the frozen sites {path}: {error.strerror}") from None
+    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError):
+        raise UserError(
+            f"{path} is no list of frozen sites; expected 'sites:' with 'name: {{seed: , truth: }}'"
+        ) from None

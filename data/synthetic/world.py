@@ -13,6 +13,7 @@ from data.errors import UserError
 from data.synthetic.background import Materials, static_view
 from data.synthetic.cameras import Camera, Electronics
 from data.synthetic.crowd import Motion, simulate
+from data.synthetic.devices import rasteriser
 from data.synthetic.gait import pose
 from data.synthetic.identities import Identity, make_identities
 from data.synthetic.render import Renderer
@@ -88,11 +89,11 @@ class World:
         """Colours and noise of a camera."""
         return Electronics(self.rng(_ELECTRONICS, index), self.preset.size)
 
-    def renderer(self, index: int) -> Renderer:
-        """Draws frames of a camera; casts its background."""
+    def renderer(self, index: int, device: str = "cpu") -> Renderer:
+        """Draws frames of a camera, people on a device of ``devices.rasteriser``; casts its background."""
         camera = self.camera(index)
         view = static_view(camera, self.geometry, self.materials)
-        return Renderer(camera, view, self.geometry, self.materials, self.electronics(index))
+        return Renderer(camera, view, self.geometry, self.materials, self.electronics(index), rasteriser(device))
 
     def frame_times(self, index: int) -> DoubleArray:
         """(T,) common seconds of a camera's frames."""

@@ -10,7 +10,8 @@ class DetectorConfig(InputOptions):
 
     name: str = Field(
         "ultralytics",
-        description="ultralytics (.pt, .onnx, OpenVINO; AGPL-3.0), yolo_onnx, yolo_tflite, yolox_onnx or openpifpaf",
+        description="ultralytics (.pt, .onnx, OpenVINO; AGPL-3.0), yolo_onnx, yolo_tflite, yolox_onnx, "
+        "openpifpaf or person_pose (our own one-pass network)",
     )
     weights: str = Field("auto", description="file, name in data/weights/manifest.yaml, or auto")
     score_min: float = Field(
@@ -31,7 +32,7 @@ class PoseConfig(InputOptions):
     name: str = Field(
         "detector",
         description="detector (the detector's own pass gives the keypoints), ultralytics, yolo_onnx, yolo_tflite, "
-        "openpifpaf (full picture, matched to the boxes), movenet, topdown_onnx (per box) or none",
+        "openpifpaf, person_pose (full picture, matched to the boxes), movenet, topdown_onnx (per box) or none",
     )
     weights: str = Field("auto", description="file, name in data/weights/manifest.yaml, or auto")
     score_min: float = Field(0.1, ge=0, le=1, description="full-picture estimators: skeletons below it are dropped")

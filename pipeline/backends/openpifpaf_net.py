@@ -23,9 +23,11 @@ from pipeline.backends.config import DetectorConfig, PoseConfig
 from pipeline.backends.perceiver import boxes_from_skeletons
 from pipeline.backends.selection import visible
 from pipeline.backends.torch_device import torch_device
+from reid.part_labels import FIELDS
 
 _STEP = 16
 _PADDING = (124, 116, 104)
+_CONFIDENCE = 1
 # How a numpy array is pickled; nothing else of numpy is needed. Older numpy calls its private module "core".
 _ARRAYS = {f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")} | {
     "numpy.ndarray",
@@ -82,6 +84,30 @@ class OpenPifPafNetwork:
         height, width = image.shape[:2]
         return boxes_from_skeletons(skeletons[sound], scores[sound], width, height, self._keypoint_min, self._limit)
 
+    def confidence_fields(self, image: Image, grid: tuple[int, int]) -> FloatArray:
+        """How sure the network is of each keypoint and each limb at each place of a picture.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, not empty.
+            grid: rows and columns the fields are brought to.
+
+        Returns:
+            (36, rows, columns) float32, 0-1: 17 keypoints, then 19 limbs, as in ``reid.part_labels``.
+
+        Raises:
+            UserError: when the network has other fields.
+        """
+        import torch
+
+        padded, scale, left, top = self._prepare(image)
+        batch = torch.from_numpy(to_blob(padded[None], "rgb", "imagenet"))
+        heads = self._decoder.fields_batch(self._model, batch, device=self._device)[0]
+        # A head is (fields, components, h, w): the width of its vectors first, then the confidence.
+        fields = np.concatenate([np.asarray(head, np.float32)[:, _CONFIDENCE] for head in heads[:2]])
+        if len(fields) != FIELDS:
+            raise UserError(f"the OpenPifPaf checkpoint gives {len(fields)} confidence fields; COCO's are {FIELDS}")
+        return spread_fields(fields, padded.shape[:2], scale, (left, top), image.shape[:2], grid)
+
     def _prepare(self, image: Image) -> tuple[Image, float, int, int]:
         """Scale to the long edge and pad each side to 16 n + 1, as in training; with scale and padding."""
         import cv2
@@ -98,6 +124,41 @@ class OpenPifPafNetwork:
         canvas[:] = _PADDING
         canvas[top : top + height, left : left + width] = image
         return canvas, scale, left, top
+
+
+def spread_fields(
+    fields: FloatArray,
+    padded: tuple[int, int],
+    scale: float,
+    corner: tuple[int, int],
+    picture: tuple[int, int],
+    grid: tuple[int, int],
+) -> FloatArray:
+    """Bring fields from the cells of the padded input to a grid over the picture (bilinear).
+
+    Args:
+        fields: (F, h, w); cell (i, j) stands for the pixel (i, j) times the stride, (side - 1) / (cells - 1).
+        padded: height, width of the padded input, px.
+        scale: input pixels per picture pixel.
+        corner: left, top: where the picture begins in the input, px.
+        picture: height, width of the picture, px.
+        grid: rows, columns.
+
+    Returns:
+        (F, rows, columns) float32, 0-1.
+    """
+    import cv2
+
+    places = []
+    for axis in (1, 0):
+        middles = (np.arange(grid[axis]) + 0.5) * picture[axis] / grid[axis]
+        pixels = middles * scale - 0.5 + corner[1 - axis]
+        stride = (padded[axis] - 1) / max(fields.shape[1 + axis] - 1, 1)
+        places.append(pixels / stride)
+    map_x, map_y = (np.ascontiguousarray(plane, np.float32) for plane in np.meshgrid(*places))
+    sound = np.nan_to_num(fields.astype(np.float32))
+    spread = [cv2.remap(field, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for field in sound]
+    return np.stack(spread).clip(0, 1).astype(np.float32)
 
 
 def import_openpifpaf() -> Any:

@@ -1,5 +1,6 @@
 """Back-ends by name; nothing is imported before it is chosen."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +10,12 @@ from data.weight_records import ResolvedWeights
 from pipeline.backends.base import Detector, Perceiver, PoseEstimator
 from pipeline.backends.config import DetectorConfig, PoseConfig
 from pipeline.backends.perceiver import BoxPerceiver, MatchedPose, OnePass, TwoPass
+from pipeline.kpr_weights import real_kpr
 from pipeline.weights import AUTO, WeightStore
 from reid.config import ReidConfig
 from reid.embedder import Embedder
+
+logger = logging.getLogger(__name__)
 
 # Every entry is called with (config, weights, device, threads).
 NETWORKS = {
@@ -19,6 +23,7 @@ NETWORKS = {
     "yolo_onnx": "pipeline.backends.yolo:open_onnx",
     "yolo_tflite": "pipeline.backends.yolo:open_tflite",
     "openpifpaf": "pipeline.backends.registry:open_openpifpaf",
+    "person_pose": "pipeline.backends.person_pose:PersonPoseNetwork",
 }
 DETECTORS = {**NETWORKS, "yolox_onnx": "pipeline.backends.yolox:YoloxDetector"}
 BOX_POSES = {"movenet": "pipeline.backends.topdown:open_movenet", "topdown_onnx": "pipeline.backends.topdown:open_onnx"}
@@ -36,6 +41,10 @@ REID_WEIGHTS = {"osnet_parts": "osnet_x0_25_msmt17", "osnet_onnx": "osnet_x0_25_
 
 _FROM_DETECTOR = "detector"
 _NONE = "none"
+_BRING_KPR = (
+    "bring a published file in with `python -m tools.import_checkpoint FILE --accept-licence hl3 --install`, or name "
+    "your own in reid.weights"
+)
 _TORCH_SUFFIXES = (".pt", ".pth", ".safetensors", ".tar")
 
 
@@ -113,8 +122,8 @@ def build_embedder(
 ) -> Embedder | None:
     """The appearance model of a configuration; None for "none".
 
-    "auto" reads named weights with the back-end they are for; without named weights it takes body parts where there are
-    poses, else one vector per person.
+    "auto" reads named weights with the back-end they are for. Without named weights it takes KPR where weights of it
+    that know real people are here, else body parts where there are poses, else one vector per person.
 
     Args:
         config: section ``reid``.
@@ -128,17 +137,26 @@ def build_embedder(
     """
     if config.name == _NONE:
         return None
-    name = config.name
+    name, value = config.name, config.weights
+    if value == AUTO and name in (AUTO, "kpr"):
+        found_here = real_kpr(weights)
+        if found_here is not None:
+            name, value = "kpr", found_here
+            logger.info("reid.weights=auto: KPR, as weights of it that know real people are here (%s)", value)
+        elif name == "kpr":
+            raise UserError(f"reid.name=kpr: no KPR weights of real people are in {weights.cache_dir}; {_BRING_KPR}")
+        else:
+            logger.info("reid.weights=auto: no KPR weights of real people in %s: OSNet instead", weights.cache_dir)
     if name == AUTO:
         name = "osnet_parts" if has_poses else "osnet_onnx"
-        record = weights.records.get(config.weights)
+        record = weights.records.get(value)
         readers = record.backends if record else ()
         if readers and name not in readers:
             name = readers[0]
-        elif config.weights.endswith(_TORCH_SUFFIXES):
+        elif value.endswith(_TORCH_SUFFIXES):
             name = "kpr"
     build: Callable[..., Any] = resolve("appearance model", name, {**EMBEDDERS, AUTO: "", _NONE: ""})
-    found = weights.resolve("reid", config.weights, _default("reid", name, config.weights, REID_WEIGHTS))
+    found = weights.resolve("reid", value, _default("reid", name, value, REID_WEIGHTS))
     embedder: Embedder = build(config, found, device, threads)
     return embedder
 
@@ -165,7 +183,7 @@ def open_kpr(config: ReidConfig, weights: ResolvedWeights, device: str, threads:
     from reid.kpr_embedder import KprEmbedder
 
     _set_torch_threads(threads)
-    return KprEmbedder(weights.path, torch_device(device), config.batch)
+    return KprEmbedder(weights.path, torch_device(device), config.batch, config.precision, config.adapt)
 
 
 def _open_detector(

@@ -24,6 +24,7 @@ from pipeline.backends.selection import best_rows, clean, visible
 from pipeline.backends.tflite import TfliteNetwork
 
 _STRIDES = (8, 16, 32)
+_TASKS = {"detect": "detection", "pose": "pose", "segment": "segmentation"}
 _DEFAULT_INPUT = InputOptions(colour="rgb", normalisation="0-1")
 _KEYPOINT_COLUMNS = 17 * 3
 
@@ -49,22 +50,23 @@ class Export:
     input_size: tuple[int, int] | None
 
 
-def describe(metadata: dict[str, Any], label: str) -> Export:
+def describe(metadata: dict[str, Any], label: str, tasks: tuple[str, ...] = ("detect", "pose")) -> Export:
     """Read the metadata of an export.
 
     Args:
         metadata: key -> value; ONNX files hold every value as text.
         label: name of the file, for messages.
+        tasks: jobs it may do.
 
     Raises:
         UserError: when it is no Ultralytics export, does another job, knows no people or has other keypoints.
     """
     known = {key: yaml.safe_load(value) if isinstance(value, str) else value for key, value in _relevant(metadata)}
     task, names = known.get("task"), known.get("names")
-    if task not in ("detect", "pose") or not isinstance(names, dict):
+    if task not in tasks or not isinstance(names, dict):
         raise UserError(
-            f"{label} is no Ultralytics detection or pose export (task: {task or 'not given'}); export one with "
-            "`yolo export`, or choose another back-end"
+            f"{label} is no Ultralytics {' or '.join(_TASKS[name] for name in tasks)} export "
+            f"(task: {task or 'not given'}); export one with `yolo export`, or choose another back-end"
         )
     people = [int(index) for index, name in names.items() if str(name).lower() in ("person", "people", "pedestrian")]
     if not people:
@@ -77,7 +79,8 @@ def describe(metadata: dict[str, Any], label: str) -> Export:
         pose=task == "pose",
         person=people[0],
         classes=len(names),
-        end_to_end=bool(known.get("end2end")) or bool(arguments.get("nms")),
+        # Metadata are Python's words read as YAML: a None comes as text.
+        end_to_end=known.get("end2end") is True or arguments.get("nms") is True,
         input_size=(int(size[0]), int(size[1])) if isinstance(size, list) and len(size) == 2 else None,
     )
 
@@ -167,7 +170,7 @@ def open_onnx(config: DetectorConfig | PoseConfig, weights: ResolvedWeights, dev
     network = OnnxNetwork(weights.path, device, threads, str(weights.path))
     export = describe(network.metadata, network.label)
     options = config.over(weights.record.input if weights.record else None).over(_DEFAULT_INPUT)
-    size = _input_size(network.input_shape[2:], options, export, network.label)
+    size = input_size(network.input_shape[2:], options, export, network.label)
     _check_output(network.output_shapes[0], export, size, network.label)
     colour, normalisation = str(options.colour), str(options.normalisation)
 
@@ -212,7 +215,12 @@ def _relevant(metadata: dict[str, Any]) -> list[tuple[str, Any]]:
     return [(key, metadata[key]) for key in wanted if key in metadata]
 
 
-def _input_size(shape: tuple[int | None, ...], options: InputOptions, export: Export, label: str) -> tuple[int, int]:
+def input_size(shape: tuple[int | None, ...], options: InputOptions, export: Export, label: str) -> tuple[int, int]:
+    """Height and width of an export's input, px: what its graph fixes, else what is configured or it says of itself.
+
+    Raises:
+        UserError: when these contradict one another, or nothing is known.
+    """
     fixed = (shape[0], shape[1])
     chosen = options.input_size or export.input_size
     if fixed[0] is not None and fixed[1] is not None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from reid.losses.triplet import part_triplet_loss
+from reid.losses.triplet import Combination, part_triplet_loss
 from reid.models.part_head import Kind, PartOutput
 
 LABEL_SMOOTHING = 0.1
@@ -36,6 +36,8 @@ def gilt_loss(
     weights: Mapping[Kind, KindWeight] = GILT,
     margin: float = 0.3,
     use_visibility: bool = False,
+    combine: Combination = "mean",
+    generator: torch.Generator | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """Weighted sum of the losses of every kind.
 
@@ -45,6 +47,8 @@ def gilt_loss(
         weights: per kind; kinds left out count nothing.
         margin: of the triplet loss; 0 or less is the soft margin.
         use_visibility: count only what is visible: boolean visibilities leave samples or parts out, others weigh them.
+        combine: how the triplet loss makes one distance per pair out of one per part.
+        generator: of its random choices, if it makes any.
 
     Returns:
         The scalar loss, and for the log, per kind: ``<kind>_identity``, ``<kind>_accuracy``, ``<kind>_triplet``,
@@ -62,7 +66,8 @@ def gilt_loss(
             vectors = output.embeddings[kind]
             single = vectors.ndim == 2
             seen = visibility[:, None] if visibility is not None and single else visibility
-            result = part_triplet_loss(vectors[:, None] if single else vectors, identities, seen, margin)
+            columns = vectors[:, None] if single else vectors
+            result = part_triplet_loss(columns, identities, seen, margin, combine, generator)
             total = total + weight.triplet * result.loss
             log[f"{kind}_triplet"] = float(result.loss.detach())
             log |= {f"{kind}_trivial": result.trivial, f"{kind}_valid": result.valid}

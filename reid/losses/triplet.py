@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Combination = Literal["mean", "max", "min", "max_min", "intra"]
+Combination = Literal["mean", "max", "min", "max_min", "random_max_min", "intra"]
 
 _TINY = 1e-16
 
@@ -33,6 +33,7 @@ def part_triplet_loss(
     visibility: Tensor | None = None,
     margin: float = 0.3,
     combine: Combination = "mean",
+    generator: torch.Generator | None = None,
 ) -> TripletResult:
     """Hardest positive against hardest negative of every anchor.
 
@@ -43,7 +44,9 @@ def part_triplet_loss(
             sqrt(v_i v_j) (float); pairs that share no part form no triplet.
         margin: by how much the negative must be farther; 0 or less uses the soft margin log(1 + exp(dp - dn)).
         combine: one distance per pair out of K: their weighted mean, largest or smallest; max_min: the largest for
-            positives, the smallest for negatives; intra: none, each part forms its own triplets.
+            positives, the smallest for negatives; random_max_min: for each pair, at an even chance, one of the two;
+            intra: none, each part forms its own triplets.
+        generator: on the CPU, of random_max_min; None draws from the global one.
 
     Returns:
         The loss: the mean over valid triplets, for intra over those of all parts together.
@@ -61,8 +64,12 @@ def part_triplet_loss(
     else:
         largest = distances.masked_fill(weights == 0, -torch.inf).amax(0, keepdim=True)
         smallest = distances.masked_fill(weights == 0, torch.inf).amin(0, keepdim=True)
-        positive_source = smallest if combine == "min" else largest
-        negative_source = largest if combine == "max" else smallest
+        if combine == "random_max_min":
+            drawn = torch.rand(distances.shape[1:], generator=generator).to(distances.device)
+            positive_source = negative_source = torch.where(drawn < 0.5, largest, smallest)
+        else:
+            positive_source = smallest if combine == "min" else largest
+            negative_source = largest if combine == "max" else smallest
         comparable = (weights > 0).any(0, keepdim=True)
 
     same = identities[:, None] == identities[None]

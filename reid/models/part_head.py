@@ -177,10 +177,13 @@ class PartModel(nn.Module):
             features = self.before_pooling_dim_reduce(features)
         given = None if external is None else _fit(external.masks, features)
         use = None if external is None else external.use
-        if use == "fixed" or not self.spec.learnable_attention:
+        logits = None
+        if self.spec.stripes and use != "fixed":
+            attention = stripe_masks(features, self.spec.parts)
+        elif use == "fixed" or not self.spec.learnable_attention:
             if given is None:
                 raise ValueError("a network with fixed attention needs external masks")
-            logits, attention = None, given
+            attention = given
         else:
             logits = self.pixel_classifier(features)
             attention = logits.float().softmax(1)
@@ -293,6 +296,23 @@ def part_visibility(attention: Tensor, mode: VisibilityMode) -> dict[Kind, Tenso
         seen = flat.amax(2)
     whole = seen.amax(1)
     return {"globl": torch.ones_like(whole), "foreg": whole, "backg": seen[:, 0], "conct": whole, "parts": seen[:, 1:]}
+
+
+def stripe_masks(features: Tensor, stripes: int) -> Tensor:
+    """Masks of horizontal stripes of equal height, bounded at round(i h / K) (PCB, Sun et al., ECCV 2018).
+
+    Args:
+        features: (N, C, h, w).
+        stripes: K.
+
+    Returns:
+        (N, K+1, h, w) float32, 0 or 1; the background, which comes first, is empty.
+    """
+    count, _, height, width = features.shape
+    edges = torch.tensor([round(number * height / stripes) for number in range(1, stripes)], device=features.device)
+    stripe = torch.bucketize(torch.arange(height, device=features.device), edges, right=True)
+    masks = F.one_hot(stripe + 1, stripes + 1).T.float()
+    return masks[None, :, :, None].expand(count, -1, -1, width)
 
 
 def bn_affine(bn: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

@@ -20,6 +20,12 @@ PART_NAMES: dict[str, tuple[str, ...]] = {
 }
 """Names of the parts the published networks predict, by the name of their grouping."""
 
+
+def stripe_names(count: int) -> tuple[str, ...]:
+    """Names of parts that are horizontal stripes, top to bottom."""
+    return tuple(f"stripe_{number}" for number in range(1, count + 1))
+
+
 PROMPT_GROUPS: dict[PromptGrouping, tuple[tuple[int, ...], ...]] = {
     "cck1": (tuple(range(17)),),
     "cck2": ((13, 14, 15, 16), tuple(range(13))),
@@ -57,7 +63,8 @@ class ModelSpec(Section):
     camera_weight: float = Field(3.0, description="factor on the camera token")
 
     fusion: bool = Field(True, description="kpr: all stages are fused at the first stage's resolution")
-    learnable_attention: bool = Field(True, description="false: part masks are always given from outside")
+    learnable_attention: bool = Field(True, description="false: part masks are given from outside, or are stripes")
+    stripes: bool = Field(False, description="parts are horizontal stripes of equal height; needs no attention")
     pooling: Pooling = Field("gwap", description="gwap: mask-weighted mean; gap, gmp: mean, maximum of mask x feature")
     reduction: Reduction = Field("after_pooling", description="where features are brought to dim")
     dim: int = Field(512, ge=1, description="length of an embedding, where there is a reduction")
@@ -73,7 +80,14 @@ class ModelSpec(Section):
             raise ValueError("kpr needs prompt_groups, bpbreid has none")
         if transformer and len(self.depths) != len(self.heads):
             raise ValueError(f"{len(self.depths)} depths but {len(self.heads)} entries of heads")
+        if self.stripes and self.learnable_attention:
+            raise ValueError("stripes are a fixed attention: they need learnable_attention: false")
         return self
+
+    @property
+    def needs_masks(self) -> bool:
+        """Whether the network can only run with part masks from outside."""
+        return not self.learnable_attention and not self.stripes
 
     @property
     def parts(self) -> int:

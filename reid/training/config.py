@@ -4,19 +4,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from data.config import Section, explain
-from data.errors import UserError
+from data.config import Section
+from data.section_files import load_section
+from reid.evaluation.network import TestFeature
 from reid.losses.gilt import GILT, KindWeight
+from reid.losses.triplet import Combination
+from reid.metrics import Rule
 from reid.models.part_head import Kind
-from reid.models.spec import PART_NAMES, ModelSpec
+from reid.models.spec import PART_NAMES, ModelSpec, stripe_names
 from reid.part_labels import PartGrouping
 from reid.training.augment import AugmentConfig
 from reid.training.dataset import BadFiles
 from reid.training.samples import SourceConfig
 from reid.training.schedule import ScheduleConfig
+
+Parts = Literal["five_v", "eight", "stripes"]
+LabelUse = Literal["none", "soft", "hard", "visibility"]
 
 
 class BatchConfig(Section):
@@ -43,7 +48,14 @@ class LossConfig(Section):
         description="per kind of embedding: globl, foreg, backg, conct, parts",
     )
     margin: float = Field(0.3, description="of the triplet loss; 0 or less: soft margin")
-    attention: float = Field(0.35, ge=0, description="weight of the body-part attention loss")
+    combine: Combination = Field(
+        "mean",
+        description="triplet distance of a pair: mean, max or min over its parts; max_min: max of positives, min of "
+        "negatives; random_max_min: one of the two by chance; intra: each part has triplets of its own",
+    )
+    attention: float = Field(
+        0.35, ge=0, description="weight of the body-part attention loss, where attention is learnt"
+    )
     best_share: float = Field(
         1.0, gt=0, le=1, description="share of the pixels, of lowest loss, the attention learns from"
     )
@@ -61,7 +73,20 @@ class OptimiserConfig(Section):
     rate: float = Field(0.008, gt=0, description="highest learning rate")
     weight_decay: float = Field(1e-4, ge=0, description="of weights")
     decay_all: bool = Field(True, description="decay biases, norms and tokens too, as the originals do")
+    bias_factor: float = Field(1.0, gt=0, description="biases follow the rate times this")
+    backbone_factor: float = Field(1.0, ge=0, description="the backbone follows the rate times this; 0 keeps it still")
     clip: float = Field(0.0, ge=0, description="largest gradient norm; 0: no limit")
+
+
+class LabelUseConfig(Section):
+    """What the part masks of the parsing labels do in the network, beside teaching its attention.
+
+    soft: they multiply the pooling masks. hard: pixels that are background to them belong to no part. visibility: they
+    decide which parts are visible. Crops without labels have them drawn from their keypoints.
+    """
+
+    train: LabelUse = Field("none", description="none, soft, hard or visibility, in training")
+    test: LabelUse = Field("none", description="the same in scoring")
 
 
 class TrainConfig(Section):
@@ -71,12 +96,23 @@ class TrainConfig(Section):
         ModelSpec(architecture="kpr", backbone="swin", prompt_groups="cck8"),
         description="the network; part_names, identities and cameras follow from parts, the data and camera_tokens",
     )
-    parts: PartGrouping = Field("eight", description="which parsing fields make up the parts")
+    parts: Parts = Field(
+        "eight", description="which parsing fields make up the parts; stripes: horizontal stripes instead, as in PCB"
+    )
+    stripes: int = Field(6, ge=2, le=16, description="how many stripes")
+    label_use: LabelUseConfig = LabelUseConfig()
     camera_tokens: bool = Field(False, description="learn a token per training camera")
     pretrained: Path | None = Field(None, description="backbone weights: SOLIDER, Swin, ResNet-50, HRNet or timm file")
     train: tuple[SourceConfig, ...] = Field((), description="data sets, joined")
     test: SourceConfig | None = Field(None, description="data set whose queries and gallery are scored; null: none")
-    test_rule: Literal["market", "all"] = Field("market", description="all: also rank pictures of the query's camera")
+    test_rule: Rule | None = Field(
+        None,
+        description="what a query ranks; market: all but the same person in the same camera; all; intra: its own "
+        "camera; inter: the others; null: what test's kind of data set is published with",
+    )
+    test_features: tuple[TestFeature, ...] = Field(
+        ("bn_foreg", "parts"), min_length=1, description="kinds of embedding that are compared; bn_: after the BN-neck"
+    )
     batch: BatchConfig = BatchConfig()
     augment: AugmentConfig = AugmentConfig()
     loss: LossConfig = LossConfig()
@@ -95,17 +131,33 @@ class TrainConfig(Section):
     def _fits(self) -> "TrainConfig":
         if not self.train:
             raise ValueError("train: name at least one data set")
+        concatenated = {name.removeprefix("bn_") == "conct" for name in self.test_features}
+        if len(concatenated) > 1:
+            raise ValueError("test_features: conct is longer than the other kinds and cannot be compared beside them")
+        if self.label_use != LabelUseConfig() and (self.parts == "stripes" or not self.model.learnable_attention):
+            raise ValueError("label_use: stripes and learnable_attention: false leave labels nothing to choose")
         return self
+
+    @property
+    def grouping(self) -> PartGrouping | None:
+        """Which parsing fields make up the parts; None where the parts are stripes."""
+        return None if self.parts == "stripes" else self.parts
+
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """Names of the parts."""
+        return stripe_names(self.stripes) if self.parts == "stripes" else PART_NAMES[self.parts]
 
     def spec(self, identities: int, cameras: int) -> ModelSpec:
         """The network to train on so many identities and cameras."""
-        return self.model.model_copy(
-            update={
-                "part_names": PART_NAMES[self.parts],
-                "identities": identities,
-                "cameras": cameras if self.camera_tokens else 0,
-            }
-        )
+        update: dict[str, Any] = {
+            "part_names": self.part_names,
+            "identities": identities,
+            "cameras": cameras if self.camera_tokens else 0,
+        }
+        if self.parts == "stripes":
+            update |= {"stripes": True, "learnable_attention": False}
+        return self.model.model_copy(update=update)
 
 
 def load_training(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
@@ -118,33 +170,4 @@ def load_training(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     Raises:
         UserError: for a missing or broken file, an unknown key or a value out of range.
     """
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from None
-    if not isinstance(tree, dict):
-        raise UserError(f"{path}: expected keys and values")
-    for override in overrides:
-        _set(tree, override)
-    try:
-        return TrainConfig.model_validate(tree)
-    except ValidationError as error:
-        raise UserError(explain(error, TrainConfig, str(path))) from None
-
-
-def _set(tree: dict[str, Any], override: str) -> None:
-    key, equals, value = override.partition("=")
-    if not equals or not key:
-        raise UserError(f"'{override}' is not key.sub=value")
-    *parents, last = key.split(".")
-    node = tree
-    for parent in parents:
-        node = node.setdefault(parent, {})
-        if not isinstance(node, dict):
-            raise UserError(f"'{override}': {parent} holds no keys")
-    try:
-        node[last] = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise UserError(f"'{override}': the value is not valid YAML") from None
+    return load_section(TrainConfig, path, overrides)

@@ -30,7 +30,7 @@ class LoadedCrop:
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        parts: (K, H, W) uint8 part masks, 255 = 1.
+        parts: (K, H, W) uint8 part masks, 255 = 1; K is 0 without a grouping.
         silhouette: (H, W) uint8, 255 = the person.
         target: (17, 3) float32, px of the input.
         negatives: (M, 17, 3) float32.
@@ -53,12 +53,16 @@ class CropDataset(Dataset[LoadedCrop]):
     Args:
         samples: what to read.
         size: height, width of the network's input, px.
-        grouping: which fields make up a part.
+        grouping: which fields make up a part; None: part masks are not needed.
         bad_files: what an unreadable picture or label does: fail, or replace it by the next sample of its identity.
     """
 
     def __init__(
-        self, samples: Sequence[Sample], size: tuple[int, int], grouping: PartGrouping, bad_files: BadFiles = "fail"
+        self,
+        samples: Sequence[Sample],
+        size: tuple[int, int],
+        grouping: PartGrouping | None,
+        bad_files: BadFiles = "fail",
     ) -> None:
         self.samples, self._size, self._grouping, self._bad_files = list(samples), size, grouping, bad_files
 
@@ -105,12 +109,16 @@ class CropDataset(Dataset[LoadedCrop]):
         skeletons = sample.skeletons((width, height))
         fields = self._fields(sample, skeletons.target, (height, width))
         scale = np.array([self._size[1] / width, self._size[0] / height, 1], np.float32)
-        parts = np.stack([_resized(part, self._size) for part in group_fields(fields, self._grouping)])
         return LoadedCrop(
-            np.ascontiguousarray(image), parts,
+            np.ascontiguousarray(image), self._parts(fields),
             self._silhouette(fields, _DRAWN_OUTLINE if sample.labels is None else _OUTLINE), skeletons.target * scale,
             skeletons.negatives * scale, sample.identity, sample.camera,
         )  # fmt: skip
+
+    def _parts(self, fields: FloatArray) -> NDArray[np.uint8]:
+        if self._grouping is None:
+            return np.zeros((0, *self._size), np.uint8)
+        return np.stack([_resized(part, self._size) for part in group_fields(fields, self._grouping)])
 
     def _fields(self, sample: Sample, target: FloatArray, size: tuple[int, int]) -> FloatArray:
         if sample.labels is None:

@@ -4,14 +4,15 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -22,31 +23,27 @@ from reid.losses.attention import attention_loss
 from reid.losses.gilt import gilt_loss
 from reid.models.bpbreid import BPBReID
 from reid.models.kpr import KPR
-from reid.models.part_head import KINDS, PartOutput
+from reid.models.part_head import KINDS, MaskUse, PartOutput
 from reid.models.pretrained import load_backbone
 from reid.part_labels import label_masks
-from reid.precision import use_bf16
+from reid.precision import reduced_dtype
+from reid.published import BACKBONE
 from reid.training.augment import augment
 from reid.training.batch import TrainBatch
-from reid.training.config import OptimiserConfig, TrainConfig
+from reid.training.config import LabelUse, OptimiserConfig, TrainConfig
 from reid.training.dataset import CropDataset, collate
-from reid.training.evaluation import evaluate, normalised, prompts_of
+from reid.training.evaluation import Way, evaluate, masks_of, normalised, prompts_of
 from reid.training.sampler import IdentityBatches
-from reid.training.samples import ReidData, join, read_source
+from reid.training.samples import ReidData, Sample, SourceConfig, default_rule, join, read_source
 from reid.training.schedule import learning_rate
+from reid.training.writers import ScalarWriter
 
 logger = logging.getLogger(__name__)
 
 STATE, LOG, BEST, LAST = "state.pt", "log.jsonl", "best.safetensors", "last.safetensors"
 _EVALUATION_BATCH = 64
-
-
-class ScalarWriter(Protocol):
-    """What of TensorBoard's ``SummaryWriter`` is used."""
-
-    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
-        """Record one number."""
-        ...
+# Only our own generator describes its crops in such files.
+_SYNTHETIC = "crops_*.json"
 
 
 class Trainer:
@@ -60,7 +57,7 @@ class Trainer:
         out: the folder; it must be new or, to resume, hold a state of the same configuration.
         device: torch device.
         resume: go on from the state in the folder.
-        writer: also gets every logged number, as TensorBoard's ``SummaryWriter``.
+        writer: also gets every logged number.
 
     Raises:
         UserError: when a data set, the backbone file, the folder or the precision does not fit.
@@ -70,10 +67,15 @@ class Trainer:
         self, config: TrainConfig, out: Path, device: str, resume: bool = False, writer: ScalarWriter | None = None
     ) -> None:
         self._config, self._out, self._device, self._writer = config, out, torch.device(device), writer
-        data = [read_source(source) for source in config.train]
+        data = [read_source(source, "train") for source in config.train]
         samples, people, cameras = join([part.train for part in data])
-        self._test: ReidData | None = None if config.test is None else read_source(config.test)
+        self._test: ReidData | None = None if config.test is None else read_source(config.test, "test")
+        self._rule = config.test_rule or default_rule("market" if config.test is None else config.test.kind)
         self.spec = config.spec(people, cameras)
+        self._label_use = {name: _mask_use(self.spec.needs_masks, use) for name, use in dict(config.label_use).items()}
+        _check_labels(samples, self._label_use["train"])
+        if self._test is not None:
+            _check_labels([*self._test.query, *self._test.gallery], self._label_use["test"])
         torch.manual_seed(config.seed)
         model = build_model(self.spec)
         assert isinstance(model, (KPR, BPBReID))
@@ -81,15 +83,12 @@ class Trainer:
             load_backbone(model.backbone_appearance_feature_extractor, self.spec, config.pretrained)
         self.model: KPR | BPBReID = model.to(self._device)
         size = (self.spec.height, self.spec.width)
-        self._dataset = CropDataset(samples, size, config.parts, config.batch.bad_files)
+        self._dataset = CropDataset(samples, size, config.grouping, config.batch.bad_files)
         identities: IntArray = np.array([sample.identity for sample in samples], np.int64)
         self._sampler = IdentityBatches(identities, config.batch.people, config.batch.pictures, config.seed)
-        self._optimiser = _optimiser(config.optimiser, self.model)
-        self._fp16 = config.precision == "fp16"
-        if self._fp16 and self._device.type != "cuda":
-            raise UserError("precision fp16 needs a CUDA device; use bf16 or fp32")
-        self._bf16 = not self._fp16 and use_bf16(config.precision, self._device)
-        self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._fp16)
+        self._optimiser, self._rate_factors = _optimiser(config.optimiser, self.model)
+        self._reduced = reduced_dtype(config.precision, self._device)
+        self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._reduced == torch.float16)
         self._epoch = self._batch = self._step = 0
         self._best = -1.0
         if resume:
@@ -140,18 +139,19 @@ class Trainer:
         started = time.perf_counter()
         config = self._config
         rate = learning_rate(config.schedule, config.optimiser.rate, config.epochs, self._epoch + self._batch / batches)
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
+        for group, factor in zip(self._optimiser.param_groups, self._rate_factors, strict=True):
+            group["lr"] = rate * factor
         # Stochastic depth draws from the global generator, augmentation from its own; both restart at every step.
         seed = int(np.random.SeedSequence([config.seed, self._step]).generate_state(1)[0])
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         self.model.train()
         self._freeze_prompts(self._epoch < config.freeze_prompts)
-        batch = augment(batch.to(self._device), config.augment, generator, self.spec.part_names, self.spec.mean)
+        labelled = () if config.grouping is None else self.spec.part_names
+        batch = augment(batch.to(self._device), config.augment, generator, labelled, self.spec.mean)
         with self._autocast():
             output = self._forward(batch)
-        loss, log = self._losses(_in_fp32(output), batch)
+        loss, log = self._losses(_in_fp32(output), batch, generator)
         if not bool(torch.isfinite(loss)):
             raise UserError(f"the loss is {float(loss)} at step {self._step}: lower optimiser.rate, or use fp32")
         self._optimiser.zero_grad(set_to_none=True)
@@ -170,23 +170,31 @@ class Trainer:
         images = normalised(batch, self.model)
         if isinstance(self.model, KPR):
             cameras = batch.cameras if self.spec.cameras else None
-            return self.model(images, prompts_of(batch, self.model), cameras, kinds=KINDS)
-        return self.model(images, kinds=KINDS)
+            features = self.model.feature_map(images, prompts_of(batch, self.model), cameras)
+        else:
+            features = self.model.feature_map(images)
+        external = masks_of(batch, features, self._label_use["train"])
+        return self.model.describe(features, external, "binary", KINDS, scores=True)
 
-    def _losses(self, output: PartOutput, batch: TrainBatch) -> tuple[Tensor, dict[str, float]]:
+    def _losses(
+        self, output: PartOutput, batch: TrainBatch, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
         config = self._config.loss
-        loss, log = gilt_loss(output, batch.identities, config.gilt_weights(), config.margin, config.use_visibility)
+        loss, log = gilt_loss(
+            output, batch.identities, config.gilt_weights(), config.margin, config.use_visibility, config.combine,
+            generator,
+        )  # fmt: skip
         if config.attention and output.pixel_logits is not None:
             size = (output.pixel_logits.shape[2], output.pixel_logits.shape[3])
-            attention = attention_loss(output.pixel_logits, label_masks(batch.parts, size), config.best_share)
+            labels = label_masks(batch.parts, size).argmax(1)
+            attention = attention_loss(output.pixel_logits, labels, config.best_share)
             log["attention"] = float(attention.detach())
+            log["attention_accuracy"] = float((output.pixel_logits.argmax(1) == labels).float().mean())
             loss = loss + config.attention * attention
         return loss, log
 
     def _autocast(self) -> AbstractContextManager[object]:
-        if not self._fp16 and not self._bf16:
-            return nullcontext()
-        return torch.autocast(self._device.type, torch.float16 if self._fp16 else torch.bfloat16)
+        return nullcontext() if self._reduced is None else torch.autocast(self._device.type, self._reduced)
 
     def _freeze_prompts(self, frozen: bool) -> None:
         if isinstance(self.model, KPR):
@@ -197,10 +205,11 @@ class Trainer:
         scores: dict[str, float] = {}
         ways = {"": True, "_without_prompts": False} if isinstance(self.model, KPR) else {"": False}
         for suffix, prompted in ways.items():
-            found = evaluate(
-                self.model, data.query, data.gallery, config.parts, _EVALUATION_BATCH, config.batch.workers,
-                config.test_rule, prompted,
+            way = Way(
+                config.grouping, _EVALUATION_BATCH, config.batch.workers, prompted, self._label_use["test"],
+                config.test_features,
             )  # fmt: skip
+            found = evaluate(self.model, data.query, data.gallery, way, self._rule)
             scores |= {name + suffix: value for name, value in found.items()}
         self._note("test", scores)
         logger.info("epoch %d: mAP %.3f, rank-1 %.3f", self._epoch, scores["mAP"], scores["rank1"])
@@ -220,6 +229,7 @@ class Trainer:
     def _export(self, path: Path, scores: Mapping[str, float] | None = None) -> None:
         provenance = {
             "trained_on": ", ".join(str(source.root) for source in self._config.train),
+            "people": _people_of(self._config.train),
             "epochs": str(self._epoch),
             "seed": str(self._config.seed),
         }
@@ -260,19 +270,44 @@ class Trainer:
         log.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
 
 
-def _optimiser(config: OptimiserConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """Frozen tensors are left out, except those that are only frozen for some epochs."""
-    decayed: list[nn.Parameter] = []
-    kept: list[nn.Parameter] = []
-    for parameter in model.parameters():
+def _mask_use(needed: bool, use: LabelUse) -> MaskUse | None:
+    if needed:
+        return "fixed"
+    return None if use == "none" else use
+
+
+def _check_labels(samples: Sequence[Sample], use: MaskUse | None) -> None:
+    bare = next((sample for sample in samples if sample.labels is None and sample.keypoints is None), None)
+    if use is not None and bare is not None:
+        raise UserError(f"{bare.path} has neither a parsing label nor keypoints, which the network needs ({use} masks)")
+
+
+def _people_of(sources: Sequence[SourceConfig]) -> str:
+    """What the network knows, for the header of its weights: "real", "synthetic" or "real and synthetic" people."""
+    kinds = {"synthetic" if any(source.folder.glob(_SYNTHETIC)) else "real" for source in sources}
+    return " and ".join(sorted(kinds))
+
+
+def _optimiser(config: OptimiserConfig, model: nn.Module) -> tuple[torch.optim.Optimizer, list[float]]:
+    """The optimiser, and what the learning rate of each of its groups is multiplied by.
+
+    Frozen tensors are left out, except those that are only frozen for some epochs.
+    """
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            (decayed if config.decay_all or parameter.ndim > 1 else kept).append(parameter)
-    groups: list[dict[str, Any]] = [{"params": decayed, "weight_decay": config.weight_decay}]
-    if kept:
-        groups.append({"params": kept, "weight_decay": 0.0})
+            factor = config.bias_factor if name.endswith("bias") else 1.0
+            factor *= config.backbone_factor if name.startswith(BACKBONE) else 1.0
+            groups.setdefault((factor, config.decay_all or parameter.ndim > 1), []).append(parameter)
+    # Decayed before kept: a saved state knows its groups by their order.
+    keys = sorted(groups, key=lambda key: (-key[0], not key[1]))
+    made: list[dict[str, Any]] = [
+        {"params": groups[key], "weight_decay": config.weight_decay if key[1] else 0.0} for key in keys
+    ]
+    factors = [factor for factor, _ in keys]
     if config.kind == "sgd":
-        return torch.optim.SGD(groups, lr=config.rate, momentum=0.9)
-    return (torch.optim.Adam if config.kind == "adam" else torch.optim.AdamW)(groups, lr=config.rate)
+        return torch.optim.SGD(made, lr=config.rate, momentum=0.9), factors
+    return (torch.optim.Adam if config.kind == "adam" else torch.optim.AdamW)(made, lr=config.rate), factors
 
 
 def _in_fp32(output: PartOutput) -> PartOutput:
@@ -292,8 +327,12 @@ def _in_fp32(output: PartOutput) -> PartOutput:
 
 def _comparable(config: str) -> dict[str, Any]:
     """What must not change between a training and its resumption; how pictures are read and saved may."""
-    tree: dict[str, Any] = json.loads(config)
+    # Keys that came later than the saved state have their defaults in it.
+    try:
+        tree = TrainConfig.model_validate_json(config).model_dump(mode="json")
+    except ValidationError:
+        return {}
     tree["batch"].pop("workers")
-    for key in ("save_every", "evaluate_every"):
+    for key in ("save_every", "evaluate_every", "test_rule"):
         tree.pop(key)
     return tree

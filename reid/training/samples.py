@@ -1,43 +1,69 @@
-"""The crops of a re-identification data set, with their keypoints and parsing labels where there are any.
-
-All data sets whose crops lie in ``bounding_box_train``, ``query`` and ``bounding_box_test`` and are named
-``<identity>_c<camera>...`` are read alike: Market-1501, DukeMTMC-reID, Occluded-Duke and our synthetic sites.
-"""
+"""The crops of a re-identification data set, with their keypoints and parsing labels where there are any."""
 
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from data.config import Section
-from data.datasets.reid_folders import GALLERY, QUERY, TRAIN, picture_names
+from data.datasets.market_layout import list_market_layout
+from data.datasets.occluded_posetrack import list_occluded_posetrack
+from data.datasets.occluded_reid import list_occluded_reid
+from data.datasets.p_dukemtmc import list_p_dukemtmc
+from data.datasets.partial_reid import list_partial_reid
+from data.datasets.reid_crops import CropSplits, ReidCrop, Use
 from data.errors import UserError
-from data.formats.reid_keypoints import CropSkeletons, read_keypoint_file, read_synthetic_crops
+from data.formats.reid_keypoints import CropSkeletons, read_keypoint_file
+from reid.metrics import Rule
 
-_NAME = re.compile(r"(-?\d+)_c(\d+)")
-_JUNK = -1
+Kind = Literal["market", "occluded_reid", "partial_reid", "p_dukemtmc", "occluded_posetrack"]
+
+_LISTERS: Mapping[Kind, Callable[[Path, Use], CropSplits]] = {
+    "market": list_market_layout,
+    "occluded_reid": list_occluded_reid,
+    "partial_reid": list_partial_reid,
+    "p_dukemtmc": list_p_dukemtmc,
+    "occluded_posetrack": list_occluded_posetrack,
+}
+# These have one place for parsing labels, whatever the folder is called.
+_OWN_LABELS: tuple[Kind, ...] = ("partial_reid", "occluded_posetrack")
 
 
 class SourceConfig(Section):
     """One data set on disk."""
 
+    kind: Kind = Field(
+        "market",
+        description="layout; market: bounding_box_train, query and bounding_box_test, as Market-1501, DukeMTMC-reID, "
+        "Occluded-Duke and synthetic sites have them",
+    )
     root: Path = Field(
-        description="folder that holds bounding_box_train, query and bounding_box_test; relative ones are looked for "
-        "here, then under $MTMCT_DATA"
+        description="the data set's folder, or the folder above it; relative ones are looked for here, then under "
+        "$MTMCT_DATA"
     )
     keypoints: str | None = Field(
         None,
-        description="folder under external_annotation with <split>/<crop>_keypoints.json; null: the synthetic site's "
-        "crops_<camera>.json where there are such files, else no prompts",
+        description="folder under external_annotation with <split>/<crop>_keypoints.json; null: the keypoints that the "
+        "data set itself brings (synthetic sites, occluded_posetrack, partial_reid), else no prompts",
     )
     labels: str | None = Field(
-        None, description="folder under masks with <split>/<stem><suffix>; null: labels are drawn from the keypoints"
+        None,
+        description="folder under masks with <split>/<stem><suffix>, or the name of the labels that occluded_posetrack "
+        "and partial_reid keep in a place of their own; null: labels are drawn from the keypoints",
     )
     label_suffix: str = Field(".npy", description="end of a parsing label's file name")
+    need_skeleton: bool = Field(False, description="leave out training crops whose person has no keypoint")
+    distractors: bool = Field(False, description="market: add the pictures of the folder images to the gallery")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "SourceConfig":
+        if self.distractors and self.kind != "market":
+            raise ValueError("distractors: only data sets of kind market have them")
+        return self
 
     @property
     def folder(self) -> Path:
@@ -53,9 +79,11 @@ class Sample:
     Attributes:
         path: the picture.
         identity: as the data set numbers it; in a joined training set from 0 on.
-        camera: as the data set numbers it, from 1; in a joined training set from 0 on.
+        camera: as the data set numbers it; in a joined training set from 0 on.
         keypoints: skeletons, or the file that holds them, or None.
         labels: file of 36 parsing fields, or None.
+        occlusion: keypoints of other people per keypoint of one's own, 0 or more (``occlusion_level``); None without
+            readable keypoints, and where only the file of a training or gallery crop would tell.
     """
 
     path: Path
@@ -63,9 +91,10 @@ class Sample:
     camera: int
     keypoints: CropSkeletons | Path | None
     labels: Path | None
+    occlusion: float | None = None
 
-    def skeletons(self, size: tuple[int, int]) -> CropSkeletons:
-        """The skeletons of the crop, whose width and height are given, px.
+    def skeletons(self, size: tuple[int, int] | None) -> CropSkeletons:
+        """The skeletons of the crop, whose width and height are given, px; None keeps points outside of it.
 
         Raises:
             UserError: when their file is absent or unreadable.
@@ -84,26 +113,35 @@ class ReidData:
     gallery: tuple[Sample, ...]
 
 
-def read_source(config: SourceConfig) -> ReidData:
+def default_rule(kind: Kind) -> Rule:
+    """Which gallery crops a query ranks where a data set's published figures come from.
+
+    Cameras of Occluded-PoseTrack-ReID are videos: nothing is left out, ``intra`` and ``inter`` are its variants within
+    and across videos.
+    """
+    return "all" if kind == "occluded_posetrack" else "market"
+
+
+def read_source(config: SourceConfig, use: Use = "all") -> ReidData:
     """List a data set's crops; pictures of identity -1 (junk) are left out.
 
+    Args:
+        config: the data set.
+        use: which splits to list; the others are empty and need not be there.
+
     Raises:
-        UserError: when a split is absent or empty, or a name does not start with identity and camera.
+        UserError: when a split is absent or empty, the names of pictures tell no identity, or training crops
+            are wanted of a data set for testing.
     """
-    root = config.folder
-    missing = [name for name in (TRAIN, QUERY, GALLERY) if not (root / name).is_dir()]
-    if missing:
-        there = sorted(path.name for path in root.iterdir())[:8] if root.is_dir() else []
-        found = f"found: {', '.join(there)}" if there else "there is nothing"
-        raise UserError(
-            f"{root}: expected the folders {TRAIN}, {QUERY} and {GALLERY}, missing {', '.join(missing)}; {found}"
-        )
-    synthetic: dict[str, CropSkeletons] = {}
-    if config.keypoints is None:
-        for path in sorted(root.glob("crops_*.json")):
-            synthetic |= read_synthetic_crops(path)
-    train, query, gallery = (tuple(_split(config, name, synthetic)) for name in (TRAIN, QUERY, GALLERY))
-    return ReidData(train, query, gallery)
+    if config.distractors:
+        splits = list_market_layout(config.folder, use, distractors=True)
+    else:
+        splits = _LISTERS[config.kind](config.folder, use)
+    train = _samples(config, splits.root, splits.train)
+    if config.need_skeleton:
+        train = (sample for sample in train if sample.skeletons(None).target[:, 2].any())
+    query = (_with_occlusion(sample) for sample in _samples(config, splits.root, splits.query))
+    return ReidData(tuple(train), tuple(query), tuple(_samples(config, splits.root, splits.gallery)))
 
 
 def join(parts: Sequence[Sequence[Sample]]) -> tuple[list[Sample], int, int]:
@@ -125,20 +163,32 @@ def join(parts: Sequence[Sequence[Sample]]) -> tuple[list[Sample], int, int]:
     return joined, identities, cameras
 
 
-def _split(config: SourceConfig, split: str, synthetic: dict[str, CropSkeletons]) -> Iterator[Sample]:
-    root = config.folder
-    for name in picture_names(root / split):
-        match = _NAME.match(name)
-        if match is None:
-            raise UserError(f"{root / split / name}: the name does not start with <identity>_c<camera>")
-        identity, camera = (int(group) for group in match.groups())
-        if identity == _JUNK:
-            continue
-        keypoints: CropSkeletons | Path | None = synthetic.get(f"{split}/{name}")
+def _samples(config: SourceConfig, root: Path, crops: Sequence[ReidCrop]) -> Iterator[Sample]:
+    """Say where the keypoints and the label of each crop are."""
+    for crop in crops:
+        name = crop.path.name
+        keypoints = crop.keypoints
         if config.keypoints is not None:
-            keypoints = root / "external_annotation" / config.keypoints / split / f"{name}_keypoints.json"
+            keypoints = root / "external_annotation" / config.keypoints / crop.folder / f"{name}_keypoints.json"
         labels = None
-        if config.labels is not None:
-            stem = name.rpartition(".")[0]
-            labels = root / "masks" / config.labels / split / f"{stem}{config.label_suffix}"
-        yield Sample(root / split / name, identity, camera, keypoints, labels)
+        if config.labels is not None and config.kind not in _OWN_LABELS:
+            labels = root / "masks" / config.labels / crop.folder / f"{crop.path.stem}{config.label_suffix}"
+        elif config.labels is not None:
+            labels = crop.labels
+            if labels is None:
+                raise UserError(f"{crop.path} has no parsing label; with labels=null they are drawn from the keypoints")
+        occlusion = crop.occlusion
+        if occlusion is None and isinstance(keypoints, CropSkeletons):
+            occlusion = keypoints.occlusion
+        yield Sample(crop.path, crop.identity, crop.camera, keypoints, labels, occlusion)
+
+
+def _with_occlusion(sample: Sample) -> Sample:
+    """Also read the keypoint file; done for queries only, which are few."""
+    if sample.occlusion is not None or sample.keypoints is None:
+        return sample
+    try:
+        return replace(sample, occlusion=sample.skeletons(None).occlusion)
+    except UserError:
+        # Whoever reads the crop decides whether a broken file is an error.
+        return sample

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from data.errors import UserError
+from data.formats.coco import CocoImage, write_coco
 from data.formats.detections_in import read_detection_folder
+from data.records import Detections, Poses
 
 
 def write(path, rows):
@@ -187,7 +189,7 @@ def test_features_that_do_not_go_with_the_boxes(tmp_path):
 def test_folders_without_detections(tmp_path):
     with pytest.raises(UserError, match="there is no folder"):
         read_detection_folder(tmp_path / "gone")
-    with pytest.raises(UserError, match="holds neither"):
+    with pytest.raises(UserError, match="holds no <camera>.txt"):
         read_detection_folder(tmp_path)
     (tmp_path / "bad name.txt").touch()
     with pytest.raises(UserError, match="cannot name a camera"):
@@ -213,3 +215,30 @@ def test_real_sets(testdata):
         assert found.warnings == ()
         norms = np.linalg.norm(found.embeddings(slice(0, 50)).vectors[:, 0], axis=1)
         np.testing.assert_allclose(norms, 1, atol=2e-3)
+
+
+def test_a_coco_file_is_read_by_the_order_of_its_image_ids(tmp_path):
+    points = np.zeros((2, 17, 3), np.float32)
+    points[..., 2] = 1
+    images = [
+        CocoImage(
+            image_id=image_id,
+            file_name=f"{image_id}.jpg",
+            size=(100, 50),
+            detections=Detections(
+                np.array([[image_id, 2, 30, 40], [5, 6, 9, 12]], np.float32),
+                np.array([0.5, 0.75], np.float32),
+                np.zeros(2, np.int64),
+            ),
+            poses=Poses(points, Poses.empty().spare_keypoints, "coco17"),
+            track_ids=np.array([-1, -1]),
+        )
+        for image_id in (7, 3)
+    ]
+    write_coco(tmp_path / "cam.json", images)
+    found = read_detection_folder(tmp_path)["cam"]
+    assert found.frame_count == 2
+    assert found.frames.tolist() == [0, 0, 1, 1]
+    assert found.boxes[[0, 2], 0].tolist() == [3, 7]
+    assert found.scores.tolist() == [0.5, 0.75, 0.5, 0.75]
+    assert found.keypoints.shape == (4, 17, 3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data.errors import UserError
-from data.formats.reid_keypoints import read_keypoint_file, read_synthetic_crops
+from data.formats.reid_keypoints import read_keypoint_file, read_synthetic_crops, write_keypoint_file
 
 
 def person(value, target=None, flat=False):
@@ -83,3 +83,36 @@ def test_synthetic_crops(tmp_path):
         read_synthetic_crops(write(tmp_path / "b.json", {"query/a.jpg": {}}))
     with pytest.raises(UserError, match="one object"):
         read_synthetic_crops(write(tmp_path / "c.json", []))
+
+
+@pytest.mark.parametrize("target", [-1, 0, 2])
+def test_what_is_written_is_read_back(tmp_path, target):
+    people = np.random.default_rng(0).uniform(0, 1, (3, 17, 3)).astype(np.float32) * np.float32([200, 400, 1])
+    path = tmp_path / "new" / "a.jpg_keypoints.json"
+    write_keypoint_file(path, people, target)
+    crop = read_keypoint_file(path)
+    others = [row for row in range(3) if row != target]
+    assert np.abs(crop.negatives - people[others]).max() <= 0.0051
+    wanted = people[target] if target >= 0 else np.zeros((17, 3))
+    assert np.abs(crop.target - wanted).max() <= 0.0051
+    assert np.abs(crop.target[:, 2] - wanted[:, 2]).max() <= 0.000051
+    again = tmp_path / "again.json"
+    everyone = np.concatenate([crop.negatives[:target], crop.target[None], crop.negatives[target:]])
+    if target >= 0:
+        write_keypoint_file(again, everyone, target)
+        assert again.read_bytes() == path.read_bytes()
+
+
+def test_nobody_is_written_too(tmp_path):
+    write_keypoint_file(tmp_path / "a.json", np.zeros((0, 17, 3), np.float32), -1)
+    crop = read_keypoint_file(tmp_path / "a.json")
+    assert not crop.target.any()
+    assert len(crop.negatives) == 0
+
+
+def test_what_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        write_keypoint_file(tmp_path / "file" / "a.json", np.zeros((1, 17, 3), np.float32), 0)
+    with pytest.raises(ValueError, match="no skeleton 1 among 1"):
+        write_keypoint_file(tmp_path / "a.json", np.zeros((1, 17, 3), np.float32), 1)

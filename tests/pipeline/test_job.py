@@ -15,7 +15,7 @@ from data.sources.open import parse_camera_specs
 from pipeline.config import Config, load_config
 from pipeline.finish import finish
 from pipeline.job import Job, check_same_inputs, load_job, prepare_folder, track
-from pipeline.perception import Perceived
+from pipeline.perception import Perceived, look_at
 from pipeline.video_input import VideoInput, open_sources
 
 
@@ -53,7 +53,7 @@ def config() -> Config:
 def _run(videos: list[str], root: Path, config: Config, *, resume: bool = False, listener: Any = None) -> Job:
     specs = parse_camera_specs(videos)
     site = Site.blank([spec.camera for spec in specs])
-    source = VideoInput(open_sources(specs, config.sources), 4, config.run, blocks.detect, site, None)
+    source = VideoInput(open_sources(specs, config.sources), 4, config.run, look_at(blocks.detect), site, None)
     try:
         folder = prepare_folder(root, config, site, overwrite=False, resume=resume)
         job = Job(folder, config, site, source.describe())

@@ -91,7 +91,9 @@ def test_overrides_may_follow_the_videos(tmp_path: Path, capsys: pytest.CaptureF
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give one of --videos, --detections or --tracks"),
+        ([], "give one of --videos, --detections, --tracks or --demo"),
+        (["--demo", "--tracks", "x"], "--demo brings its own videos"),
+        (["--demo", "dmeo"], "did you mean 'demo'"),
         (["--videos", "a.mp4", "--tracks", "x"], "not videos and tracks"),
         (["--videos", "a/x.mp4", "b/x.mp4"], "x"),
         (["--videos", "a.mp4", "run.sed=1"], "did you mean 'seed'"),
@@ -142,3 +144,41 @@ def test_a_second_run_needs_overwrite(detections: Path, tmp_path: Path, capsys: 
     assert _call(*arguments) == 2
     assert "--overwrite" in capsys.readouterr().err
     assert _call(*arguments, "--overwrite") == 0
+
+
+def _write_video(path: Path, frames: int) -> None:
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 200, 100, "yuv420p"
+        for _ in range(frames):
+            image = np.full((100, 200, 3), 90, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+        container.mux(stream.encode())
+
+
+def test_people_of_files_are_looked_at_in_the_videos(detections: Path, tmp_path: Path) -> None:
+    """Boxes come from the files; the crops of the run prove that the pictures come from the videos."""
+    for name in ("hall.npy", "door.npy"):
+        (detections / name).unlink()
+    _write_video(tmp_path / "hall.mp4", 40)
+    out = tmp_path / "run"
+    arguments = ("--videos", tmp_path / "hall.mp4", "--detections", detections, "--output", out, "reid.name=none")
+    assert _call(*arguments) == 0
+    assert len(set(read_mot(RunFolder(out).tracks("hall"), "tracks").ids)) == 2
+    assert list((out / "crops" / "hall").glob("*.jpg"))
+    assert not RunFolder(out).tracks("door").exists()
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [(["--features", "x"], "--features goes with"), (["--videos", "other.mp4"], "no detections of camera other")],
+)
+def test_videos_and_detections_must_go_together(
+    detections: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
+) -> None:
+    _write_video(tmp_path / "hall.mp4", 2)
+    videos = ["--videos", str(tmp_path / "hall.mp4")] if "--videos" not in extra else []
+    assert _call(*videos, *extra, "--detections", detections, "--output", tmp_path / "run") == 2
+    assert message in capsys.readouterr().err

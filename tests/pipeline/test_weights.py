@@ -2,16 +2,19 @@
 
 import hashlib
 import io
+import logging
 import threading
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from data.errors import UserError
-from data.weight_records import WeightRecord
+from data.weight_records import WeightKind, WeightRecord
 from pipeline import downloads
 from pipeline.downloads import download
 from pipeline.weights import WeightStore, default_cache_dir
@@ -207,3 +210,62 @@ def test_the_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: p
     assert default_cache_dir() == tmp_path
     monkeypatch.delenv("MTMCT_CACHE")
     assert "mtmct" in str(default_cache_dir())
+
+
+def _warned(store: WeightStore, kind: WeightKind, value: str, default: str, caplog: pytest.LogCaptureFixture) -> str:
+    caplog.clear()
+    found = store.resolve(kind, value, default)
+    assert found.trained_on == "synthetic"
+    (line,) = [entry.getMessage() for entry in caplog.records if entry.levelno == logging.WARNING]
+    assert store.warnings[-1] == line
+    return line
+
+
+def test_synthetic_weights_are_told_of_with_the_way_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    real = {
+        "other": _record("http://127.0.0.1:9/a", backends=("yolox_onnx",), sha256="1" * 64),
+        "like": _record("http://127.0.0.1:9/b", sha256="2" * 64),
+        "usual": _record("http://127.0.0.1:9/c", backends=("yolox_onnx",), sha256="3" * 64),
+        "private": _record(None, sha256="4" * 64),
+    }
+    drawn = {"drawn": _record(None, trained_on="synthetic")}
+    (tmp_path / "net.onnx").write_bytes(CONTENT)
+    store = WeightStore(tmp_path, records={**real, **drawn})
+    line = _warned(store, "detector", str(tmp_path / "net.onnx"), "", caplog)
+    assert line == (
+        "detector.weights: drawn was trained on synthetic people and knows nothing of real ones; for real footage "
+        "there is like: python -m tools.fetch_weights like"
+    )
+    assert "tools.fetch_weights usual" in _warned(store, "detector", "drawn", "usual", caplog)
+    assert len(store.warnings) == 2
+    alone = WeightStore(tmp_path, records=drawn)
+    assert _warned(alone, "detector", "drawn", "", caplog).endswith("knows nothing of real ones")
+
+
+@pytest.mark.parametrize(
+    ("entry", "people"),
+    [
+        ('{"provenance": {"trained_on": "synthetic/training/frames.json"}}', "synthetic"),
+        ('{"provenance": {"trained_on": "synthetic/a, mine", "people": "real and synthetic"}}', "real"),
+        ('{"provenance": {"trained_on": "mine"}}', None),
+        ('{"provenance": 3}', None),
+        ('"plain"', None),
+        ("plain", None),
+    ],
+)
+def test_every_network_of_ours_tells_which_people_it_knows(tmp_path: Path, entry: str, people: str | None) -> None:
+    path = tmp_path / "any.safetensors"
+    save_file({"a": np.zeros(1, np.float32)}, path, metadata={"mtmct_anything": entry, "format": "pt"})
+    store = WeightStore(tmp_path, records={})
+    assert store.resolve("pose", str(path), "").trained_on == people
+    assert len(store.warnings) == (people == "synthetic")
+
+
+def test_real_weights_are_not_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "net.onnx").write_bytes(CONTENT)
+    (tmp_path / "own.safetensors").write_bytes(b"mine")
+    store = WeightStore(tmp_path, records={"net": _record(None)})
+    assert store.resolve("detector", "net", "").trained_on == "real"
+    assert store.resolve("detector", str(tmp_path / "own.safetensors"), "").trained_on is None
+    assert store.warnings == []
+    assert not caplog.records

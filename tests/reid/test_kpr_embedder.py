@@ -1,5 +1,7 @@
 """The extractor: crops and prompts of full frames, batched over cameras."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from data.errors import UserError
 from reid.checkpoints import build_model, load_model, save_checkpoint
 from reid.device_crops import crop_batch
-from reid.embedder import EmbedRequest
+from reid.embedder import AttentiveEmbedder, EmbedRequest
 from reid.kpr_embedder import KprEmbedder
 from reid.models.spec import PART_NAMES, ModelSpec
 from reid.prompt_masks import draw_prompts
@@ -182,6 +184,56 @@ def test_bfloat16_stays_close(weights, embedder):
     assert ((half.vectors * full.vectors).sum(-1)[both] > 0.995).all()
 
 
+def test_reduced_precision_keeps_visibilities_and_rankings(weights, embedder):
+    asked = [request(seed, people=6) for seed in range(30, 34)]
+    full, half = (one(asked) for one in (embedder, KprEmbedder(weights, "cpu", 8, "bf16")))
+    vectors = [np.concatenate([rows.vectors for rows in results]) for results in (full, half)]
+    seen = [np.concatenate([rows.visibility for rows in results]) > 0 for results in (full, half)]
+    assert (seen[0] == seen[1]).mean() > 0.95
+    whole = [found[:, 0] @ found[:, 0].T - 2 * np.eye(len(found)) for found in vectors]
+    clear = np.sort(whole[0])[:, -1] - np.sort(whole[0])[:, -2] > 0.01
+    assert clear.any()
+    assert np.array_equal(whole[0].argmax(1)[clear], whole[1].argmax(1)[clear])
+
+
+def test_only_the_backbone_runs_in_reduced_precision(weights, monkeypatch):
+    half = KprEmbedder(weights, "cpu", 4, "bf16")
+    seen = []
+    feature_map, describe = half._model.feature_map, half._model.describe
+    monkeypatch.setattr(half._model, "feature_map", lambda *a: seen.append(feature_map(*a)) or seen[-1])
+    monkeypatch.setattr(
+        half._model, "describe", lambda features, *a, **o: seen.append(features) or describe(features, *a, **o)
+    )
+    half([request(40)])
+    assert [features.dtype for features in seen] == [torch.bfloat16, torch.float32]
+
+
+def test_a_colour_cast_is_evened_out(weights, embedder):
+    image = request(41).image // 2 + 50
+    tint = np.array([1.2, 1.0, 0.8])
+    tint *= image.mean() / (image * tint).mean()
+    asked, tinted = (replace(request(41), image=shown.astype(np.uint8)) for shown in (image, image * tint))
+    adapting = KprEmbedder(weights, "cpu", 4, "fp32", "grey_world")
+    assert adapting.model_id == embedder.model_id + "+grey_world"
+
+    def change(one):
+        return 1 - (one([asked])[0].vectors * one([tinted])[0].vectors).sum(-1)[:, 0]
+
+    assert (change(adapting) < 0.5 * change(embedder)).all()
+    # Frames of one batch are evened out each by itself.
+    together = adapting([asked, tinted])
+    assert np.allclose(together[1].vectors, adapting([tinted])[0].vectors, atol=1e-5)
+
+
+def test_gains_multiply_colours_within_their_range():
+    frame = torch.full((8, 8, 3), 200, dtype=torch.uint8)
+    rows, rectangles = torch.tensor([0, 0]), torch.tensor([[0, 0, 8, 8], [2, 2, 6, 6]])
+    gains = torch.tensor([[1.0, 0.5, 2.0], [1.0, 1.0, 1.0]])
+    crops = crop_batch([frame], rows, rectangles, (4, 4), torch.zeros(3), torch.ones(3), gains)
+    assert torch.allclose(crops[0, :, 1, 1], torch.tensor([200 / 255, 100 / 255, 1.0]))
+    assert torch.allclose(crops[1], torch.tensor(200 / 255))
+
+
 def test_bpbreid_serves_too(tmp_path):
     spec = ModelSpec(architecture="bpbreid", backbone="resnet50", height=64, width=32, dim=24)
     torch.manual_seed(0)
@@ -195,9 +247,32 @@ def test_bpbreid_serves_too(tmp_path):
 def test_misuse(weights, tmp_path):
     with pytest.raises(UserError, match="fp32, bf16"):
         KprEmbedder(weights, "cpu", 4, "fp8")
+    with pytest.raises(UserError, match="fp16 needs a CUDA device"):
+        KprEmbedder(weights, "cpu", 4, "fp16")
     with pytest.raises(UserError, match="not found"):
         KprEmbedder(tmp_path / "none.safetensors", "cpu", 4)
     spec = SPEC.model_copy(update={"learnable_attention": False})
     save_checkpoint(tmp_path / "fixed.safetensors", build_model(spec).state_dict(), spec)
     with pytest.raises(UserError, match="parsing labels"):
         KprEmbedder(tmp_path / "fixed.safetensors", "cpu", 4)
+
+
+def test_masks_are_the_networks_attention(weights, embedder):
+    requests = [request(15), request(16, people=0), request(17, people=2)]
+    requests[2].boxes[0] = (30, 30, 20, 20)
+    plain = embedder(requests)
+    attentive = embedder.with_masks(requests)
+    assert isinstance(embedder, AttentiveEmbedder)
+    for result, (same, masks) in zip(plain, attentive, strict=True):
+        assert np.array_equal(result.vectors, same.vectors)
+        assert masks.shape[:2] == result.visibility.shape
+        assert masks.shape[2:] == (16, 11)
+        assert np.allclose(masks[:, 0], masks[:, 1:].max(1, initial=0))
+    masks = attentive[0][1]
+    assert masks[:, 1:].sum(1).max() <= 1 + 1e-5
+    assert masks[:, 1:].sum(1).min() < 0.9  # what is missing is the background
+    seen = plain[0].visibility > 0
+    assert np.allclose(masks.max((2, 3))[seen], plain[0].visibility[seen], atol=1e-5)
+    assert not attentive[2][1][0].any()
+    assert attentive[2][1][1].any()
+    assert embedder.with_masks([]) == []

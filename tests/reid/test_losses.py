@@ -93,7 +93,7 @@ def test_nothing_visible_costs_nothing():
     assert not scores.grad.any()
 
 
-@pytest.mark.parametrize("combine", ["mean", "max", "min", "max_min", "intra"])
+@pytest.mark.parametrize("combine", ["mean", "max", "min", "max_min", "random_max_min", "intra"])
 def test_gradient_flows_with_partial_visibility(combine):
     generator = torch.Generator().manual_seed(0)
     embeddings = torch.randn(8, 3, 4, generator=generator, requires_grad=True)

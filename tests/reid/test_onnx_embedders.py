@@ -12,7 +12,7 @@ from data.weight_records import ResolvedWeights
 from pipeline.weights import WeightStore
 from reid.config import ReidConfig
 from reid.crops import cut_crops
-from reid.embedder import EmbedRequest, no_evidence
+from reid.embedder import AttentiveEmbedder, EmbedRequest, no_evidence
 from reid.graph import split_at_pooling
 from reid.onnx_embedder import OnnxEmbedder
 from reid.pooled import PooledPartsEmbedder
@@ -178,3 +178,21 @@ def test_real_networks_prefer_the_same_person(testdata: Path, name: str, dim: in
     assert a.vectors.shape == (3, 1, dim)
     distance, _ = embedding_distance(a, b)
     assert (distance.argmin(axis=1) == np.arange(3)).all()
+
+
+def test_masks_show_where_the_parts_were_pooled(tmp_path: Path) -> None:
+    path = _weights(colour_network(tmp_path / "n.onnx"))
+    parts = PooledPartsEmbedder(CONFIG, path, "cpu", 1)
+    assert isinstance(parts, AttentiveEmbedder)
+    assert not isinstance(OnnxEmbedder(CONFIG, path, "cpu", 1), AttentiveEmbedder)
+    attentive = parts.with_masks(REQUESTS)
+    for plain, (same, masks) in zip(parts(REQUESTS), attentive, strict=True):
+        np.testing.assert_array_equal(plain.vectors, same.vectors)
+        assert masks.shape == (len(plain), len(parts.part_names), 8, 4)
+        assert (masks[:, 0] == 1).all()
+    masks = attentive[0][1][0]
+    names = list(parts.part_names)
+    rows = np.arange(8)
+    head, feet = (float((masks[names.index(name)].sum(1) * rows).sum()) for name in ("head", "lower_legs"))
+    assert head / masks[names.index("head")].sum() + 2 < feet / masks[names.index("lower_legs")].sum()
+    assert parts.with_masks([]) == []

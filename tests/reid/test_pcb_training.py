@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from data.errors import UserError
+from data.torchvision_cure import ensure_torchvision
 from reid.models.pcb import PCB
 from reid.pcb_extract import extract, read_picture, resize
 from reid.pcb_files import load_pcb, save_pcb
@@ -29,6 +30,21 @@ def _small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reid.models.pcb.WIDTH", 32)
 
 
+@pytest.fixture
+def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ResNet of an eighth of the width and a quarter of the depth in place of ResNet-50."""
+    ensure_torchvision()
+    from timm.models.resnet import Bottleneck, ResNet
+
+    def create(name: str, pretrained: bool, num_classes: int, global_pool: str) -> ResNet:
+        assert name == "resnet50"
+        widths = (8, 16, 32, 64)
+        return ResNet(Bottleneck, (1, 1, 1, 1), num_classes, channels=widths, global_pool=global_pool)
+
+    monkeypatch.setattr("timm.create_model", create)
+    monkeypatch.setattr("reid.models.pcb.CHANNELS", 256)
+
+
 def write_market(root: Path, folder: str, people: range, shots: int = 3) -> list[Path]:
     """Pictures of people in clothes of their own colours."""
     (root / folder).mkdir(parents=True)
@@ -46,10 +62,11 @@ def write_market(root: Path, folder: str, people: range, shots: int = 3) -> list
     return paths
 
 
+@pytest.mark.usefixtures("small_network")
 def test_training_learns_and_writes_what_it_promises(tmp_path: Path) -> None:
     write_market(tmp_path, "bounding_box_train", range(1, 4), shots=1)
     output = tmp_path / "run"
-    settings = ["epochs=3", "batch=8", "save_every=2", "backbone_rate=0.01", "heads_rate=0.05", "erase=0.0"]
+    settings = ["epochs=3", "batch=8", "save_every=2", "backbone_rate=0.002", "heads_rate=0.01", "erase=0.0"]
     arguments = [str(tmp_path), "--dataset", "market", "--output", str(output), "--no-pretrained"]
     assert train([*arguments, *settings]) == 0
     log = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
@@ -70,10 +87,63 @@ def test_training_learns_and_writes_what_it_promises(tmp_path: Path) -> None:
         train([*arguments, "--overwrite", "epochs"])
     save_pcb(PCB(9), tmp_path / "other.safetensors")
     with pytest.raises(UserError, match="knows 9 identities"):
-        train([*arguments, "--overwrite", "--resume", str(tmp_path / "other.safetensors")])
+        train([*arguments, "--overwrite", "--weights", str(tmp_path / "other.safetensors")])
+    with pytest.raises(UserError, match="give one of them"):
+        train([*arguments, "--overwrite", "--resume"])
+    with pytest.raises(UserError, match="trained with other settings"):
+        train([*arguments, *settings, "--resume", "epochs=4"])
 
 
-@pytest.mark.slow
+class Killed(Exception):
+    """Stands for a kill -9."""
+
+
+@pytest.mark.usefixtures("small_network")
+def test_an_interrupted_training_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_market(tmp_path, "bounding_box_train", range(1, 3), shots=1)
+    settings = ["epochs=3", "batch=2", "save_every=2", "drop_every=2", "heads_rate=0.01", "jitter=0.1"]
+
+    def arguments(name: str) -> list[str]:
+        output = str(tmp_path / name)
+        return [str(tmp_path), "--dataset", "market", "--output", output, "--no-pretrained", *settings]
+
+    assert train(arguments("whole")) == 0
+    steps = 0
+    real_loss = strip_loss
+
+    def killing(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        nonlocal steps
+        steps += 1
+        if steps == 4:  # In the middle of the second epoch.
+            raise Killed
+        return real_loss(logits, labels)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("reid.training.pcb.strip_loss", killing)
+        with pytest.raises(Killed):
+            train(arguments("cut"))
+    assert not (tmp_path / "cut" / "pcb_last.safetensors").exists()
+    torch.manual_seed(99)  # Whatever else the process draws must not matter.
+    assert train([*arguments("cut"), "--resume"]) == 0
+    for name in ("log.jsonl", "pcb_002.safetensors", "pcb_last.safetensors"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes(), name
+
+
+@pytest.mark.usefixtures("small_network")
+def test_resuming_needs_the_same_training(tmp_path: Path) -> None:
+    paths = write_market(tmp_path, "train", range(1, 3), shots=1)
+    labels, config = np.repeat([0, 1], 2), PcbTrainingConfig(epochs=1, batch=4)
+    with pytest.raises(UserError, match=r"no training to resume: there is no state\.pt"):
+        train_pcb(PCB(2), paths, labels, config, tmp_path / "run", resume=True)
+    train_pcb(PCB(2), paths, labels, config, tmp_path / "run")
+    for model, order, message in ((PCB(2), paths[::-1], "other pictures"), (PCB(2, True), paths, "other network")):
+        with pytest.raises(UserError, match=message):
+            train_pcb(model, order, labels, config, tmp_path / "run", resume=True)
+    changed = config.model_copy(update={"save_every": 3})
+    assert not train_pcb(PCB(2), paths, labels, changed, tmp_path / "run", resume=True).training
+
+
+@pytest.mark.usefixtures("small_network")
 def test_the_same_seed_trains_the_same_network(tmp_path: Path) -> None:
     paths = write_market(tmp_path, "train", range(1, 3), shots=1)
     labels = np.repeat([0, 1], 2)

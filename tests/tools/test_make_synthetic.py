@@ -201,3 +201,46 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.Ca
     assert said.count("\n") == 1
     assert run(main, ["--preset", "tiny", "--seed", "-1", "--out", str(tmp_path / "x")]) == 2
     assert run(main, ["--preset", "tiny", "--workers", "0", "--out", str(tmp_path / "x")]) == 2
+
+
+def test_any_device_but_a_real_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    argv = ["--preset", "tiny", "--out", str(tmp_path / "x"), "--device"]
+    assert run(main, [*argv, "cuda"]) == 2
+    assert "sees no GPU" in capsys.readouterr().err
+    assert run(main, [*argv, "gpu"]) == 2
+    assert "unknown device 'gpu'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+_CAMERA = {"name": "c1", "position": [0.3, 0.3, 2.6], "target": [4, 3, 0.8]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"people": 0}, "people: Input should be greater than or equal to 1, not 0"),
+        ({"cameras": []}, "cameras"),
+        ({"cameras": [_CAMERA, {**_CAMERA, "name": "c2", "target": [-4, -3, 5.0]}]}, "camera 'c2' at"),
+        ({"cameras": [{**_CAMERA, "position": [4, 3, 2.6], "target": [4, 3, 5]}]}, "camera 'c1' at"),
+        ({"cameras": [{**_CAMERA, "target": [0.3, 0.3, 2.6]}]}, "another point than position"),
+        ({"blocks": [{"low": [4.9, 0, 0], "high": [5.1, 6, 3]}]}, "nobody can walk from"),
+        ({"blocks": [{"low": [5.5, 3.5, 0], "high": [6.5, 4.5, 1]}]}, "inside a block"),
+        ({"places": {"a": {"at": [3, 2]}, "b": {"at": [60, 4]}}}, "'b'"),
+        ({"routes": [["a", "roof"]]}, "no place 'roof'"),
+    ],
+)
+def test_impossible_presets_are_refused_before_anything_is_written(
+    tmp_path: Path, changes: dict[str, object], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = small(tmp_path)
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes))
+    assert run(main, ["--preset", str(path), "--out", str(tmp_path / "x")]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert told.count("\n") == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["small.yaml"]

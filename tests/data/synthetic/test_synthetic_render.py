@@ -191,3 +191,19 @@ def test_ray_cast_agrees_with_the_projection() -> None:
         assert 1 / view.inverse[int(y), int(x)] == pytest.approx(far, rel=0.03)
     assert view.floor[int(corner[1, 1]), int(corner[1, 0])] == 255
     assert view.floor[int(corner[0, 1]), int(corner[0, 0])] == 0
+
+
+def test_a_camera_may_look_straight_down() -> None:
+    overhead = {"name": "top", "position": [5, 4, 3.0], "target": [5, 4, 0], "hfov_deg": 90}
+    world = room()
+    preset = Preset.model_validate(world.preset.model_dump() | {"cameras": [overhead], "ceiling_m": 4.0})
+    world = World(preset, 1)
+    world.check()
+    points = np.array([[5.0, 4.0, 0.0], [6.0, 4.0, 0.0], [5.0, 5.0, 0.0]])
+    pixels, depth = world.camera(0).project(points)
+    # One metre at three metres' distance is a third of the focal length; the world's y is up in the picture.
+    assert np.allclose(pixels, [[160, 120], [160 + 160 / 3, 120], [160, 120 - 160 / 3]])
+    assert np.allclose(depth, 3.0)
+    made = world.renderer(0).render(world.people[:1], people_at(world, [(5.3, 4.2)]), 0)
+    assert made.truth.ids.tolist() == [1]
+    assert made.truth.visibility[0] == 1

@@ -15,7 +15,9 @@ from pipeline.backends.openpifpaf_net import (
     import_openpifpaf,
     load_checkpoint,
     read_annotations,
+    spread_fields,
 )
+from reid.part_labels import LIMBS
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +116,41 @@ def test_annotations_come_back_in_frame_pixels_best_first() -> None:
     np.testing.assert_allclose(skeletons[0, 5], [56, 52, 30])
     np.testing.assert_array_equal(skeletons[:, :2], 0)
     assert read_annotations([], 1.0, 0, 0)[0].shape == (0, 17, 3)
+
+
+def test_fields_lie_over_the_picture() -> None:
+    # A picture of 40 x 24 px, twice as large in an input of 97 x 65 px, 8 px from its left and upper edge.
+    rows, columns = np.mgrid[:13, :9].astype(np.float32)
+    across = spread_fields(columns[None] * 8 / 100, (97, 65), 2.0, (8, 8), (40, 24), (40, 24))[0]
+    down = spread_fields(rows[None] * 8 / 100, (97, 65), 2.0, (8, 8), (40, 24), (40, 24))[0]
+    np.testing.assert_allclose(across * 100, np.tile(8.5 + 2 * np.arange(24), (40, 1)), atol=0.2)
+    np.testing.assert_allclose(down * 100, np.tile(8.5 + 2 * np.arange(40)[:, None], (1, 24)), atol=0.2)
+    coarse = spread_fields(columns[None] * 8 / 100, (97, 65), 2.0, (8, 8), (40, 24), (5, 3))
+    np.testing.assert_allclose(coarse[0, 0] * 100, [15.5, 31.5, 47.5], atol=0.2)
+    assert not spread_fields(np.full((1, 3, 3), np.nan), (33, 33), 1.0, (0, 0), (33, 33), (2, 2)).any()
+
+
+def test_confidence_fields_light_up_where_people_are(
+    package: Any, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    network = OpenPifPafNetwork(PoseConfig(), _weights(checkpoint), "cpu")
+    metas = network._model.head_metas
+    person = _person(metas[0], 200, 120)
+    annotations = [{"keypoints": person, "bbox": _bounds(person), "iscrowd": False}]
+    encoders = [package.encoder.Cif(metas[0]), package.encoder.Caf(metas[1])]
+    fields = [_as_prediction(encoder(torch.zeros(3, 257, 385), annotations, {}), encoder.meta) for encoder in encoders]
+    monkeypatch.setattr(network._decoder, "fields_batch", lambda *arguments, **options: [fields], raising=False)
+    found = network.confidence_fields(np.zeros((257, 385, 3), np.uint8), (257, 385))
+    assert found.shape == (36, 257, 385)
+    for keypoint, (x, y) in enumerate(person[:, :2]):
+        # The encoder marks a block of cells, 16 px each, round a keypoint.
+        rows, columns = np.nonzero(found[keypoint] > 0.5)
+        assert np.hypot(columns.mean() - x, rows.mean() - y) < 12
+    for limb, (start, end) in enumerate(LIMBS):
+        middle = np.rint(person[[start, end], :2].mean(axis=0)).astype(int)
+        assert found[17 + limb, middle[1], middle[0]] > 0.3
 
 
 def _person(meta: Any, x: float, y: float) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Ultralytics exports are decoded without the package, in all their layouts."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,6 +122,22 @@ def test_metadata_may_be_text_or_values() -> None:
     text = describe(POSE, "n")
     assert text == describe({"task": "pose", "names": {"0": "person"}, "kpt_shape": [17, 3], "imgsz": [64, 64]}, "n")
     assert (text.pose, text.person, text.classes, text.input_size) == (True, 0, 1, (64, 64))
+
+
+@pytest.mark.parametrize(
+    ("told", "end_to_end"),
+    [
+        ({"args": "{'nms': None, 'batch': 1}", "end2end": "False"}, False),
+        ({"args": "{'nms': None, 'batch': 1}", "end2end": "None"}, False),
+        ({"args": "{'nms': True}"}, True),
+        ({"end2end": "True"}, True),
+        ({"args": {"nms": None}, "end2end": True}, True),
+        ({}, False),
+    ],
+)
+def test_none_is_not_true(told: dict[str, Any], end_to_end: bool) -> None:
+    """Exports of Ultralytics 8.4 say 'nms': None, which YAML reads as the text "None"."""
+    assert describe({**DETECT, **told}, "n").end_to_end == end_to_end
 
 
 def _yolox(tmp_path: Path, output: NDArray[np.float32], **options: object) -> YoloxDetector:

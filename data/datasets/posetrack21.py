@@ -1,0 +1,171 @@
+"""PoseTrack21 (Döring et al., "PoseTrack21: A Dataset for Person Search, Multi-Object Tracking and Multi-Person Pose
+Tracking", CVPR 2022): people in video frames, with person ids that hold over all videos.
+
+``posetrack_data/<split>/<video>.json`` are COCO-like; ``file_name`` of an image is relative to the data set's folder.
+Of the 17 keypoints, 1 and 2 are the head's bottom and top, in the places of COCO's eyes, and the ears are never
+labelled.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from data.errors import UserError
+from data.records import DoubleArray, FloatArray, IntArray
+
+ANNOTATIONS = "posetrack_data"
+FOLDERS = ("PoseTrack21", "posetrack21")
+NOBODY = -1
+
+_KEYPOINTS = 17
+_VIDEO = re.compile(r"[\w-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class PoseTrackImage:
+    """One frame.
+
+    Attributes:
+        image_id: unique in the data set.
+        video: id of the video, letters, digits, ``_`` and ``-`` only.
+        file: path of the picture, inside the data set's folder.
+    """
+
+    image_id: int
+    video: str
+    file: Path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PoseTrackSplit:
+    """The N people annotated in a split, sorted by annotation id.
+
+    Attributes:
+        images: the frames, sorted by image id.
+        ids: (N,) int64 of the annotations, unique.
+        rows: (N,) int64 which of ``images``.
+        people: (N,) int64 person ids; -1 where there is none.
+        boxes: (N, 4) float64 left, top, width, height, px of the frame.
+        keypoints: (N, 17, 3) float32 x px, y px, flag 0 or 1; zero where there are none.
+    """
+
+    images: tuple[PoseTrackImage, ...]
+    ids: IntArray
+    rows: IntArray
+    people: IntArray
+    boxes: DoubleArray
+    keypoints: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def read_posetrack21(root: Path, split: str) -> PoseTrackSplit:
+    """Read all annotations of a split.
+
+    Args:
+        root: the data set's folder.
+        split: ``train`` or ``val``.
+
+    Raises:
+        UserError: when there are no files, one is no such JSON, an id is there twice, or a file name leads out of the
+            data set's folder.
+    """
+    folder = root / ANNOTATIONS / split
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise UserError(f"{folder}: expected one JSON file per video of PoseTrack21, found none")
+    images: list[PoseTrackImage] = []
+    people: list[tuple[int, int, int, list[float], list[float]]] = []
+    for path in files:
+        content = read_json_object(path)
+        try:
+            images += [_image(path, root, told) for told in content["images"]]
+            people += [_person(told) for told in content["annotations"]]
+        except (KeyError, TypeError, ValueError) as error:
+            reason = f"'{error.args[0]}' is missing" if isinstance(error, KeyError) else str(error)
+            raise UserError(f"{path} is no PoseTrack21 annotation: {reason}") from None
+    images.sort(key=lambda image: image.image_id)
+    people.sort(key=lambda person: person[0])
+    image_ids = _unique([image.image_id for image in images], f"{folder}: two images have the id")
+    ids = _unique([person[0] for person in people], f"{folder}: two annotations have the id")
+    told: IntArray = np.array([person[1] for person in people], np.int64)
+    rows = np.searchsorted(image_ids, told).clip(0, max(len(images) - 1, 0)).astype(np.int64)
+    lost = np.flatnonzero(image_ids[rows] != told) if len(images) else np.arange(len(people))
+    if len(lost):
+        raise UserError(f"{folder}: annotation {ids[lost[0]]} belongs to no image (image_id {told[lost[0]]})")
+    return PoseTrackSplit(
+        images=tuple(images),
+        ids=ids,
+        rows=rows,
+        people=np.array([person[2] for person in people], np.int64),
+        boxes=np.array([person[3] for person in people], np.float64).reshape(-1, 4),
+        keypoints=np.array([person[4] for person in people], np.float32).reshape(-1, _KEYPOINTS, 3),
+    )
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Read a file that holds one JSON object.
+
+    Raises:
+        UserError: when it is absent or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not readable JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected one JSON object")
+    return content
+
+
+def path_inside(folder: Path, name: object, source: Path) -> Path:
+    """The file of a name that a JSON file gives.
+
+    Args:
+        folder: which the name is relative to.
+        name: from the file.
+        source: the file, for the error message.
+
+    Raises:
+        UserError: when the name would lead out of the folder.
+    """
+    path = PurePosixPath(str(name))
+    if not str(name) or path.is_absolute() or ".." in path.parts or "\\" in str(name) or ":" in str(name):
+        raise UserError(f"{source}: the file name '{name}' is not relative to {folder}")
+    return folder / path
+
+
+def _image(path: Path, root: Path, told: Mapping[str, Any]) -> PoseTrackImage:
+    video = str(told["vid_id"])
+    if not _VIDEO.fullmatch(video):
+        raise UserError(f"{path}: '{video}' is no id of a video")
+    return PoseTrackImage(int(told["id"]), video, path_inside(root, told["file_name"], path))
+
+
+def _person(told: Mapping[str, Any]) -> tuple[int, int, int, list[float], list[float]]:
+    number = int(told["id"])
+    box = [float(value) for value in told["bbox"]]
+    if len(box) != 4 or not np.isfinite(box).all():
+        raise ValueError(f"annotation {number} has the box {box}, expected left, top, width, height")
+    points = [float(value) for value in told.get("keypoints") or [0.0] * (3 * _KEYPOINTS)]
+    if len(points) != 3 * _KEYPOINTS:
+        raise ValueError(f"annotation {number} has {len(points)} keypoint values, expected {3 * _KEYPOINTS}")
+    person = told.get("person_id")
+    return number, int(told["image_id"]), NOBODY if person is None else int(person), box, points
+
+
+def _unique(values: list[int], complaint: str) -> IntArray:
+    """Sorted values as an array; an error where one is there twice."""
+    array = np.array(values, np.int64)
+    twice = np.flatnonzero(array[1:] == array[:-1])
+    if len(twice):
+        raise UserError(f"{complaint} {array[twice[0]]}")
+    return array

@@ -1,0 +1,84 @@
+"""The tour: a synthetic site is made (once), tracked with the shipped weights, scored against its truth and shown."""
+
+import argparse
+import logging
+from pathlib import Path
+
+import yaml
+
+from data.errors import UserError
+from data.synthetic.export import make_site
+from data.synthetic.scenario import frozen_hashes, load_preset
+from pipeline.evaluation.evaluate import EvaluationOptions, evaluate_folders
+from pipeline.run_folder import RunFolder
+from pipeline.weights import default_cache_dir
+
+logger = logging.getLogger(__name__)
+
+CONFIG = Path(__file__).resolve().parent.parent / "configs" / "demo.yaml"
+OUTPUT = Path("runs") / "demo"
+
+
+def demo_site(preset: str, seed: int | None = None, cache: Path | None = None) -> Path:
+    """The folder of a synthetic site with videos; made when it is not in the cache yet.
+
+    Args:
+        preset: see ``load_preset``.
+        seed: of the site; None takes the frozen one, or 1 for a preset of one's own.
+        cache: folder of weights and sites; None: ``default_cache_dir()``.
+
+    Raises:
+        UserError: for an unknown preset, or a cache without room.
+    """
+    described = load_preset(preset)
+    frozen_seed, truth = frozen_hashes().get(described.name, (1, None))
+    number = frozen_seed if seed is None else seed
+    folder = (cache or default_cache_dir()) / "sites" / f"{described.name}-{number}"
+    expected = truth if number == frozen_seed else None
+    if _is_made(folder, expected):
+        logger.info("site: %s", folder)
+        return folder
+    logger.info("making the site %s (seed %d) in %s; later runs find it there", described.name, number, folder)
+    made = make_site(described, number, folder, reid=False, overwrite=folder.exists())
+    if expected is not None and made["truth"] != expected:
+        raise UserError(f"{folder}: the site's truth is not the frozen one; this checkout's generator was changed")
+    return folder
+
+
+def demo_arguments(arguments: argparse.Namespace) -> None:
+    """Fill in what ``--demo`` stands for; what the command line says otherwise stays."""
+    site = demo_site(arguments.demo)
+    videos = sorted((site / "video").glob("*.mp4"))
+    arguments.videos = [f"{path.stem}={path}" for path in videos]
+    arguments.site = arguments.site or site / "site.yaml"
+    arguments.truth = arguments.truth or site / "gt"
+    arguments.save_video = True
+    if arguments.output is None:
+        arguments.output, arguments.overwrite = OUTPUT, not arguments.resume
+
+
+def describe(output: Path, truth: Path) -> str:
+    """What to read and look at when the tour has ended: scores and paths."""
+    folder = RunFolder(output)
+    result = evaluate_folders(truth, folder.tracks("x").parent, EvaluationOptions(cross_camera=True))
+    videos = ", ".join(str(path) for path in sorted((output / "video").glob("*.mp4")))
+    return "\n".join(
+        (
+            result.table(),
+            "",
+            f"look at   {folder.report} (people, evidence of every link, timings)",
+            f"videos    {videos}",
+            f"tracks    {folder.tracks('x').parent}/<camera>.txt (MOTChallenge rows with global ids)",
+            "",
+            "These people were rendered, and so were those the networks learnt from: nothing here says how well real",
+            "people are tracked. For real footage: python -m pipeline.run --videos a.mp4 b.mp4 (README, Weights).",
+        )
+    )
+
+
+def _is_made(folder: Path, truth: str | None) -> bool:
+    try:
+        told = yaml.safe_load((folder / "truth.yaml").read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        return False
+    return isinstance(told, dict) and (truth is None or told.get("truth") == truth) and (folder / "video").is_dir()

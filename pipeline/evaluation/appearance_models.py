@@ -1,0 +1,105 @@
+"""Opens any appearance model for scoring: our networks, the pipeline's embedders, and PCB."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.errors import UserError
+from pipeline.backends.registry import EMBEDDERS, build_embedder
+from pipeline.backends.torch_device import torch_device
+from pipeline.config import load_config
+from pipeline.weights import WeightStore
+
+if TYPE_CHECKING:
+    from reid.evaluation.extract import Extractor
+    from reid.evaluation.network import ForegroundRule, NetworkExtractor
+    from reid.models.part_head import MaskUse, VisibilityMode
+    from reid.training.config import TrainConfig
+
+PCB = "pcb"
+
+
+def open_network(
+    path: Path,
+    device: str,
+    visibility: "VisibilityMode" = "binary",
+    foreground: "ForegroundRule" = "best_part",
+    config: "TrainConfig | None" = None,
+) -> "NetworkExtractor":
+    """A KPR or BPBReID checkpoint.
+
+    Args:
+        path: a checkpoint of ours.
+        device: "auto", "cpu", "cuda" or "cuda:<index>".
+        visibility: binary or continuous.
+        foreground: when the foreground counts as visible.
+        config: says what parsing labels do and which embeddings are compared; None: labels do nothing, and the
+            published embeddings are.
+
+    Raises:
+        UserError: when the file is absent, damaged or another network's, or needs labels and there is no config.
+    """
+    from reid.checkpoints import file_sha256, load_model
+    from reid.evaluation.network import PUBLISHED_FEATURES, NetworkExtractor
+    from reid.models.bpbreid import BPBReID
+    from reid.models.kpr import KPR
+
+    model, info = load_model(path, torch_device(device))
+    assert isinstance(model, (KPR, BPBReID))
+    labels: MaskUse | None = None
+    if info.spec.needs_masks:
+        if config is None:
+            raise UserError(
+                f"{path} has no attention of its own: it needs parsing labels; give --config with the file it was "
+                "trained by"
+            )
+        labels = "fixed"
+    elif config is not None and config.label_use.test != "none":
+        labels = config.label_use.test
+    return NetworkExtractor(
+        model,
+        visibility,
+        foreground,
+        PUBLISHED_FEATURES if config is None else config.test_features,
+        labels,
+        None if config is None else config.grouping,
+        f"{info.spec.architecture}-{info.spec.backbone}-{file_sha256(path)[:12]}",
+    )
+
+
+def open_named(
+    name: str,
+    file: str,
+    device: str,
+    visibility: "VisibilityMode" = "binary",
+    batch: int = 64,
+    overrides: Sequence[str] = (),
+) -> "Extractor":
+    """An appearance model of the pipeline, or ``pcb``.
+
+    Args:
+        name: key of ``pipeline.backends.registry.EMBEDDERS``, or ``pcb``.
+        file: weights, or their name in the manifest.
+        device: as above.
+        visibility: binary or continuous.
+        batch: crops per run of the network.
+        overrides: "reid.key=value" with a YAML value.
+
+    Raises:
+        UserError: for an unknown name, or weights that are missing or of another kind.
+    """
+    from reid.checkpoints import file_sha256
+    from reid.evaluation.embedders import EmbedderExtractor, PcbExtractor
+    from reid.pcb_files import load_pcb
+
+    if name == PCB:
+        path = Path(file)
+        return PcbExtractor(load_pcb(path), torch_device(device), f"pcb-{file_sha256(path)[:12]}")
+    if name not in EMBEDDERS:
+        raise UserError(f"unknown appearance model '{name}'; there are: {', '.join([*sorted(EMBEDDERS), PCB])}")
+    own = (f"reid.name={name}", f"reid.weights={json.dumps(file)}", f"reid.batch={batch}")
+    config = load_config((), (*overrides, *own))
+    embedder = build_embedder(config.reid, device, WeightStore(), has_poses=True)
+    assert embedder is not None
+    return EmbedderExtractor(embedder, visibility)

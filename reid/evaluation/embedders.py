@@ -1,0 +1,77 @@
+"""Other appearance models under evaluation: any of the pipeline's embedders, and PCB."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reid.embedder import AttentiveEmbedder, Embedder, EmbedRequest
+from reid.evaluation.crops import Crop
+from reid.evaluation.extract import in_mode
+from reid.models.part_head import VisibilityMode
+
+if TYPE_CHECKING:
+    from reid.models.pcb import PCB
+
+
+class EmbedderExtractor:
+    """An embedder of the pipeline; a crop is a frame whose one box is the whole picture.
+
+    Args:
+        embedder: what a run would use.
+        visibility: binary: every part that shows at all counts alike; continuous: as the embedder says.
+    """
+
+    def __init__(self, embedder: Embedder, visibility: VisibilityMode = "binary") -> None:
+        self._embedder, self._mode = embedder, visibility
+        self.model_id, self.part_names = embedder.model_id, embedder.part_names
+
+    def describe(self, crops: Sequence[Crop]) -> tuple[Tensor, Tensor]:
+        """See ``Extractor``."""
+        found = self._embedder([_request(crop) for crop in crops])
+        vectors = torch.from_numpy(np.concatenate([rows.vectors for rows in found]))
+        visibility = torch.from_numpy(np.concatenate([rows.visibility for rows in found]))
+        return vectors, in_mode(visibility, self._mode)
+
+    def attention(self, crops: Sequence[Crop]) -> Tensor | None:
+        """The masks the parts were pooled by, (N, P, h, w), from embedders that tell."""
+        if not isinstance(self._embedder, AttentiveEmbedder):
+            return None
+        found = self._embedder.with_masks([_request(crop) for crop in crops])
+        return torch.from_numpy(np.concatenate([masks for _, masks in found]))
+
+
+class PcbExtractor:
+    """PCB's descriptor of the whole picture, which is always visible.
+
+    Args:
+        model: in evaluation mode.
+        device: torch device.
+        model_id: name of the network in results.
+    """
+
+    part_names: tuple[str, ...] = ("global",)
+
+    def __init__(self, model: "PCB", device: str, model_id: str) -> None:
+        self._model, self._device, self.model_id = model.eval().to(device), device, model_id
+
+    @torch.inference_mode()
+    def describe(self, crops: Sequence[Crop]) -> tuple[Tensor, Tensor]:
+        """See ``Extractor``."""
+        from reid.pcb_extract import normalise, resize
+
+        images = torch.stack([resize(crop.image) for crop in crops]).to(self._device)
+        vectors = self._model.descriptor(normalise(images)).cpu()[:, None]
+        return vectors, torch.ones(len(crops), 1, dtype=torch.bool)
+
+    def attention(self, crops: Sequence[Crop]) -> None:
+        """Strips need no attention."""
+
+
+def _request(crop: Crop) -> EmbedRequest:
+    height, width = crop.image.shape[:2]
+    box = np.array([[0, 0, width, height]], np.float32)
+    target = crop.skeletons.target
+    return EmbedRequest(crop.image, box, target[None] if target.any() else None, crop.skeletons.negatives)

@@ -1,0 +1,148 @@
+"""KPR and BPBReID networks under evaluation."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from data.errors import UserError
+from reid.evaluation.crops import Crop
+from reid.models.bpbreid import BPBReID
+from reid.models.kpr import KPR
+from reid.models.part_head import ExternalMasks, Kind, MaskUse, PartOutput, VisibilityMode, part_visibility
+from reid.network_input import normalised, prompts_of
+from reid.part_labels import PartGrouping, label_masks
+from reid.training.dataset import CropDataset
+
+TestFeature = Literal[
+    "globl", "foreg", "backg", "conct", "parts", "bn_globl", "bn_foreg", "bn_backg", "bn_conct", "bn_parts"
+]
+ForegroundRule = Literal["best_part", "always"]
+
+PUBLISHED_FEATURES: tuple[TestFeature, ...] = ("bn_foreg", "parts")
+"""What the published networks compare: the foreground after the BN-neck, the parts before it."""
+
+_NAMES: dict[Kind, str] = {"globl": "global", "foreg": "foreground", "backg": "background", "conct": "all_parts"}
+
+
+class NetworkExtractor:
+    """Embeddings of unit length (BPBReID, WACV 2023, section 3.4; KPR, ECCV 2024).
+
+    A part is visible where it wins a pixel; in continuous mode its visibility is then its highest probability.
+
+    Args:
+        model: its training mode is kept.
+        visibility: binary or continuous.
+        foreground: best_part: the foreground is as visible as the most visible part, so that a crop which shows only
+            background is no evidence. always: the originals' rule, visible in every crop (and in continuous mode a part
+            has its highest probability even where it wins no pixel).
+        features: kinds of embedding that are compared.
+        labels: what the masks of the parsing labels do; None: nothing.
+        grouping: which parsing fields make up a part, where labels are used.
+        model_id: name of the network in results.
+
+    Raises:
+        UserError: when the network's part masks must come from outside, and do not.
+    """
+
+    def __init__(
+        self,
+        model: KPR | BPBReID,
+        visibility: VisibilityMode = "binary",
+        foreground: ForegroundRule = "best_part",
+        features: Sequence[TestFeature] = PUBLISHED_FEATURES,
+        labels: MaskUse | None = None,
+        grouping: PartGrouping | None = None,
+        model_id: str = "network",
+    ) -> None:
+        if model.spec.needs_masks and labels != "fixed":
+            raise UserError(f"{model_id} has no attention of its own: it needs parsing labels")
+        self._model, self._mode, self._foreground = model, visibility, foreground
+        self._features, self._labels, self._grouping = tuple(features), labels, grouping
+        self.model_id = model_id
+        names = [model.spec.part_names if kind == "parts" else (_NAMES[kind],) for kind in map(_kind, features)]
+        self.part_names: tuple[str, ...] = tuple(name for group in names for name in group)
+
+    def describe(self, crops: Sequence[Crop]) -> tuple[Tensor, Tensor]:
+        """See ``Extractor``."""
+        output = self._run(crops)
+        found = [
+            (output.bn_embeddings if name.startswith("bn_") else output.embeddings)[_kind(name)]
+            for name in self._features
+        ]
+        vectors = torch.cat([_columns(vector, 3) for vector in found], 1)
+        visibility = self._visibility(output)
+        seen = torch.cat([_columns(visibility[_kind(name)], 2) for name in self._features], 1)
+        return F.normalize(vectors.float(), dim=-1).cpu(), seen.cpu()
+
+    def attention(self, crops: Sequence[Crop]) -> Tensor:
+        """The masks the embeddings were pooled under, (N, P, h, w)."""
+        masks = self._run(crops).masks
+        return torch.cat([_columns(masks[_kind(name)], 4) for name in self._features], 1).float().cpu()
+
+    def _visibility(self, output: PartOutput) -> dict[Kind, Tensor]:
+        seen = dict(output.visibility)
+        if self._foreground == "best_part":
+            if self._mode == "continuous" and output.pixel_logits is not None and self._labels != "visibility":
+                seen["parts"] = seen["parts"] * part_visibility(output.pixel_logits, "binary")["parts"]
+            seen["foreg"] = seen["conct"] = seen["parts"].amax(1)
+        return seen
+
+    @torch.inference_mode()
+    def _run(self, crops: Sequence[Crop]) -> PartOutput:
+        training = self._model.training
+        self._model.eval()
+        try:
+            images, targets, negatives = self._input(crops)
+            images = normalised(images, self._model.spec)
+            if isinstance(self._model, KPR):
+                features = self._model.feature_map(images, prompts_of(targets, negatives, self._model.spec))
+            else:
+                features = self._model.feature_map(images)
+            # The parts' visibility also decides about the foreground's.
+            kinds = {"parts", *map(_kind, self._features)}
+            return self._model.describe(features, self._masks(crops, features), self._mode, kinds, scores=False)
+        finally:
+            self._model.train(training)
+
+    def _masks(self, crops: Sequence[Crop], features: Tensor) -> ExternalMasks | None:
+        if self._labels is None:
+            return None
+        size = (self._model.spec.height, self._model.spec.width)
+        labelled = CropDataset([crop.sample for crop in crops], size, self._grouping)
+        parts = np.stack([labelled[row].parts for row in range(len(crops))])
+        masks = label_masks(
+            torch.from_numpy(parts).to(features.device).float() / 255, (features.shape[2], features.shape[3])
+        )
+        return ExternalMasks(masks, self._labels)
+
+    def _input(self, crops: Sequence[Crop]) -> tuple[Tensor, Tensor, Tensor]:
+        """Pictures (N, 3, H, W) 0-1, targets (N, 17, 3) and negatives (N, S, 17, 3) in pixels of the input."""
+        import cv2
+
+        height, width = self._model.spec.height, self._model.spec.width
+        longest = max(len(crop.skeletons.negatives) for crop in crops)
+        images = np.empty((len(crops), height, width, 3), np.uint8)
+        people = np.zeros((len(crops), 1 + longest, 17, 3), np.float32)
+        for row, crop in enumerate(crops):
+            images[row] = cv2.resize(crop.image, (width, height), interpolation=cv2.INTER_LINEAR)
+            scale = np.array([width / crop.image.shape[1], height / crop.image.shape[0], 1], np.float32)
+            people[row, 0] = crop.skeletons.target * scale
+            people[row, 1 : 1 + len(crop.skeletons.negatives)] = crop.skeletons.negatives * scale
+        device = next(self._model.parameters()).device
+        pictures = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
+        skeletons = torch.from_numpy(people).to(device)
+        return pictures, skeletons[:, 0], skeletons[:, 1:]
+
+
+def _kind(feature: TestFeature) -> Kind:
+    kind: Kind = feature.removeprefix("bn_")  # type: ignore[assignment]
+    return kind
+
+
+def _columns(values: Tensor, dimensions: int) -> Tensor:
+    """One value per crop becomes one column; the parts have a column each already."""
+    return values if values.ndim == dimensions else values[:, None]

@@ -1,0 +1,103 @@
+"""Where a training's numbers go beside its own ``log.jsonl``: TensorBoard files and Weights & Biases."""
+
+import importlib
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from data.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+WANDB_RUN = "wandb_run.txt"
+
+
+class ScalarWriter(Protocol):
+    """What of TensorBoard's ``SummaryWriter`` is used."""
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
+        """Record one number."""
+        ...
+
+    def close(self) -> None:
+        """Finish writing."""
+        ...
+
+
+class Writers:
+    """Several writers as one."""
+
+    def __init__(self, writers: Sequence[ScalarWriter]) -> None:
+        self._writers = tuple(writers)
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
+        """Tell every writer."""
+        for writer in self._writers:
+            writer.add_scalar(tag, scalar_value, global_step)
+
+    def close(self) -> None:
+        """Close every writer."""
+        for writer in self._writers:
+            writer.close()
+
+
+class WandbWriter:
+    """Sends numbers to a Weights & Biases project.
+
+    The run starts with the first number, so a training that cannot begin leaves none behind; its id is kept in the
+    folder, and a resumed training goes on in the same run.
+
+    Args:
+        project: name of the project.
+        folder: of the training.
+        config: what the run page shows.
+
+    Raises:
+        UserError: when the package is not installed.
+    """
+
+    def __init__(self, project: str, folder: Path, config: Mapping[str, Any]) -> None:
+        try:
+            self._package: Any = importlib.import_module("wandb")
+        except ImportError:
+            raise UserError("--wandb needs the package wandb (pip install wandb)") from None
+        self._project, self._folder, self._config = project, folder, dict(config)
+        self._run: Any = None
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
+        """Record one number; those of one step appear together."""
+        if self._run is None:
+            self._run = self._package.init(
+                project=self._project,
+                name=self._folder.name,
+                id=self._run_id(),
+                resume="allow",
+                dir=str(self._folder),
+                config=self._config,
+            )
+        self._run.log({tag: scalar_value}, step=global_step)
+
+    def close(self) -> None:
+        """Send what is left."""
+        if self._run is not None:
+            self._run.finish()
+
+    def _run_id(self) -> str:
+        path = self._folder / WANDB_RUN
+        if not path.exists():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path.write_text(uuid.uuid4().hex[:12] + "\n", encoding="utf-8")
+        return path.read_text(encoding="utf-8").strip()
+
+
+def tensorboard_writer(folder: Path) -> ScalarWriter | None:
+    """TensorBoard files below a training's folder; None, with a line in the log, where it is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        logger.info("TensorBoard is not installed (pip install tensorboard); numbers go to log.jsonl only")
+        return None
+    writer: ScalarWriter = SummaryWriter(str(folder / "tensorboard"))
+    return writer

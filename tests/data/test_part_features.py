@@ -1,0 +1,70 @@
+"""Part features of pictures in an npz file."""
+
+import numpy as np
+import pytest
+
+from data.errors import UserError
+from data.formats.part_features import PartFeatures, read_part_features, write_part_features
+from data.records import PartEmbeddings
+
+
+def features(masks=True):
+    rng = np.random.default_rng(1)
+    vectors = rng.normal(size=(4, 3, 5)).astype(np.float16)
+    visibility = rng.uniform(size=(4, 3)).astype(np.float32)
+    made = PartEmbeddings(vectors, visibility, ("foreground", "head", "feet"), ("holistic", "part", "part"), "net@1")
+    drawn = rng.uniform(size=(4, 3, 6, 2)).astype(np.float16) if masks else None
+    return PartFeatures(("a.jpg", "sub/b.jpg", "c.jpg", "ä.png"), made, drawn)
+
+
+@pytest.mark.parametrize("masks", [True, False])
+def test_round_trip(tmp_path, masks):
+    given = features(masks)
+    write_part_features(tmp_path / "new" / "f.npz", given)
+    back = read_part_features(tmp_path / "new" / "f.npz")
+    assert back.names == given.names
+    assert len(back) == 4
+    assert np.array_equal(back.embeddings.vectors, given.embeddings.vectors)
+    assert back.embeddings.vectors.dtype == np.float16
+    assert np.array_equal(back.embeddings.visibility, given.embeddings.visibility)
+    assert (back.embeddings.part_names, back.embeddings.part_kinds, back.embeddings.model_id) == (
+        given.embeddings.part_names, given.embeddings.part_kinds, "net@1",
+    )  # fmt: skip
+    assert (back.masks is None) == (not masks)
+    assert masks is False or np.array_equal(back.masks, given.masks)
+    write_part_features(tmp_path / "again.npz", given)
+    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "new" / "f.npz").read_bytes()
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["again.npz"]
+
+
+def test_files_that_are_something_else(tmp_path):
+    path = tmp_path / "f.npz"
+    with pytest.raises(UserError, match="there is no"):
+        read_part_features(path)
+    path.write_text("no archive")
+    with pytest.raises(UserError, match="no readable npz"):
+        read_part_features(path)
+    np.savez(path, names=np.array(["a"]), vectors=np.zeros((1, 2, 3)))
+    with pytest.raises(UserError, match="lacks visibility, part_names, part_kinds, model_id"):
+        read_part_features(path)
+    write_part_features(path, features())
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="no readable npz"):
+        read_part_features(path)
+    entries = {
+        "names": np.array(["a", "b"]), "vectors": np.zeros((1, 2, 3)), "visibility": np.zeros((1, 2)),
+        "part_names": np.array(["x", "y"]), "part_kinds": np.array(["part", "part"]), "model_id": np.array("m"),
+    }  # fmt: skip
+    np.savez(path, **entries)
+    with pytest.raises(UserError, match="do not fit"):
+        read_part_features(path)
+    np.savez(path, **{**entries, "names": np.array(["a"]), "part_kinds": np.array(["part", "other"])})
+    with pytest.raises(UserError, match="do not fit"):
+        read_part_features(path)
+
+
+def test_an_unwritable_place(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        write_part_features(tmp_path / "file" / "f.npz", features())

@@ -1,0 +1,287 @@
+"""Score appearance models by searching a gallery for queries, and look at what they found."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.errors import UserError
+from pipeline.cli import run
+
+if TYPE_CHECKING:
+    from reid.evaluation.crops import BadCrop
+    from reid.evaluation.extract import Extractor, Features, Reading
+    from reid.evaluation.tables import ModelResult
+    from reid.metrics import Rule
+    from reid.rerank import Neighbourhood
+    from reid.training.config import TrainConfig
+    from reid.training.samples import ReidData, SourceConfig
+
+_EPILOG = """\
+Several models may be named; all are scored on the same crops by the same code.
+
+examples:
+  python -m tools.evaluate_reid --weights kpr.safetensors --data site/reid --rerank --out scores.json
+  python -m tools.evaluate_reid --weights kpr.safetensors --model osnet_onnx osnet.onnx --model pcb pcb.pth \\
+      --data Market-1501-v15.09.15
+  python -m tools.evaluate_reid --weights kpr.safetensors --data Occluded_Duke --keypoints openpifpaf \\
+      --show 20 --show-out runs/rankings
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.evaluate_reid",
+        description=__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    models = parser.add_argument_group("models")
+    models.add_argument(
+        "--weights", type=Path, action="append", default=[], metavar="FILE", help="KPR or BPBReID; may be given again"
+    )
+    models.add_argument(
+        "--model", nargs=2, action="append", default=[], metavar=("NAME", "FILE"),
+        help="an appearance model of the pipeline (osnet_onnx, osnet_parts, kpr) or pcb; may be given again",
+    )  # fmt: skip
+    models.add_argument("overrides", nargs="*", metavar="reid.key=value", help="of --model, as reid.colour=rgb")
+    models.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<n> (default: auto)")
+    models.add_argument("--batch", type=_positive, default=64, metavar="N", help="crops per run (default: 64)")
+    models.add_argument("--workers", type=int, default=0, metavar="N", help="processes that read pictures (default: 0)")
+
+    data = parser.add_argument_group("data")
+    data.add_argument("--data", type=Path, metavar="ROOT", help="the data set's folder")
+    data.add_argument(
+        "--kind", help="its layout: market (default), occluded_reid, partial_reid, p_dukemtmc or occluded_posetrack"
+    )
+    data.add_argument("--keypoints", metavar="NAME", help="folder of keypoints under external_annotation")
+    data.add_argument(
+        "--config", type=Path, metavar="FILE", help="as configs/reid/*.yaml: its test set, labels and test features"
+    )
+    data.add_argument("--bad-files", choices=("fail", "skip"), default="fail", help="files that cannot be read")
+
+    ways = parser.add_argument_group("ways")
+    ways.add_argument(
+        "--rule",
+        choices=("market", "intra", "inter", "all"),
+        help="gallery of a query (default: the data set's own, or --config's)",
+    )
+    ways.add_argument("--visibility", choices=("binary", "continuous"), default="binary", help="(default: binary)")
+    ways.add_argument(
+        "--foreground", choices=("best_part", "always"), default="best_part",
+        help="when a KPR's foreground is visible; always: as in the originals (default: best_part)",
+    )  # fmt: skip
+    prompts = ways.add_mutually_exclusive_group()
+    prompts.add_argument("--no-prompts", action="store_true", help="give no skeletons to the network")
+    prompts.add_argument("--no-negatives", action="store_true", help="give only the person's own skeleton")
+    ways.add_argument("--rerank", action="store_true", help="also rank by k-reciprocal distances")
+    ways.add_argument("--k1", type=_positive, help="of re-ranking (default: by the size of the set, at most 20)")
+    ways.add_argument("--k2", type=_positive, help="of re-ranking (default: by k1, at most 6)")
+    ways.add_argument("--lambda", type=float, default=0.3, dest="lambda_", help="of re-ranking (default: 0.3)")
+    ways.add_argument("--no-parts", action="store_true", help="do not rank by each embedding alone")
+    ways.add_argument("--chunk", type=_positive, default=256, metavar="N", help="queries ranked at a time (memory)")
+
+    results = parser.add_argument_group("results")
+    results.add_argument("--out", type=Path, metavar="FILE", help="also write the scores as JSON (shares 0-1)")
+    results.add_argument(
+        "--show", type=_positive, metavar="N", help="draw what the N worst queries found, before re-ranking"
+    )
+    results.add_argument("--show-names", nargs="+", default=[], metavar="QUERY", help="draw what these queries found")
+    results.add_argument("--show-out", type=Path, metavar="DIR", help="folder of the drawings and their index.html")
+    results.add_argument("--top", type=_positive, default=10, metavar="K", help="gallery crops drawn (default: 10)")
+    results.add_argument("--overwrite", action="store_true", help="replace results of an earlier run")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Read, describe, rank, print, draw."""
+    parser = build_parser()
+    arguments = parser.parse_intermixed_args(argv)
+    _check(arguments)
+    config = _training(arguments)
+    source = _source(arguments, config)
+
+    from reid.evaluation.extract import Reading
+    from reid.training.samples import default_rule, read_source
+
+    data = read_source(source, "test")
+    rule = arguments.rule or (config and config.test_rule) or default_rule(source.kind)
+    prompts = "none" if arguments.no_prompts else "target" if arguments.no_negatives else "all"
+    reading = Reading(arguments.batch, arguments.workers, prompts, arguments.bad_files)  # type: ignore[arg-type]
+    people = len({sample.identity for sample in data.query})
+    print(
+        f"{source.folder} ({source.kind}, rule {rule}): {len(data.query)} queries of {people} people, "
+        f"{len(data.gallery)} gallery crops; prompts {prompts}, visibility {arguments.visibility}; per cent"
+    )
+    trees = []
+    bad: tuple[BadCrop, ...] = ()
+    labels = _labels(arguments)
+    for number, (label, extractor) in enumerate(zip(labels, _extractors(arguments, config), strict=True)):
+        result = _score(arguments, extractor, label, data, reading, rule)
+        print("\n".join(["", *result.lines()]))
+        trees.append(result.tree())
+        bad = (*result.query.bad, *result.gallery.bad)
+        if arguments.show_out is not None:
+            folder = arguments.show_out / f"model{number + 1}" if len(labels) > 1 else arguments.show_out
+            print(f"  rankings: {_draw(arguments, extractor, result, reading, rule, folder)}")
+    if bad:
+        print(f"\n{len(bad)} files could not be used and were left out:")
+        print("\n".join(f"  {crop.reason}" for crop in bad))
+    if arguments.out is not None:
+        tree = {
+            "data": {
+                "root": str(source.folder), "kind": source.kind, "rule": rule, "prompts": prompts,
+                "visibility": arguments.visibility, "foreground": arguments.foreground,
+                "left_out": [{"path": str(crop.path), "reason": crop.reason} for crop in bad],
+            },
+            "models": trees,
+        }  # fmt: skip
+        _write(arguments.out, tree)
+    return 0
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is below 1")
+    return value
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if not arguments.weights and not arguments.model:
+        raise UserError("no model: give --weights FILE, or --model NAME FILE")
+    if arguments.data is None and arguments.config is None:
+        raise UserError("no data: give --data ROOT, or --config with a test set")
+    if (arguments.show or arguments.show_names) and arguments.show_out is None:
+        raise UserError("--show draws into a folder: name it with --show-out DIR")
+    if arguments.show_out is not None and not (arguments.show or arguments.show_names):
+        raise UserError("--show-out needs to know what to draw: --show N, or --show-names QUERY ...")
+    if not arguments.rerank and (arguments.k1 or arguments.k2):
+        raise UserError("--k1 and --k2 are parameters of re-ranking: add --rerank")
+    if arguments.overwrite:
+        return
+    if arguments.out is not None and arguments.out.exists():
+        raise UserError(f"{arguments.out} exists; choose another file, or replace it with --overwrite")
+    folder = arguments.show_out
+    if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} exists and is not empty; choose another folder, or draw into it with --overwrite")
+
+
+def _training(arguments: argparse.Namespace) -> "TrainConfig | None":
+    if arguments.config is None:
+        return None
+    from reid.training.config import load_training
+
+    return load_training(arguments.config)
+
+
+def _source(arguments: argparse.Namespace, config: "TrainConfig | None") -> "SourceConfig":
+    """The data set: the configuration's test set, with what the command line says in its place."""
+    from pydantic import ValidationError
+
+    from data.config import explain
+    from reid.training.samples import SourceConfig
+
+    given = {"root": arguments.data, "kind": arguments.kind, "keypoints": arguments.keypoints}
+    tree: dict[str, Any] = config.test.model_dump() if config is not None and config.test is not None else {}
+    tree |= {key: value for key, value in given.items() if value is not None}
+    if "root" not in tree:
+        raise UserError(f"{arguments.config} has no test set: give --data ROOT")
+    try:
+        return SourceConfig.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(explain(error, SourceConfig, "the data set")) from None
+
+
+def _labels(arguments: argparse.Namespace) -> list[str]:
+    return [
+        *(path.name for path in arguments.weights),
+        *(f"{name} {Path(file).name}" for name, file in arguments.model),
+    ]
+
+
+def _extractors(arguments: argparse.Namespace, config: "TrainConfig | None") -> "Iterator[Extractor]":
+    """The models, each opened when its turn comes, so that only one is in memory."""
+    from pipeline.evaluation.appearance_models import open_named, open_network
+
+    device, visibility = arguments.device, arguments.visibility
+    for path in arguments.weights:
+        yield open_network(path, device, visibility, arguments.foreground, config)
+    for name, file in arguments.model:
+        yield open_named(name, file, device, visibility, arguments.batch, arguments.overrides)
+
+
+def _score(
+    arguments: argparse.Namespace,
+    extractor: "Extractor",
+    label: str,
+    data: "ReidData",
+    reading: "Reading",
+    rule: "Rule",
+) -> "ModelResult":
+    from pipeline.backends.torch_device import torch_device
+    from reid.evaluation.breakdown import breakdown
+    from reid.evaluation.extract import extract
+    from reid.evaluation.retrieval import Ranking, retrieve
+    from reid.evaluation.tables import ModelResult
+
+    query = extract(extractor, data.query, "query", reading)
+    gallery = extract(extractor, data.gallery, "gallery", reading)
+    neighbourhood = _neighbourhood(arguments, query, gallery) if arguments.rerank else None
+    device = torch_device(arguments.device)
+    ranking = Ranking(rule, arguments.chunk, device, not arguments.no_parts, neighbourhood)
+    found = retrieve(query, gallery, extractor.part_names, ranking)
+    if not found.scores.queries:
+        raise UserError(
+            f"no query has a match in the gallery under the rule {rule}: are queries and gallery of one data set, and "
+            "is --rule right (all ranks crops of the query's camera too)?"
+        )
+    groups = tuple(breakdown(query, found.scores))
+    return ModelResult(label, extractor.model_id, query, gallery, found, groups, neighbourhood)
+
+
+def _neighbourhood(arguments: argparse.Namespace, query: "Features", gallery: "Features") -> "Neighbourhood | None":
+    from reid.evaluation.retrieval import neighbourhood_for
+    from reid.rerank import Neighbourhood
+
+    fitting = neighbourhood_for(query, gallery)
+    if fitting is None and not arguments.k1:
+        print("not re-ranked: the set is too small, or has too few crops of a person; --k1 N does it all the same")
+        return None
+    chosen = fitting or Neighbourhood(arguments.k1)
+    return Neighbourhood(arguments.k1 or chosen.k1, arguments.k2 or chosen.k2, arguments.lambda_)
+
+
+def _draw(
+    arguments: argparse.Namespace,
+    extractor: "Extractor",
+    result: "ModelResult",
+    reading: "Reading",
+    rule: "Rule",
+    folder: Path,
+) -> Path:
+    from pipeline.backends.torch_device import torch_device
+    from pipeline.report.rankings import Rankings, queries_named, worst_queries, write_rankings
+
+    scores, device = result.retrieval.scores, torch_device(arguments.device)
+    rankings = Rankings(extractor, result.query, result.gallery, scores, rule, reading.prompts, arguments.top, device)
+    named = queries_named(result.query, arguments.show_names)
+    worst = [number for number in worst_queries(scores, arguments.show or 0) if number not in named]
+    return write_rankings(rankings, [*named, *worst], folder)
+
+
+def _write(path: Path, tree: dict[str, Any]) -> None:
+    from pipeline.run_folder import write_atomically
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(tree, indent=1, allow_nan=False) + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
