@@ -49,8 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="?",
         const="demo",
         metavar="PRESET",
-        help="make a synthetic site (tiny, demo, hard or a YAML file; default demo), track it with the shipped weights, "
-        "score it",
+        help="make a synthetic site (tiny, demo, hard or a YAML file), track it with the shipped weights, score it",
     )
     parser.add_argument(
         "--features", type=Path, metavar="DIR", help="<camera>.npy, row for row with the detections or tracks"

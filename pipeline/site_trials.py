@@ -93,7 +93,7 @@ def run_trial(preset: str, seed: int, way: Way, out: Path, overrides: Sequence[s
         if run_pipeline([*arguments, *overrides]) != 0:
             raise UserError(f"{folder.root}: the run was not completed")
     rows = {row["kind"]: row for row in json.loads(folder.metrics.read_text(encoding="utf-8"))["scores"]}
-    alone = rows.get("combined", rows.get("sequence"))
+    alone = rows["combined" if "combined" in rows else "sequence"]
     joined = rows.get("cross_camera", alone)
     return Trial(
         preset,
@@ -116,9 +116,8 @@ def table(trials: Sequence[Trial]) -> str:
             for scope in ("per_camera", "cross_camera")
             for name in MEASURES
         ]
-        lines.append(
-            f"{preset:10} {way:10} {len(members):5}  {cells[0]:>12} {cells[1]:>12}  {cells[2]:>12} {cells[3]:>12}"
-        )
+        alone, joined = (" ".join(f"{cell:>12}" for cell in pair) for pair in (cells[:2], cells[2:]))
+        lines.append(f"{preset:10} {way:10} {len(members):5}  {alone}  {joined}")
     return "\n".join(lines)
 
 

@@ -26,7 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="+",
         default=["shipped", "perfect"],
         metavar="WAY",
-        help="shipped: our synthetic weights; perfect: people and skeletons of the truth, shipped ReID; NAME=CONFIG.yaml",
+        help="shipped: our synthetic weights; perfect: people and skeletons of the truth; NAME=CONFIG.yaml",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs; complete ones are not run again")
     parser.add_argument("--set", nargs="+", default=[], metavar="key.sub=value", help="configuration values")

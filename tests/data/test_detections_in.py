@@ -189,7 +189,7 @@ def test_features_that_do_not_go_with_the_boxes(tmp_path):
 def test_folders_without_detections(tmp_path):
     with pytest.raises(UserError, match="there is no folder"):
         read_detection_folder(tmp_path / "gone")
-    with pytest.raises(UserError, match="holds no <camera>.txt"):
+    with pytest.raises(UserError, match="holds no <camera>"):
         read_detection_folder(tmp_path)
     (tmp_path / "bad name.txt").touch()
     with pytest.raises(UserError, match="cannot name a camera"):
