@@ -9,8 +9,8 @@ from typing import Literal
 
 from data.errors import UserError
 from data.formats.reid_keypoints import CropSkeletons, read_keypoint_file, read_synthetic_crops
+from data.pictures import read_picture
 from data.records import Image
-from reid.pcb_extract import read_picture
 
 logger = logging.getLogger(__name__)
 

@@ -16,11 +16,12 @@ from data.config import SourcesConfig
 from data.errors import UserError
 from data.formats.coco import CocoImage, read_coco, write_coco
 from data.formats.mot import read_mot
+from data.pictures import read_picture
 from data.records import Detections, FloatArray, Image, Poses
 from data.sources.base import CameraSpec
 from data.sources.open import open_source
 from pipeline.backends.base import Perceiver
-from pipeline.person_pose.pictures import load_image, read_pictures
+from pipeline.person_pose.pictures import read_pictures
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,10 +64,10 @@ def pictures(truth: Path) -> Iterator[tuple[Truth, Image]]:
     """The pictures of a COCO keypoint file.
 
     Raises:
-        UserError: see ``read_pictures`` and ``load_image``.
+        UserError: see ``read_pictures`` and ``read_picture``.
     """
     for picture in read_pictures(truth):
-        yield Truth(picture.boxes, picture.keypoints, picture.seen), load_image(picture.path)
+        yield Truth(picture.boxes, picture.keypoints, picture.seen), read_picture(picture.path)
 
 
 def site_frames(site: Path, every: int) -> Iterator[tuple[Truth, Image]]:

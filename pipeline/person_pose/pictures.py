@@ -87,20 +87,6 @@ def _skeletons(truth: Path, image: CocoImage) -> FloatArray:
     return image.poses.keypoints
 
 
-def load_image(path: Path) -> Image:
-    """Read a picture as RGB.
-
-    Raises:
-        UserError: when it cannot be decoded.
-    """
-    import cv2
-
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise UserError(f"{path} cannot be read as a picture")
-    return np.ascontiguousarray(image[..., ::-1])
-
-
 def cut(picture: Picture, image: Image, config: WindowConfig, rng: np.random.Generator) -> Window:
     """Cut a window: scaled, moved, perhaps mirrored, recoloured.
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from data.errors import UserError
+from data.pictures import read_picture
 from data.records import Image
 from data.synthetic.training_set import RECIPE
 from pipeline.person_pose.assign import People
@@ -21,7 +22,7 @@ from pipeline.person_pose.config import TrainConfig
 from pipeline.person_pose.files import load_network, save_network
 from pipeline.person_pose.loss import pose_loss
 from pipeline.person_pose.network import PersonPoseNet
-from pipeline.person_pose.pictures import collate, cut, load_image, read_pictures
+from pipeline.person_pose.pictures import collate, cut, read_pictures
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Trainer:
         if not config.train:
             raise UserError("train: name at least one COCO keypoint file")
         self._pictures = [picture for path in config.train for picture in read_pictures(config.found(path))]
-        self._load = lru_cache(_CACHED_PICTURES)(load_image)
+        self._load = lru_cache(_CACHED_PICTURES)(read_picture)
         torch.manual_seed(config.seed)
         model = PersonPoseNet(config.network)
         if config.pretrained is not None and not resume:

@@ -10,9 +10,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from data.errors import UserError
 from data.formats.reid_keypoints import CropSkeletons
+from data.pictures import read_picture
 from data.records import Image
 from reid.crop_files import BadFiles
-from reid.pcb_extract import read_picture
 from reid.training.samples import Sample
 
 logger = logging.getLogger(__name__)

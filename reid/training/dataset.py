@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from data.errors import UserError
+from data.pictures import read_picture
 from data.records import FloatArray, Image
 from reid.part_labels import FIELDS, PartGrouping, fields_from_keypoints, group_fields
 from reid.training.batch import TrainBatch
@@ -96,21 +97,14 @@ class CropDataset(Dataset[LoadedCrop]):
     def _read(self, sample: Sample) -> LoadedCrop:
         import cv2
 
-        # Decoding from memory tells a missing file from a broken one, and prints nothing.
-        try:
-            raw = np.frombuffer(sample.path.read_bytes(), np.uint8)
-        except OSError as error:
-            raise UserError(f"cannot read {sample.path}: {error.strerror}") from None
-        decoded = cv2.imdecode(raw, cv2.IMREAD_COLOR) if raw.size else None
-        if decoded is None:
-            raise UserError(f"{sample.path} is no readable picture")
-        height, width = decoded.shape[:2]
-        image = cv2.resize(decoded, self._size[::-1], interpolation=cv2.INTER_LINEAR)[..., ::-1]
+        picture = read_picture(sample.path)
+        height, width = picture.shape[:2]
+        image = cv2.resize(picture, self._size[::-1], interpolation=cv2.INTER_LINEAR)
         skeletons = sample.skeletons((width, height))
         fields = self._fields(sample, skeletons.target, (height, width))
         scale = np.array([self._size[1] / width, self._size[0] / height, 1], np.float32)
         return LoadedCrop(
-            np.ascontiguousarray(image), self._parts(fields),
+            image.astype(np.uint8, copy=False), self._parts(fields),
             self._silhouette(fields, _DRAWN_OUTLINE if sample.labels is None else _OUTLINE), skeletons.target * scale,
             skeletons.negatives * scale, sample.identity, sample.camera,
         )  # fmt: skip

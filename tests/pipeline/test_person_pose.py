@@ -241,7 +241,7 @@ def test_files_come_back_and_say_what_is_wrong(tmp_path: Path) -> None:
     torch.manual_seed(0)
     fresh = PersonPoseNet(TINY)
     for name, value in fresh.state_dict().items():
-        assert torch.allclose(model.state_dict()[name].float(), value.float(), atol=1e-3), name
+        assert torch.allclose(model.state_dict()[name].float(), value.float(), rtol=1e-3, atol=1e-4), name
     with pytest.raises(UserError, match="not found"):
         load_network(tmp_path / "none.safetensors")
     damaged = tmp_path / "damaged.safetensors"
@@ -279,7 +279,7 @@ def test_training_mistakes_are_one_line(data: Path, tmp_path: Path, capsys: pyte
     config.write_text(f"train: [{data}]\nsteps: 4\nbatch: 3\n")
     arguments = ["--config", str(config), "--out", str(tmp_path / "o"), "windows.side=64"]
     assert run(main, arguments) == 2
-    assert "1.jpg cannot be read" in capsys.readouterr().err
+    assert "1.jpg is no picture" in capsys.readouterr().err
     (data.parent / "frames" / "2.jpg").unlink()
     assert run(main, [*arguments[:3], str(tmp_path / "p")]) == 2
     assert "there is no picture" in capsys.readouterr().err

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from data.errors import UserError
+from data.pictures import read_picture
 from data.torchvision_cure import ensure_torchvision
 from reid.models.pcb import PCB
-from reid.pcb_extract import extract, read_picture, resize
+from reid.pcb_extract import extract, resize
 from reid.pcb_files import load_pcb, save_pcb
 from reid.training.pcb import (
     PcbTrainingConfig,

@@ -123,7 +123,7 @@ def test_broken_pictures_fail_or_are_replaced(site, tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8nothing")
     samples[0] = replace(samples[0], path=broken)
-    with pytest.raises(UserError, match=r"broken\.jpg is no readable picture"):
+    with pytest.raises(UserError, match=r"broken\.jpg is no picture"):
         CropDataset(samples, (48, 24), "five_v")[0]
     instead = CropDataset(samples, (48, 24), "five_v", "replace")[0]
     assert np.array_equal(instead.image, CropDataset(samples, (48, 24), "five_v")[1].image)
