@@ -79,6 +79,17 @@ def load_config(paths: Sequence[Path] = (), overrides: Sequence[str] = ()) -> Co
         raise UserError(explain(error, Config, f"configuration (last patch: {where})")) from None
 
 
+def split_overrides(values: Sequence[str]) -> tuple[list[str], list[str]]:
+    """An option that takes all that follows takes configuration values too: what it is meant for, and those.
+
+    Args:
+        values: of the option; "section.key=value" is told by the name of the section.
+    """
+    sections = tuple(f"{name}." for name in Config.model_fields)
+    overrides = [value for value in values if value.startswith(sections) and "=" in value]
+    return [value for value in values if value not in overrides], overrides
+
+
 def dump_config(config: Config) -> str:
     """The resolved configuration as YAML."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -1,14 +1,16 @@
 """The tour: a synthetic site is made (once), tracked with the shipped weights, scored against its truth and shown."""
 
 import argparse
+import hashlib
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
 from data.errors import UserError
-from data.synthetic.export import make_site
-from data.synthetic.scenario import frozen_hashes, load_preset
+from data.synthetic.export import TRUTH_FILE, VERSION, make_site
+from data.synthetic.scenario import Preset, frozen_hashes, load_preset, preset_names
 from pipeline.evaluation.evaluate import EvaluationOptions, evaluate_folders
 from pipeline.run_folder import RunFolder
 from pipeline.weights import default_cache_dir
@@ -28,20 +30,35 @@ def demo_site(preset: str, seed: int | None = None, cache: Path | None = None) -
         cache: folder of weights and sites; None: ``default_cache_dir()``.
 
     Raises:
-        UserError: for an unknown preset, or a cache without room.
+        UserError: for an unknown preset, a seed below 0, or a cache that cannot be written or has no room.
     """
     described = load_preset(preset)
-    frozen_seed, truth = frozen_hashes().get(described.name, (1, None))
+    shipped = preset in preset_names()
+    frozen_seed, truth = frozen_hashes().get(preset, (1, None)) if shipped else (1, None)
     number = frozen_seed if seed is None else seed
-    folder = (cache or default_cache_dir()) / "sites" / f"{described.name}-{number}"
+    if number < 0:
+        raise UserError(f"seed {number}: give a whole number from 0 up")
+    # A preset of one's own may change under its name, and may be called as a shipped one.
+    name = described.name if shipped else f"{described.name}-{_fingerprint(described)}"
+    sites = (cache or default_cache_dir()) / "sites"
+    folder = sites / f"{name}-{number}"
     expected = truth if number == frozen_seed else None
-    if _is_made(folder, expected):
+    if _is_made(folder, expected, [camera.name for camera in described.cameras]):
         logger.info("site: %s", folder)
         return folder
+    try:
+        sites.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write {sites}: {error.strerror}; set MTMCT_CACHE to a folder you may write") from None
     logger.info("making the site %s (seed %d) in %s; later runs find it there", described.name, number, folder)
     made = make_site(described, number, folder, reid=False, overwrite=folder.exists())
     if expected is not None and made["truth"] != expected:
-        raise UserError(f"{folder}: the site's truth is not the frozen one; this checkout's generator was changed")
+        # Last digits differ between processors and libraries, and crowds amplify them: still a site to show and score.
+        logger.warning(
+            "%s: the site's truth is not the frozen one (a changed generator, another processor or NumPy): its "
+            "scores cannot be compared with published ones",
+            folder,
+        )
     return folder
 
 
@@ -71,14 +88,24 @@ def describe(output: Path, truth: Path) -> str:
             f"tracks    {folder.tracks('x').parent}/<camera>.txt (MOTChallenge rows with global ids)",
             "",
             "These people were rendered, and so were those the networks learnt from: nothing here says how well real",
-            "people are tracked. For real footage: python -m pipeline.run --videos a.mp4 b.mp4 (README, Weights).",
+            "people are tracked. For real footage: python -m pipeline.run --videos a.mp4 b.mp4 (README, Your own",
+            "videos).",
         )
     )
 
 
-def _is_made(folder: Path, truth: str | None) -> bool:
+def _is_made(folder: Path, truth: str | None, cameras: Sequence[str]) -> bool:
     try:
-        told = yaml.safe_load((folder / "truth.yaml").read_text(encoding="utf-8"))
+        told = yaml.safe_load((folder / TRUTH_FILE).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError):
         return False
-    return isinstance(told, dict) and (truth is None or told.get("truth") == truth) and (folder / "video").is_dir()
+    return (
+        isinstance(told, dict)
+        and told.get("generator") == VERSION
+        and (truth is None or told.get("truth") == truth)
+        and all((folder / "video" / f"{camera}.mp4").is_file() for camera in cameras)
+    )
+
+
+def _fingerprint(preset: Preset) -> str:
+    return hashlib.sha256(preset.model_dump_json().encode()).hexdigest()[:8]

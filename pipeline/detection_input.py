@@ -81,6 +81,11 @@ class DetectionInput:
                 "frames": self._frames[camera],
                 **describe_file(found.path),
             }
+            if found.features is not None and found.features.path != found.path:
+                described[camera]["features"] = {
+                    "uri": str(found.features.path),
+                    **describe_file(found.features.path),
+                }
         return described
 
     def total_frames(self) -> int | None:

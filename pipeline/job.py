@@ -251,7 +251,7 @@ def timed(job: Job) -> Iterator[None]:
 
 
 def check_same_inputs(folder: RunFolder, inputs: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse to resume with other videos than the run began with.
+    """Refuse to resume with other videos, detections or features than the run began with.
 
     Raises:
         UserError: naming the first camera that differs.
@@ -259,10 +259,16 @@ def check_same_inputs(folder: RunFolder, inputs: Mapping[str, Mapping[str, Any]]
     before = folder.read_json(folder.manifest)["inputs"]
     for camera in sorted(before.keys() | inputs.keys()):
         old, new = before.get(camera, {}), inputs.get(camera, {})
-        if old.get("sha256") != new.get("sha256") or (camera in before) != (camera in inputs):
+        if _digests(old) != _digests(new) or (camera in before) != (camera in inputs):
             raise UserError(
-                f"camera '{camera}' is not the input this run began with; give the same videos, or --overwrite"
+                f"camera '{camera}' is not the input this run began with; give the same files, or --overwrite"
             )
+
+
+def _digests(described: Mapping[str, Any]) -> dict[str, Any]:
+    """SHA-256 of a camera's file ("") and of the files beside it, by what they are."""
+    beside = {kind: found.get("sha256") for kind, found in described.items() if isinstance(found, Mapping)}
+    return {"": described.get("sha256"), **beside}
 
 
 def is_tracked(folder: RunFolder) -> bool:
@@ -273,7 +279,7 @@ def is_tracked(folder: RunFolder) -> bool:
 def load_job(folder: RunFolder, config: Config) -> Job:
     """Take up a run whose tracklets are complete, to associate it again.
 
-    What is known of its inputs and its tracking stays; warnings and timings of the earlier association go.
+    What is known of its inputs, its weights and its tracking stays; warnings and timings of the earlier association go.
 
     Raises:
         UserError: when its tracking did not finish.
@@ -287,7 +293,7 @@ def load_job(folder: RunFolder, config: Config) -> Job:
         site=load_site(folder.site),
         inputs=manifest["inputs"],
         weights=manifest["weights"],
-        warnings={camera: lines for camera, lines in manifest["warnings"].items() if camera},
+        warnings=_kept_warnings(manifest),
         clock=StageClock.from_summary(
             {stage: spent for stage, spent in manifest["timings"]["stages"].items() if stage not in _ASSOCIATION_STAGES}
         ),
@@ -295,3 +301,13 @@ def load_job(folder: RunFolder, config: Config) -> Job:
         counts=manifest["counts"],
         wall_s=manifest["timings"]["wall_s"],
     )
+
+
+def _kept_warnings(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Warnings of cameras, and of weights; the run's other ones were the association's."""
+    weights = tuple(f"{kind}.weights:" for kind in manifest["weights"])
+    kept = {
+        camera: [line for line in lines if camera or line.startswith(weights)]
+        for camera, lines in manifest["warnings"].items()
+    }
+    return {camera: lines for camera, lines in kept.items() if lines}

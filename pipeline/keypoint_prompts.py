@@ -135,8 +135,8 @@ def make_prompts(
         UserError: when a crop cannot be read (see ``CropFolder``), a file cannot be written, or a target is given for
             a crop or skeleton that there is not.
     """
-    chosen = dict(by_hand or {})
-    unknown = [name for name in chosen if name not in set(crops.names)]
+    chosen, there = dict(by_hand or {}), set(crops.names)
+    unknown = [name for name in chosen if name not in there]
     if unknown:
         raise UserError(f"targets are given for {len(unknown)} crops that {crops.folder} lacks: {named(unknown)}")
     paths = {name: out / f"{name}_keypoints.json" for name in crops.names}
@@ -182,6 +182,8 @@ def read_targets(path: Path) -> dict[str, int]:
             index = int(row["index"])
         except (TypeError, ValueError):
             raise UserError(f"{path}, line {line}: '{row['index']}' is no index of a skeleton") from None
+        if not row["name"]:
+            raise UserError(f"{path}, line {line}: it names no crop")
         if chosen.setdefault(row["name"], index) != index:
             raise UserError(f"{path}, line {line}: a second target of {row['name']}; a crop has one")
     return chosen

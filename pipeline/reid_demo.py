@@ -67,7 +67,10 @@ def write_demo(crops: Sequence[Crop], embedder: Embedder, out: Path, overwrite: 
     names = [crop.name for crop in crops]
     draw_matrix(similarity, [look.prompted for look in looks], names, title, out / MATRIX)
     columns = ["all parts", *made.part_names] if masks is not None else []
-    if masks is not None:
+    if masks is None:
+        # That of an earlier demo is of another model.
+        (out / PARTS).unlink(missing_ok=True)
+    else:
         draw_parts(
             [[look.prompted, *look.parts] for look in looks], [["", *look.labels] for look in looks],
             ["prompts", *columns], out / PARTS,
@@ -78,7 +81,7 @@ def write_demo(crops: Sequence[Crop], embedder: Embedder, out: Path, overwrite: 
 
 def _describe(crops: Sequence[Crop], embedder: Embedder) -> tuple[PartEmbeddings, FloatArray | None]:
     """Rows of all crops, and their masks (N, P, h, w) where the model tells."""
-    requests = [crop_request(crop) for crop in crops]
+    requests = [crop_request(crop.image, crop.skeletons) for crop in crops]
     masks = None
     if isinstance(embedder, AttentiveEmbedder):
         found = embedder.with_masks(requests)

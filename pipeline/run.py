@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_EXIT_INTERRUPTED = 130
+_DEMO = "demo"
 _EPILOG = """
 configuration:
   defaults (configs/default.yaml), then every --config file, then key.sub=value arguments, for example
@@ -47,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     start.add_argument(
         "--demo",
         nargs="?",
-        const="demo",
+        const=_DEMO,
         metavar="PRESET",
         help="make a synthetic site (tiny, demo, hard or a YAML file), track it with the shipped weights, score it",
     )
@@ -83,20 +83,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_intermixed_args(argv)
     if arguments.verbose:
         logging.getLogger().setLevel(logging.DEBUG)
-    from pipeline.config import dump_config
+    from pipeline.config import dump_config, split_overrides
 
     if arguments.demo and (arguments.videos or arguments.detections or arguments.tracks):
         raise UserError("--demo brings its own videos; leave out --videos, --detections and --tracks")
     if arguments.demo:
         from pipeline.demo import CONFIG, demo_arguments
 
+        named, values = split_overrides([arguments.demo])
+        arguments.demo = named[0] if named else _DEMO
+        arguments.overrides[:0] = values
         arguments.config.insert(0, CONFIG)
-        if not arguments.dry_run:
-            demo_arguments(arguments)
     config = _config(arguments)
     if arguments.dry_run:
         sys.stdout.write(dump_config(config))
         return 0
+    if arguments.demo:
+        demo_arguments(arguments)
     starts = [name for name in ("videos", "detections", "tracks") if getattr(arguments, name)]
     if len(starts) != 1 and starts != ["videos", "detections"]:
         raise UserError(
@@ -117,15 +120,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _config(arguments: argparse.Namespace) -> "Config":
-    from pipeline.config import Config, load_config
+    from pipeline.config import load_config, split_overrides
 
     overrides = list(arguments.overrides)
     if arguments.videos:
-        # --videos takes all that follows; what names a configuration section is meant for the configuration.
-        sections = tuple(f"{name}." for name in Config.model_fields)
-        values = [value for value in arguments.videos if value.startswith(sections) and "=" in value]
+        arguments.videos, values = split_overrides(arguments.videos)
         overrides += values
-        arguments.videos = [value for value in arguments.videos if value not in values]
     for option, key in (("device", "run.device"), ("seed", "run.seed")):
         if getattr(arguments, option) is not None:
             overrides.append(f"{key}={getattr(arguments, option)}")

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import UserError
+from data.weight_records import file_sha256
+from pipeline.config import dump_config, load_config
 from pipeline.demo import CONFIG, demo_site
 from pipeline.run import main as run_pipeline
 from pipeline.run_folder import RunFolder
@@ -17,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 PERFECT, SHIPPED = "perfect", "shipped"
 MEASURES = ("HOTA", "IDF1")
+_NO_CROPS = "run.crops=false"
+_INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ def parse_way(text: str) -> Way:
 
 
 def run_trial(preset: str, seed: int, way: Way, out: Path, overrides: Sequence[str] = ()) -> Trial:
-    """Run one way on one site, or read the scores of a run that is complete already.
+    """Run one way on one site, or read the scores of a complete run of the same configuration and weights.
 
     Args:
         preset: see ``demo_site``.
@@ -84,13 +88,16 @@ def run_trial(preset: str, seed: int, way: Way, out: Path, overrides: Sequence[s
     """
     site = demo_site(preset, seed)
     folder = RunFolder(out / f"{site.name}-{way.name}")
-    if not folder.metrics.exists():
+    if not _is_complete(folder, dump_config(load_config([way.config], [_NO_CROPS, *overrides]))):
         videos = [f"{path.stem}={path}" for path in sorted((site / "video").glob("*.mp4"))]
         arguments = ["--videos", *videos, "--site", str(site / "site.yaml"), "--truth", str(site / "gt")]
-        arguments += ["--config", str(way.config), "--output", str(folder.root), "--overwrite", "--no-crops"]
+        arguments += ["--config", str(way.config), "--output", str(folder.root), "--overwrite", _NO_CROPS]
         if way.perfect:
             arguments += ["--detections", str(site / "keypoints")]
-        if run_pipeline([*arguments, *overrides]) != 0:
+        code = run_pipeline([*arguments, *overrides])
+        if code == _INTERRUPTED:
+            raise KeyboardInterrupt
+        if code != 0:
             raise UserError(f"{folder.root}: the run was not completed")
     rows = {row["kind"]: row for row in json.loads(folder.metrics.read_text(encoding="utf-8"))["scores"]}
     alone = rows["combined" if "combined" in rows else "sequence"]
@@ -119,6 +126,17 @@ def table(trials: Sequence[Trial]) -> str:
         alone, joined = (" ".join(f"{cell:>12}" for cell in pair) for pair in (cells[:2], cells[2:]))
         lines.append(f"{preset:10} {way:10} {len(members):5}  {alone}  {joined}")
     return "\n".join(lines)
+
+
+def _is_complete(folder: RunFolder, config: str) -> bool:
+    """Whether the scores in a folder are those that a run would give now."""
+    if not folder.metrics.exists() or folder.config.read_text(encoding="utf-8") != config:
+        return False
+    manifest = folder.read_json(folder.manifest)
+    weights = [(Path(one["path"]), one["sha256"]) for found in manifest["weights"].values() for one in found]
+    return manifest["status"] == "complete" and all(
+        path.exists() and file_sha256(path) == digest for path, digest in weights
+    )
 
 
 def _spread(values: Sequence[float]) -> str:

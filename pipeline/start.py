@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     """Do the job the command line asks for.
 
     Args:
-        arguments: of ``pipeline.run.build_parser``; exactly one start is given.
+        arguments: of ``pipeline.run.build_parser``; one start is given, or videos with detections.
         config: resolved configuration.
 
     Returns:
@@ -112,10 +112,12 @@ def _open_videos(
     arguments: argparse.Namespace, config: Config, weights: WeightStore
 ) -> tuple[PerceivedInput, Embedder | None, Site]:
     """Videos first, networks second: a mistyped path must not cost a download."""
+    if arguments.features is not None:
+        raise UserError("--features goes with --detections or --tracks alone; with --videos appearance is their own")
     specs = parse_camera_specs(arguments.videos)
     cameras = [spec.camera for spec in specs]
     site = _site(arguments.site, cameras)
-    given = None if arguments.detections is None else _given(arguments, cameras)
+    given = None if arguments.detections is None else _given(arguments.detections, cameras)
     sources = open_sources(specs, config.sources)
     run = config.run
     try:
@@ -124,29 +126,25 @@ def _open_videos(
             has_poses = config.pose.name != "none"
         else:
             look = look_up(given)
-            has_poses = all(found.keypoints is not None for found in given.values())
+            has_poses = all(found.keypoints is not None for found in given.values() if len(found))
         embedder = build_embedder(config.reid, run.device, weights, has_poses, run.threads)
     except Exception:
         for opened in sources.values():
             opened.close()
         raise
-    return VideoInput(sources, config.sources.queue_frames, run, look, site, arguments.limit), embedder, site
+    source = VideoInput(sources, config.sources.queue_frames, run, look, site, arguments.limit, given)
+    return source, embedder, site
 
 
-def _given(arguments: argparse.Namespace, cameras: list[str]) -> dict[str, CameraDetections]:
-    """Detections of the videos' cameras; what the files leave out is logged."""
-    if arguments.features is not None:
-        raise UserError("--features goes with --detections or --tracks alone; with --videos appearance is their own")
-    found = read_detection_folder(arguments.detections)
+def _given(folder: Path, cameras: list[str]) -> dict[str, CameraDetections]:
+    """Detections of the videos' cameras."""
+    found = read_detection_folder(folder)
     missing = [camera for camera in cameras if camera not in found]
     if missing:
         raise UserError(
-            f"{arguments.detections} has no detections of camera {missing[0]}; there are: {', '.join(found)}. Name the "
+            f"{folder} has no detections of camera {missing[0]}; there are: {', '.join(found)}. Name the "
             "cameras as the files: --videos NAME=PATH"
         )
-    for camera in cameras:
-        for line in found[camera].warnings:
-            logger.warning("%s: %s", camera, line)
     return {camera: found[camera] for camera in cameras}
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from data.config import SourcesConfig
+from data.formats.detections_in import CameraDetections
 from data.records import Frame
 from data.site import Site
 from data.sources.base import CameraSpec, FrameSource
@@ -53,6 +54,7 @@ class VideoInput:
         look: Look,
         site: Site,
         limit: int | None,
+        given: Mapping[str, CameraDetections] | None = None,
     ) -> None:
         """Set up; nothing is decoded yet.
 
@@ -63,7 +65,9 @@ class VideoInput:
             look: finds the people of a frame.
             site: puts source times on the common clock.
             limit: frames per camera, or None.
+            given: the detection files ``look`` reads, by camera; None where networks look.
         """
+        self._given = dict(given or {})
         self._sources = dict(sources)
         self.cameras = tuple(self._sources)
         self._run, self._depth, self._look, self._limit = run, depth, look, limit
@@ -72,8 +76,11 @@ class VideoInput:
 
     @property
     def warnings(self) -> dict[str, list[str]]:
-        """What each source complained about so far."""
-        return {camera: list(source.warnings) for camera, source in self._sources.items()}
+        """What each source, and the detection file beside it, gave cause to complain about so far."""
+        lines = {camera: list(source.warnings) for camera, source in self._sources.items()}
+        for camera, given in self._given.items():
+            lines[camera] += [*given.warnings, *_misfits(given, self._sources[camera].info.frame_count)]
+        return lines
 
     def batches(self, after: Mapping[str, int], clock: StageClock) -> Iterator[list[Perceived]]:
         """Decode and perceive in threads; see ``PerceivedInput``."""
@@ -90,7 +97,7 @@ class VideoInput:
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """See ``PerceivedInput``."""
-        return {
+        described: dict[str, dict[str, Any]] = {
             camera: {
                 "uri": source.info.uri,
                 "fps": source.info.fps,
@@ -103,6 +110,9 @@ class VideoInput:
             }
             for camera, source in self._sources.items()
         }
+        for camera, given in self._given.items():
+            described[camera]["detections"] = {"uri": str(given.path), **describe_file(given.path)}
+        return described
 
     def total_frames(self) -> int | None:
         """See ``PerceivedInput``."""
@@ -116,6 +126,19 @@ class VideoInput:
         stop_all(self._threads)
         for source in self._sources.values():
             source.close()
+
+
+def _misfits(given: CameraDetections, frames: int | None) -> list[str]:
+    """Signs that detections were made of another video."""
+    if frames is None:
+        return []
+    late = int((given.frames >= frames).sum())
+    if late:
+        return [f"{late} detections of {given.path} lie after frame {frames}, the last that the video announces"]
+    # Of the formats only COCO's has an entry for every frame, whether somebody is there or not.
+    if given.path.suffix == ".json" and given.frame_count < frames:
+        return [f"{given.path} tells of {given.frame_count} frames, the video has {frames}: nobody in the others"]
+    return []
 
 
 def _timed(frames: Iterator[Frame], clock: StageClock) -> Iterator[Frame]:

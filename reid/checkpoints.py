@@ -7,7 +7,7 @@ several in no fixed order and the same weights must give the same bytes.
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reid.models.part_head import PartModel
 
 _ENTRY = "mtmct_reid"
+_CAMERAS = "cameras"
 
 
 class CheckpointInfo(Section):
@@ -31,7 +32,8 @@ class CheckpointInfo(Section):
 
     Attributes:
         spec: what the network is made of.
-        provenance: free text by key: source file, its sha256, licence, training data, ``people`` it learned from.
+        provenance: free text by key: source file, its sha256, licence, training data, ``people`` it learned from,
+            ``cameras`` of its camera tokens.
         version: of the format.
     """
 
@@ -43,6 +45,18 @@ class CheckpointInfo(Section):
     def people(self) -> People | None:
         """Which people the network learned from, see ``people_of``."""
         return people_of(self.provenance)
+
+    @property
+    def cameras(self) -> tuple[int, ...]:
+        """The camera each camera token was learned from, as its data set numbers it; empty where it is not told."""
+        told = self.provenance.get(_CAMERAS, "").split()
+        numbers = tuple(int(number) for number in told if number.isdecimal())
+        return numbers if len(numbers) == len(told) == self.spec.cameras else ()
+
+
+def cameras_entry(cameras: Sequence[int]) -> dict[str, str]:
+    """The entry of the provenance that ``CheckpointInfo.cameras`` reads."""
+    return {_CAMERAS: " ".join(map(str, cameras))}
 
 
 def build_model(spec: ModelSpec) -> "PartModel":

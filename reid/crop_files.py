@@ -86,6 +86,7 @@ class CropKeypoints:
             raise UserError(f"there are no keypoints: {place} does not exist")
         self._place = place
         self._single = place.is_file() and not place.match(_SIDECARS)
+        self._owner: Path | None = None
         self._sidecar: dict[str, CropSkeletons] = {}
         for path in [place] if place.is_file() and not self._single else sorted(place.glob(_SIDECARS)):
             self._sidecar |= read_synthetic_crops(path)
@@ -103,7 +104,7 @@ class CropKeypoints:
 
         Raises:
             UserError: when the file is damaged, several skeletons are marked as the target, one has not 17 keypoints,
-                or no keypoint of the target lies inside the crop.
+                no keypoint of the target lies inside the crop, or the file of a single crop is asked for another crop.
         """
         found = self._find(folder, name)
         if found is None:
@@ -140,6 +141,12 @@ class CropKeypoints:
 
     def _find(self, folder: Path, name: str) -> tuple[Path, CropSkeletons] | None:
         if self._single:
+            self._owner = self._owner or folder / name
+            if self._owner != folder / name:
+                raise UserError(
+                    f"{self._place} tells about one crop, and was taken for {self._owner.name}: for {name} too, name "
+                    "the folder of the keypoint files"
+                )
             return self._place, read_keypoint_file(self._place)
         for tail in _tails(folder, name):
             if tail in self._sidecar:

@@ -7,18 +7,23 @@ from numpy.typing import NDArray
 
 from data.errors import UserError
 from data.formats.part_features import PartFeatures
-from data.records import PartEmbeddings
+from data.formats.reid_keypoints import CropSkeletons
+from data.records import Image, PartEmbeddings
 from reid.crop_files import Crop, CropFolder
 from reid.embedder import AttentiveEmbedder, Embedder, EmbedRequest
 
 
-def crop_request(crop: Crop) -> EmbedRequest:
-    """A crop as a frame that shows one person, from edge to edge."""
-    width, height = crop.size
-    box = np.array([[0, 0, width, height]], np.float32)
-    if crop.skeletons is None:
-        return EmbedRequest(crop.image, box, None, np.zeros((0, 17, 3), np.float32))
-    return EmbedRequest(crop.image, box, crop.skeletons.target[None], crop.skeletons.negatives)
+def crop_request(image: Image, skeletons: CropSkeletons | None) -> EmbedRequest:
+    """A crop as a frame that shows one person, from edge to edge.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        skeletons: in its pixels, or None where nothing is known.
+    """
+    box = np.array([[0, 0, image.shape[1], image.shape[0]]], np.float32)
+    if skeletons is None:
+        return EmbedRequest(image, box, None, np.zeros((0, 17, 3), np.float32))
+    return EmbedRequest(image, box, skeletons.target[None], skeletons.negatives)
 
 
 def extract_features(crops: CropFolder, embedder: Embedder, batch: int, masks: bool = False) -> PartFeatures:
@@ -43,7 +48,9 @@ def extract_features(crops: CropFolder, embedder: Embedder, batch: int, masks: b
                 rows.append(_rounded(made))
                 looked.append(attention.astype(np.float16))
         else:
-            rows += [_rounded(made) for made in embedder([crop_request(crop) for crop in portion])]
+            rows += [
+                _rounded(made) for made in embedder([crop_request(crop.image, crop.skeletons) for crop in portion])
+            ]
     crops.tell()
     vectors = np.concatenate([made.vectors for made in rows])
     visibility = np.concatenate([made.visibility for made in rows])
@@ -61,7 +68,7 @@ def describe_with_masks(embedder: Embedder, crops: Sequence[Crop]) -> list[tuple
         raise UserError(
             f"{embedder.model_id} does not say where it looks, so there are no masks; take kpr or osnet_parts"
         )
-    return embedder.with_masks([crop_request(crop) for crop in crops])
+    return embedder.with_masks([crop_request(crop.image, crop.skeletons) for crop in crops])
 
 
 def _rounded(made: PartEmbeddings) -> PartEmbeddings:

@@ -13,7 +13,8 @@ from reid.metrics import Rule
 class PairStatistics:
     """Mean and deviation of the distances of positive and negative pairs, collected block by block.
 
-    Counted are the pairs a ranking under the same rule would rank, and of them those that share a visible part.
+    Distances count of the pairs a ranking under the same rule would rank, and of them of those that share a visible
+    part. The share of pairs that cannot be compared is of all pairs, whatever the rule.
 
     Args:
         query_ids: (Q,).

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from data.errors import UserError
-from reid.checkpoints import build_model, compare, file_sha256, load_model
+from reid.checkpoints import build_model, cameras_entry, compare, file_sha256, load_model
 from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD, PART_NAMES, PROMPT_GROUPS, ModelSpec
 from reid.torch_pickle import StoredTensor, TorchFile, plain
 
@@ -84,8 +84,11 @@ def import_published(path: Path, overrides: Mapping[str, Any] | None = None) -> 
     if broken:
         raise UserError(f"{path} holds NaN or infinite weights, as {broken[0]}")
     state |= {name: own[name] for name in filled}
-    # All that was published learned from real people; what we exported ourselves carries its own word on it.
-    own_word = {str(key): str(value) for key, value in ours.items()} if isinstance(ours, dict) else {"people": "real"}
+    # All that was published learned from real people, and has tokens only for the cameras 1, 2, ... of Market-1501 or
+    # Occluded-Duke; what we exported ourselves carries its own word on it.
+    own_word = {"people": "real"} | (cameras_entry(range(1, spec.cameras + 1)) if spec.cameras else {})
+    if isinstance(ours, dict):
+        own_word = {str(key): str(value) for key, value in ours.items()}
     provenance = {"licence": LICENCE, **own_word, "source": path.name, "source_sha256": file_sha256(path)}
     return ImportedCheckpoint(spec, state, tuple(filled), tuple(dropped), guessed, provenance)
 

@@ -21,7 +21,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     truth = parser.add_mutually_exclusive_group(required=True)
     truth.add_argument("--truth", type=Path, metavar="JSON", help="COCO keypoint file beside its pictures")
-    truth.add_argument("--site", type=Path, nargs="+", metavar="DIR", help="folders of python -m tools.make_synthetic")
+    truth.add_argument("--site", nargs="+", metavar="DIR", help="folders of python -m tools.make_synthetic")
     parser.add_argument("--every", type=int, default=5, help="--site: look at every so many frames (default 5)")
     parser.add_argument("--least-seen", type=float, default=0.3, help="people seen less may be missed (default 0.3)")
     parser.add_argument("--least-height", type=float, default=24.0, help="the same for lower ones, px (default 24)")
@@ -38,19 +38,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from data.errors import UserError
     from pipeline.backends.registry import build_perceiver
-    from pipeline.config import load_config
+    from pipeline.config import load_config, split_overrides
     from pipeline.evaluation.perception import pictures, score_perceiver, site_frames
     from pipeline.weights import WeightStore
 
     if arguments.every < 1:
         raise UserError(f"--every {arguments.every}: give at least 1")
-    config = load_config(arguments.config, arguments.overrides)
+    sites, overrides = split_overrides(arguments.site or [])
+    if arguments.truth is None and not sites:
+        raise UserError("--site: name at least one folder of python -m tools.make_synthetic")
+    config = load_config(arguments.config, [*overrides, *arguments.overrides])
     store = WeightStore(offline=config.run.offline)
     perceiver = build_perceiver(config.detector, config.pose, config.run.device, store, config.run.threads)
     samples = (
         pictures(arguments.truth)
         if arguments.truth is not None
-        else chain.from_iterable(site_frames(site, arguments.every) for site in arguments.site)
+        else chain.from_iterable(site_frames(Path(site), arguments.every) for site in sites)
     )
     scores = asdict(score_perceiver(perceiver, samples, arguments.least_seen, arguments.least_height))
     for name, value in scores.items():

@@ -11,6 +11,7 @@ from data.errors import UserError
 from pipeline.cli import run
 
 if TYPE_CHECKING:
+    from reid.camera_tokens import CameraUse
     from reid.evaluation.crops import BadCrop
     from reid.evaluation.extract import Extractor, Features, Reading
     from reid.evaluation.tables import ModelResult
@@ -50,7 +51,9 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_argument("overrides", nargs="*", metavar="reid.key=value", help="of --model, as reid.colour=rgb")
     models.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<n> (default: auto)")
     models.add_argument("--batch", type=_positive, default=64, metavar="N", help="crops per run (default: 64)")
-    models.add_argument("--workers", type=int, default=0, metavar="N", help="processes that read pictures (default: 0)")
+    models.add_argument(
+        "--workers", type=_from_zero, default=0, metavar="N", help="processes that read pictures (default: 0)"
+    )
 
     data = parser.add_argument_group("data")
     data.add_argument("--data", type=Path, metavar="ROOT", help="the data set's folder")
@@ -59,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     data.add_argument("--keypoints", metavar="NAME", help="folder of keypoints under external_annotation")
     data.add_argument(
-        "--config", type=Path, metavar="FILE", help="as configs/reid/*.yaml: its test set, labels and test features"
+        "--config", type=Path, metavar="FILE", help="as configs/reid/*.yaml: its test set, labels, features and cameras"
     )
     data.add_argument("--bad-files", choices=("fail", "skip"), default="fail", help="files that cannot be read")
 
@@ -77,6 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     prompts = ways.add_mutually_exclusive_group()
     prompts.add_argument("--no-prompts", action="store_true", help="give no skeletons to the network")
     prompts.add_argument("--no-negatives", action="store_true", help="give only the person's own skeleton")
+    ways.add_argument("--no-cameras", action="store_true", help="give no camera tokens, whatever --config says")
     ways.add_argument("--rerank", action="store_true", help="also rank by k-reciprocal distances")
     ways.add_argument("--k1", type=_positive, help="of re-ranking (default: by the size of the set, at most 20)")
     ways.add_argument("--k2", type=_positive, help="of re-ranking (default: by k1, at most 6)")
@@ -108,18 +112,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     from reid.training.samples import default_rule, read_source
 
     data = read_source(source, "test")
+    if arguments.show_names:
+        from pipeline.report.rankings import queries_named
+
+        # A wrong name is told before the work.
+        queries_named(data.query, arguments.show_names)
     rule = arguments.rule or (config and config.test_rule) or default_rule(source.kind)
     prompts = "none" if arguments.no_prompts else "target" if arguments.no_negatives else "all"
     reading = Reading(arguments.batch, arguments.workers, prompts, arguments.bad_files)  # type: ignore[arg-type]
+    cameras = False if config is None or arguments.no_cameras else config.cameras_in(source)
     people = len({sample.identity for sample in data.query})
     print(
         f"{source.folder} ({source.kind}, rule {rule}): {len(data.query)} queries of {people} people, "
-        f"{len(data.gallery)} gallery crops; prompts {prompts}, visibility {arguments.visibility}; per cent"
+        f"{len(data.gallery)} gallery crops; prompts {prompts}, visibility {arguments.visibility}"
+        f"{', camera tokens' if cameras else ''}; per cent"
     )
     trees = []
     bad: tuple[BadCrop, ...] = ()
     labels = _labels(arguments)
-    for number, (label, extractor) in enumerate(zip(labels, _extractors(arguments, config), strict=True)):
+    for number, (label, extractor) in enumerate(zip(labels, _extractors(arguments, config, cameras), strict=True)):
         result = _score(arguments, extractor, label, data, reading, rule)
         print("\n".join(["", *result.lines()]))
         trees.append(result.tree())
@@ -134,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         tree = {
             "data": {
                 "root": str(source.folder), "kind": source.kind, "rule": rule, "prompts": prompts,
-                "visibility": arguments.visibility, "foreground": arguments.foreground,
+                "visibility": arguments.visibility, "foreground": arguments.foreground, "camera_tokens": bool(cameras),
                 "left_out": [{"path": str(crop.path), "reason": crop.reason} for crop in bad],
             },
             "models": trees,
@@ -144,9 +155,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is below 1")
+    return _at_least(1, text)
+
+
+def _from_zero(text: str) -> int:
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number") from None
+    if value < least:
+        raise argparse.ArgumentTypeError(f"{text} is below {least}")
     return value
 
 
@@ -161,12 +183,16 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UserError("--show-out needs to know what to draw: --show N, or --show-names QUERY ...")
     if not arguments.rerank and (arguments.k1 or arguments.k2):
         raise UserError("--k1 and --k2 are parameters of re-ranking: add --rerank")
-    if arguments.overwrite:
-        return
-    if arguments.out is not None and arguments.out.exists():
-        raise UserError(f"{arguments.out} exists; choose another file, or replace it with --overwrite")
+    if not 0 <= arguments.lambda_ <= 1:
+        raise UserError(f"--lambda {arguments.lambda_:g}: it is a weight from 0 to 1")
+    if arguments.out is not None:
+        from pipeline.made_files import prepare_folder
+
+        prepare_folder(arguments.out.absolute().parent, [arguments.out], arguments.overwrite)
     folder = arguments.show_out
-    if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if arguments.overwrite or folder is None:
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} exists and is not empty; choose another folder, or draw into it with --overwrite")
 
 
@@ -203,13 +229,15 @@ def _labels(arguments: argparse.Namespace) -> list[str]:
     ]
 
 
-def _extractors(arguments: argparse.Namespace, config: "TrainConfig | None") -> "Iterator[Extractor]":
+def _extractors(
+    arguments: argparse.Namespace, config: "TrainConfig | None", cameras: "CameraUse"
+) -> "Iterator[Extractor]":
     """The models, each opened when its turn comes, so that only one is in memory."""
     from pipeline.evaluation.appearance_models import open_named, open_network
 
     device, visibility = arguments.device, arguments.visibility
     for path in arguments.weights:
-        yield open_network(path, device, visibility, arguments.foreground, config)
+        yield open_network(path, device, visibility, arguments.foreground, config, cameras)
     for name, file in arguments.model:
         yield open_named(name, file, device, visibility, arguments.batch, arguments.overrides)
 
@@ -227,7 +255,9 @@ def _score(
     from reid.evaluation.extract import extract
     from reid.evaluation.retrieval import Ranking, retrieve
     from reid.evaluation.tables import ModelResult
+    from reid.training.labels import check_labels
 
+    check_labels([*data.query, *data.gallery], extractor.labels)
     query = extract(extractor, data.query, "query", reading)
     gallery = extract(extractor, data.gallery, "gallery", reading)
     neighbourhood = _neighbourhood(arguments, query, gallery) if arguments.rerank else None
@@ -268,7 +298,7 @@ def _draw(
 
     scores, device = result.retrieval.scores, torch_device(arguments.device)
     rankings = Rankings(extractor, result.query, result.gallery, scores, rule, reading.prompts, arguments.top, device)
-    named = queries_named(result.query, arguments.show_names)
+    named = queries_named(result.query.samples, arguments.show_names)
     worst = [number for number in worst_queries(scores, arguments.show or 0) if number not in named]
     return write_rankings(rankings, [*named, *worst], folder)
 
@@ -277,7 +307,6 @@ def _write(path: Path, tree: dict[str, Any]) -> None:
     from pipeline.run_folder import write_atomically
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(tree, indent=1, allow_nan=False) + "\n")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None

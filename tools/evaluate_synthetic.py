@@ -28,7 +28,12 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="WAY",
         help="shipped: our synthetic weights; perfect: people and skeletons of the truth; NAME=CONFIG.yaml",
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the runs; complete ones are not run again")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="folder of the runs; complete ones of the same settings and weights stand",
+    )
     parser.add_argument("--set", nargs="+", default=[], metavar="key.sub=value", help="configuration values")
     return parser
 

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from pipeline.parsing_labels import Fields
 
 
+# OpenPifPaf's networks see one field cell in 16 px.
+_LEAST_EDGE = 32
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     summary, _, rest = (__doc__ or "").partition("\n\n")
@@ -59,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("give --pifpaf (fields of a network) or --keypoints (fields are drawn round skeletons)")
     if min(arguments.grid) < 2:
         raise UserError(f"--grid {arguments.grid[0]} {arguments.grid[1]}: a label has at least 2 rows and 2 columns")
+    if arguments.long_edge is not None and arguments.long_edge < _LEAST_EDGE:
+        raise UserError(f"--long-edge {arguments.long_edge}: OpenPifPaf needs at least {_LEAST_EDGE} px")
     if not arguments.suffix.endswith(".npy"):
         raise UserError(f"--suffix {arguments.suffix}: a label's name ends in .npy")
     keypoints = None if arguments.keypoints is None else CropKeypoints(arguments.keypoints)

@@ -9,6 +9,7 @@ everybody else a negative prompt. Look at index.html in --out.
 """
 
 import argparse
+import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -43,7 +44,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="folder of the page and the pictures")
     prompts = parser.add_mutually_exclusive_group()
     prompts.add_argument(
-        "--keypoints", type=Path, metavar="PLACE", help="folder of <crop>_keypoints.json, or one such file"
+        "--keypoints",
+        type=Path,
+        metavar="PLACE",
+        help="folder of <crop>_keypoints.json, or a synthetic site's folder of crops_<camera>.json",
     )
     prompts.add_argument("--no-prompts", action="store_true", help="no keypoints, no pose network")
     parser.add_argument(
@@ -65,8 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     sections = tuple(f"{name}." for name in Config.model_fields)
     arguments.overrides = [value for value in arguments.images if value.startswith(sections) and "=" in value]
     paths = [Path(value) for value in arguments.images if value not in arguments.overrides]
-    config = network_config(arguments, [f"reid.weights={arguments.weights}"])
-    crops = _read(_pictures(paths), arguments.keypoints)
+    config = network_config(arguments, [f"reid.weights={json.dumps(arguments.weights)}"])
+    crops = _read(_pictures(paths, arguments.out), arguments.keypoints)
     weights = WeightStore(offline=config.run.offline)
     if arguments.keypoints is None and not arguments.no_prompts:
         crops = _with_skeletons(crops, config, weights, arguments.no_detector)
@@ -82,13 +86,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _pictures(paths: Sequence[Path]) -> list[Path]:
-    """The pictures named, and those of the folders named."""
+def _pictures(paths: Sequence[Path], out: Path) -> list[Path]:
+    """The pictures named, and those of the folders named; what an earlier demo wrote is none of them."""
     from reid.crop_files import crop_names
 
     found: list[Path] = []
     for path in paths:
-        found += [path / name for name in crop_names(path)] if path.is_dir() else [path]
+        found += [path / name for name in crop_names(path, leave_out=out)] if path.is_dir() else [path]
     return found
 
 

@@ -23,7 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--resume", action="store_true", help="go on with the interrupted training in --output")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="begin with these weights, published or ours")
     parser.add_argument("--no-pretrained", action="store_true", help="begin with random weights instead of ImageNet's")
-    parser.add_argument("--device", default="cpu", help="torch device (default cpu)")
+    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:<n> (default: cpu)")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="of reid.training.pcb.PcbTrainingConfig")
     return parser
 
@@ -38,9 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from data.config import explain
     from data.datasets.reid_folders import TRAIN, read_split
+    from pipeline.backends.torch_device import torch_device
     from reid.models.pcb import PCB
     from reid.pcb_files import load_pcb
-    from reid.training.pcb import PcbTrainingConfig, train_pcb
+    from reid.training.pcb import STATE, PcbTrainingConfig, train_pcb
     from st_model.files import save_published
     from st_model.plot import draw, published_curves
     from st_model.published import published_distribution
@@ -49,11 +50,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("--resume goes on with what is in --output, --overwrite replaces it: give one of them")
     if arguments.output.exists() and not arguments.overwrite and not arguments.resume:
         raise UserError(f"{arguments.output} exists; give another --output, --resume or --overwrite")
+    if arguments.resume and not (arguments.output / STATE).exists():
+        raise UserError(f"{arguments.output} holds no training to resume: there is no {STATE}")
+    device = torch_device(arguments.device)
     pairs = [setting.partition("=") for setting in arguments.settings]
     if any(not separator for _, separator, _ in pairs):
         raise UserError("settings are written key=value, for example epochs=60")
     try:
         config = PcbTrainingConfig.model_validate({key: yaml.safe_load(value) for key, _, value in pairs})
+    except yaml.YAMLError:
+        raise UserError("settings are written key=value, and the value as in YAML, for example epochs=60") from None
     except ValidationError as error:
         raise UserError(explain(error, PcbTrainingConfig, "settings")) from None
     split = read_split(arguments.data / TRAIN, arguments.dataset)
@@ -77,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         torch.manual_seed(config.seed)
         model = PCB(len(identities), pretrained=not arguments.no_pretrained and not arguments.resume)
     paths = [split.path(int(row)) for row in rows]
-    train_pcb(model, paths, labels.astype(np.int64), config, arguments.output, arguments.device, arguments.resume)
+    train_pcb(model, paths, labels.astype(np.int64), config, arguments.output, device, arguments.resume)
     print(f"{arguments.output / 'pcb_last.safetensors'}: {len(identities)} identities, {len(paths)} pictures")
     return 0
 

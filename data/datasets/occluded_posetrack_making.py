@@ -27,6 +27,7 @@ from data.datasets.occluded_posetrack_sampling import RULES, read_sampling, samp
 from data.datasets.posetrack21 import ANNOTATIONS, FOLDERS, PoseTrackImage, PoseTrackSplit, read_posetrack21
 from data.datasets.reid_folders import data_root
 from data.errors import UserError
+from data.pictures import read_picture
 from data.records import Image
 
 logger = logging.getLogger(__name__)
@@ -147,7 +148,7 @@ def _jobs(people: PoseTrackSplit, chosen: NDArray[np.bool_]) -> Iterator[_Job]:
 def _cut_frame(job: _Job, people: PoseTrackSplit, folder: Path, skip_bad: bool) -> tuple[list[_Cut], list[str]]:
     """Write the crops of a frame; also tell what could not be cut."""
     try:
-        frame = _read(job.image.file)
+        frame = read_picture(job.image.file)
     except UserError as error:
         if not skip_bad:
             raise
@@ -189,25 +190,11 @@ def _scaled(crop: Image) -> Image:
     return np.asarray(cv2.resize(crop, LARGEST, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def _read(path: Path) -> Image:
-    """A frame, BGR."""
-    import cv2
-
-    try:
-        raw = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    decoded = cv2.imdecode(raw, cv2.IMREAD_COLOR) if raw.size else None
-    if decoded is None:
-        raise UserError(f"{path} is no readable picture")
-    return np.asarray(decoded, np.uint8)
-
-
 def _write_picture(path: Path, crop: Image) -> None:
     import cv2
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(cv2.imencode(".jpg", crop)[1].tobytes())
+    path.write_bytes(cv2.imencode(".jpg", crop[..., ::-1])[1].tobytes())
 
 
 def _write_table(path: Path, table: Mapping[str, Any]) -> None:

@@ -1,7 +1,6 @@
 """Detections from files: where a run can start without video."""
 
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,12 +61,6 @@ class CameraDetections:
         start, stop = np.searchsorted(self.frames, (frame, frame + 1))
         return slice(int(start), int(stop))
 
-    def per_frame(self) -> Iterator[tuple[int, slice]]:
-        """Every frame from 0 on with its rows, those without rows included."""
-        offsets = np.searchsorted(self.frames, np.arange(self.frame_count + 1))
-        for frame in range(self.frame_count):
-            yield frame, slice(int(offsets[frame]), int(offsets[frame + 1]))
-
     def embeddings(self, rows: slice) -> PartEmbeddings:
         """Appearance of some rows, one holistic part; ``features`` must be there."""
         if self.features is None:
@@ -82,7 +75,7 @@ def read_detection_folder(folder: Path, features: Path | None = None) -> dict[st
     ``features``, beside it, or in the sibling folder ``feat``); or ``<camera>.npz`` with ``frame`` (from 1),
     ``box_xyxy``, ``score`` and, where there are any, ``feature``, ``keypoints`` (N, 17, 3) and ``num_frames``; or
     ``<camera>.json``, a COCO file with one image per frame, in the order of their ids. Only the first kind that is
-    there is read: .npz, .json, .txt.
+    there is read: .npz, .txt, .json.
 
     Boxes without area are dropped and counted. Scores of -1 become 1, others are cut to 0-1.
 
@@ -96,13 +89,14 @@ def read_detection_folder(folder: Path, features: Path | None = None) -> dict[st
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; give the folder that holds <camera>.txt, .npz or .json")
-    archives, tables = sorted(folder.glob("*.npz")), sorted(folder.glob("*.json"))
+    archives, texts = sorted(folder.glob("*.npz")), sorted(folder.glob("*.txt"))
     if archives:
         found = {path.stem: _from_archive(path) for path in archives}
-    elif tables:
-        found = {path.stem: _from_coco(path) for path in tables}
+    elif texts:
+        # Before .json: text files often have something else of that kind beside them.
+        found = {path.stem: _from_text(path, features) for path in texts}
     else:
-        found = {path.stem: _from_text(path, features) for path in sorted(folder.glob("*.txt"))}
+        found = {path.stem: _from_coco(path) for path in sorted(folder.glob("*.json"))}
     if not found:
         raise UserError(f"{folder} holds no <camera>.txt, .npz or .json; give a folder of detections")
     for camera in found:

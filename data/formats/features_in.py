@@ -21,11 +21,13 @@ class FileFeatures:
         vectors: (N, D) float32 as the file gives them; a row with NaN or infinite numbers is zero, "no evidence".
         model_id: "file:<folder>"; vectors of different folders are not compared.
         broken: number of rows that had to be zeroed.
+        path: the file.
     """
 
     vectors: FloatArray
     model_id: str
     broken: int
+    path: Path
 
     def embeddings(self, rows: Rows | slice) -> PartEmbeddings:
         """Unit vectors of some rows, rounded to float16 as in the tracklet store; visibility 0 for a zero row."""
@@ -38,7 +40,7 @@ class FileFeatures:
 
     def select(self, rows: Rows) -> "FileFeatures":
         """Keep some rows, given as indices or as a mask."""
-        return FileFeatures(self.vectors[rows], self.model_id, self.broken)
+        return FileFeatures(self.vectors[rows], self.model_id, self.broken, self.path)
 
 
 def make_features(values: NDArray[Any], path: Path, rows: int, model_id: str) -> FileFeatures:
@@ -63,7 +65,7 @@ def make_features(values: NDArray[Any], path: Path, rows: int, model_id: str) ->
     sound = np.asarray(np.isfinite(vectors).all(axis=1), bool)
     if not sound.all():
         vectors = np.where(sound[:, None], vectors, np.float32(0))
-    return FileFeatures(vectors, model_id, int((~sound).sum()))
+    return FileFeatures(vectors, model_id, int((~sound).sum()), path)
 
 
 def find_features(boxes: Path, features: Path | None) -> Path | None:

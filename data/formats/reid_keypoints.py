@@ -132,10 +132,10 @@ def read_synthetic_crops(path: Path) -> dict[str, CropSkeletons]:
     crops = {}
     for name, told in tree.items():
         try:
-            positive, negatives = told["positive"], told["negatives"]
+            everyone = [told["positive"], *told["negatives"]]
         except (TypeError, KeyError):
             raise UserError(f"{path}: '{name}' has no 'positive' and 'negatives'") from None
-        people = np.stack([_skeleton(points, path) for points in [positive, *negatives]])
+        people = np.stack([_skeleton(points, path) for points in everyone])
         people[..., 2] = _SYNTHETIC_CONFIDENCE[people[..., 2].astype(np.int64).clip(0, 2)]
         crops[name] = CropSkeletons(people[0], people[1:])
     return crops

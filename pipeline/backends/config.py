@@ -23,7 +23,7 @@ class DetectorConfig(InputOptions):
     nms_iou: float = Field(0.6, gt=0, le=1, description="a box that overlaps a better one by more is a duplicate")
     max_detections: int = Field(300, ge=1, description="best boxes kept per picture")
     batch: int = Field(8, ge=1, description="pictures per run of the network, where it takes several")
-    half: bool = Field(True, description="half precision on a GPU (Ultralytics)")
+    half: bool = Field(True, description="half precision on a GPU (ultralytics, person_pose)")
 
 
 class PoseConfig(InputOptions):
@@ -40,4 +40,4 @@ class PoseConfig(InputOptions):
         0.05, ge=0, le=1, description="keypoints of less confidence do not count when a skeleton is matched to a box"
     )
     batch: int = Field(16, ge=1, description="crops or pictures per run of the network, where it takes several")
-    half: bool = Field(True, description="half precision on a GPU (Ultralytics)")
+    half: bool = Field(True, description="half precision on a GPU (ultralytics, person_pose)")

@@ -1,7 +1,8 @@
 """Opens any appearance model for scoring: our networks, the pipeline's embedders, and PCB."""
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,14 @@ from pipeline.config import load_config
 from pipeline.weights import WeightStore
 
 if TYPE_CHECKING:
+    from reid.camera_tokens import CameraUse
+    from reid.checkpoints import CheckpointInfo
     from reid.evaluation.extract import Extractor
     from reid.evaluation.network import ForegroundRule, NetworkExtractor
     from reid.models.part_head import MaskUse, VisibilityMode
     from reid.training.config import TrainConfig
+
+logger = logging.getLogger(__name__)
 
 PCB = "pcb"
 
@@ -26,6 +31,7 @@ def open_network(
     visibility: "VisibilityMode" = "binary",
     foreground: "ForegroundRule" = "best_part",
     config: "TrainConfig | None" = None,
+    cameras: "CameraUse" = False,
 ) -> "NetworkExtractor":
     """A KPR or BPBReID checkpoint.
 
@@ -36,10 +42,12 @@ def open_network(
         foreground: when the foreground counts as visible.
         config: says what parsing labels do and which embeddings are compared; None: labels do nothing, and the
             published embeddings are.
+        cameras: which crops get camera tokens, where the network has any.
 
     Raises:
         UserError: when the file is absent, damaged or another network's, or needs labels and there is no config.
     """
+    from reid.camera_tokens import tokens_of_cameras
     from reid.checkpoints import file_sha256, load_model
     from reid.evaluation.network import PUBLISHED_FEATURES, NetworkExtractor
     from reid.models.bpbreid import BPBReID
@@ -57,6 +65,9 @@ def open_network(
         labels = "fixed"
     elif config is not None and config.label_use.test != "none":
         labels = config.label_use.test
+    tokens = tokens_of_cameras(info.cameras, cameras)
+    if info.spec.cameras:
+        _tell_tokens(path, info, cameras, tokens)
     return NetworkExtractor(
         model,
         visibility,
@@ -64,8 +75,19 @@ def open_network(
         PUBLISHED_FEATURES if config is None else config.test_features,
         labels,
         None if config is None else config.grouping,
+        tokens,
         f"{info.spec.architecture}-{info.spec.backbone}-{file_sha256(path)[:12]}",
     )
+
+
+def _tell_tokens(path: Path, info: "CheckpointInfo", asked: "CameraUse", tokens: Mapping[int, int]) -> None:
+    if not asked:
+        logger.info("%s has camera tokens; no crop gets one", path.name)
+    elif not info.cameras:
+        logger.warning("%s does not tell the cameras of its tokens, so no crop gets one; import it again", path.name)
+    else:
+        cameras = ", ".join(str(camera) for camera in sorted(tokens)) or "none"
+        logger.info("%s: crops of these cameras get their tokens: %s", path.name, cameras)
 
 
 def open_named(

@@ -48,7 +48,7 @@ class CocoScores:
         people: people to be found.
         box_ap: mean over IoU 0.5 to 0.95.
         box_ap50: at IoU 0.5.
-        pose_ap: mean over OKS 0.5 to 0.95.
+        pose_ap: mean over OKS 0.5 to 0.95; also -1 where no skeletons were looked for.
         pose_ap50: at OKS 0.5.
     """
 
@@ -74,7 +74,7 @@ def site_frames(site: Path, every: int) -> Iterator[tuple[Truth, Image]]:
     """Every so many frames of the videos of a synthetic site.
 
     Raises:
-        UserError: when the folder is none, or its videos cannot be read.
+        UserError: when the folder is none, its videos cannot be read, or its ground truth is of other people.
     """
     tables = sorted((site / "keypoints").glob("*.json"))
     if not tables:
@@ -86,7 +86,7 @@ def site_frames(site: Path, every: int) -> Iterator[tuple[Truth, Image]]:
         try:
             for frame in source.frames(0):
                 if frame.index % every == 0 and frame.index < len(images):
-                    yield _truth(images[frame.index], seen.visibility[seen.frames == frame.index]), frame.image
+                    yield _truth(path, images[frame.index], seen.visibility[seen.frames == frame.index]), frame.image
         finally:
             source.close()
 
@@ -106,7 +106,11 @@ def score_perceiver(
         least_seen: people of whom less is seen may be missed or found.
         least_height_px: the same for people lower than this.
         batch: pictures per call.
+
+    Raises:
+        UserError: when pycocotools is missing; nothing is looked at then.
     """
+    _reference()
     truths: list[Truth] = []
     found: list[tuple[Detections, Poses | None]] = []
     remaining = iter(samples)
@@ -126,10 +130,11 @@ def score(
 
     Keypoints of hidden joints count, as in COCO. OKS is taken with half of the box's area, about that of the mask COCO
     takes.
-    """
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
 
+    Raises:
+        UserError: when pycocotools is missing.
+    """
+    truth_of, judge_of = _reference()
     people = 0
     answers = [one for number, (detections, poses) in enumerate(found) for one in _answers(number, detections, poses)]
     with TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
@@ -142,12 +147,13 @@ def score(
             annotation["area"] *= 0.5
             people += not spared
         path.write_text(json.dumps(content), encoding="utf-8")
-        figures = [0.0 if people else -1.0] * 4
+        kinds = ("bbox", "keypoints") if all(poses is not None for _, poses in found) else ("bbox",)
+        figures = [0.0 if people and row < 2 * len(kinds) else -1.0 for row in range(4)]
         if answers and people:
-            reference = COCO(str(path))
+            reference = truth_of(str(path))
             results = reference.loadRes(answers)
-            for row, kind in enumerate(("bbox", "keypoints")):
-                judge = COCOeval(reference, results, kind)
+            for row, kind in enumerate(kinds):
+                judge = judge_of(reference, results, kind)
                 judge.evaluate()
                 judge.accumulate()
                 judge.summarize()
@@ -155,9 +161,21 @@ def score(
     return CocoScores(len(truths), people, *figures)
 
 
-def _truth(image: CocoImage, seen: FloatArray) -> Truth:
-    assert image.poses is not None
-    return Truth(image.detections.boxes, image.poses.keypoints, seen.astype(np.float32))
+def _reference() -> tuple[Any, Any]:
+    try:
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
+    except ImportError:
+        raise UserError("scoring detectors needs pycocotools; install it with `pip install pycocotools`") from None
+    return COCO, COCOeval
+
+
+def _truth(path: Path, image: CocoImage, seen: FloatArray) -> Truth:
+    if len(seen) != len(image.detections):
+        raise UserError(f"{path}: image {image.image_id} and gt/{path.stem}.txt tell of other people; make it anew")
+    # A file without anybody has no skeletons.
+    points = np.zeros((0, 17, 3), np.float32) if image.poses is None else image.poses.keypoints
+    return Truth(image.detections.boxes, points, seen.astype(np.float32))
 
 
 def _image(number: int, truth: Truth) -> CocoImage:

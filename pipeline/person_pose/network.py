@@ -54,7 +54,6 @@ class Candidates:
         points: (B, A, 17, 2) x, y.
         seen: (B, A, 17) logits of "this keypoint is visible".
         centres: (A, 2) of the cells.
-        strides: (A,) of the cells.
     """
 
     logits: Tensor
@@ -62,7 +61,6 @@ class Candidates:
     points: Tensor
     seen: Tensor
     centres: Tensor
-    strides: Tensor
 
 
 class _Conv(nn.Sequential):
@@ -175,9 +173,9 @@ class PersonPoseNet(nn.Module):
             assert isinstance(head, _Head)
             score, box, points = head(features)
             rows.append(_in_pixels(score, box, points, head.stride))
-        logits, boxes, points, seen = (torch.cat(column, 1) for column in list(zip(*rows, strict=True))[:4])
-        centres, strides = (torch.cat(column) for column in list(zip(*rows, strict=True))[4:])
-        return Candidates(logits, boxes, points, seen, centres, strides)
+        *columns, centres = zip(*rows, strict=True)
+        logits, boxes, points, seen = (torch.cat(column, 1) for column in columns)
+        return Candidates(logits, boxes, points, seen, torch.cat(centres))
 
 
 def _in_pixels(score: Tensor, box: Tensor, points: Tensor, stride: int) -> tuple[Tensor, ...]:
@@ -190,5 +188,4 @@ def _in_pixels(score: Tensor, box: Tensor, points: Tensor, stride: int) -> tuple
     corners = torch.cat([centres - sides[..., :2], centres + sides[..., 2:]], -1)
     told = points.float().flatten(2).transpose(1, 2).reshape(batch, -1, KEYPOINTS, 3)
     places = centres[:, None] + told[..., :2] * (_REACH * stride)
-    strides = torch.full((rows * columns,), float(stride), device=score.device)
-    return score.float().flatten(1), corners, places, told[..., 2], centres, strides
+    return score.float().flatten(1), corners, places, told[..., 2], centres

@@ -6,11 +6,12 @@ Every random number comes from the generator that is passed in, so a step of tra
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, PositiveFloat, model_validator
 
 from data.config import Section
 from data.errors import UserError
@@ -27,12 +28,18 @@ class WindowConfig(Section):
     """How windows are cut and recoloured, and who counts in them."""
 
     side: int = Field(384, ge=64, multiple_of=32, description="height and width of a window, px")
-    scale: tuple[float, float] = Field((0.45, 1.1), description="range of the scale of the picture")
+    scale: tuple[PositiveFloat, PositiveFloat] = Field((0.45, 1.1), description="range of the scale of the picture")
     least_seen: float = Field(0.2, ge=0, le=1, description="people of whom less is seen may be missed or found")
     least_height_px: float = Field(10.0, ge=0, description="the same for people lower than this")
     gain: float = Field(0.25, ge=0, lt=1, description="largest relative change of each colour channel")
     light: float = Field(0.35, ge=0, lt=1, description="largest relative change of brightness and of contrast")
     blur: float = Field(0.2, ge=0, le=1, description="probability of a slight blur")
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if self.scale[0] > self.scale[1]:
+            raise ValueError("scale must be [smallest, largest]")
+        return self
 
 
 @dataclass(frozen=True, slots=True, eq=False)

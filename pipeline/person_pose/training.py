@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import numpy as np
 import torch
@@ -61,8 +62,11 @@ class Trainer:
             self._restore()
         elif (out / STATE).exists():
             raise UserError(f"{out} holds a training already; go on with --resume, or choose another folder")
-        out.mkdir(parents=True, exist_ok=True)
-        self._log = (out / LOG).open("a", encoding="utf-8")
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            self._log = (out / LOG).open("a" if resume else "w", encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"cannot write to {out}: {error.strerror}; choose another --out") from None
         logger.info(
             "%d pictures, %.2f M parameters",
             len(self._pictures),
@@ -148,22 +152,35 @@ class Trainer:
             "config": self._config.model_dump_json(),
         }
         partial = self._out / (STATE + ".partial")
-        torch.save(state, partial)
-        os.replace(partial, self._out / STATE)
+        try:
+            torch.save(state, partial)
+            os.replace(partial, self._out / STATE)
+        except (OSError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"cannot save to {self._out} ({reason}); make room and go on with --resume") from None
 
     def _restore(self) -> None:
         path = self._out / STATE
         if not path.exists():
             raise UserError(f"{self._out} holds no training to resume")
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if _comparable(state["config"]) != _comparable(self._config.model_dump_json()):
+        broken = UserError(f"{path} is damaged, or no state of a training; start again in another folder")
+        # torch writes zip archives, whose end tells whether the rest is there; other files would reach its unpickler.
+        if not is_zipfile(path):
+            raise broken
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            config = _comparable(state["config"])
+        except (RuntimeError, OSError, KeyError, TypeError, ValueError):
+            raise broken from None
+        if config != _comparable(self._config.model_dump_json()):
             raise UserError(f"{self._out} was trained with another configuration; give the same one, or another folder")
         self.model.load_state_dict(state["model"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._step = state["step"]
         log = self._out / LOG
         lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-        kept = [line for line in lines if json.loads(line)["step"] <= self._step]
+        # A line that broke off is of a step after the saved state.
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= self._step]
         log.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
 
 

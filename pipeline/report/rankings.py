@@ -14,6 +14,7 @@ from reid.evaluation.crops import Crop, Prompts, read_crop
 from reid.evaluation.extract import Extractor, Features
 from reid.evaluation.retrieval import Pairs, ranking_of
 from reid.metrics import RetrievalScores, Rule
+from reid.training.samples import Sample
 
 INDEX = "index.html"
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -62,16 +63,16 @@ def worst_queries(scores: RetrievalScores, count: int) -> list[int]:
     return [int(number) for number in matched[:count]]
 
 
-def queries_named(query: Features, names: Sequence[str]) -> list[int]:
+def queries_named(queries: Sequence[Sample], names: Sequence[str]) -> list[int]:
     """Numbers of the queries of some file names.
 
     Raises:
         UserError: when there is no query of a name.
     """
-    places = {sample.path.name: number for number, sample in enumerate(query.samples)}
+    places = {sample.path.name: number for number, sample in enumerate(queries)}
     for name in names:
         if name not in places:
-            raise UserError(f"there is no query '{name}'; queries are named as {query.samples[0].path.name}")
+            raise UserError(f"there is no query '{name}'; queries are named as {queries[0].path.name}")
     return [places[name] for name in names]
 
 
@@ -126,7 +127,8 @@ def _write_sheet(rankings: Rankings, pairs: Pairs, number: int, path: Path) -> N
     if len(right) and right[-1] >= rankings.top:
         places.append(int(right[-1]))
     rows = order[places]
-    crops = [read_crop(features.samples[row]).prompted(rankings.prompts) for features, row in
+    labels = rankings.extractor.labels is not None
+    crops = [read_crop(features.samples[row], labels).prompted(rankings.prompts) for features, row in
              [(query, number), *((gallery, int(row)) for row in rows)]]  # fmt: skip
     masks = rankings.extractor.attention(crops)
     pictures = [None] * len(crops) if masks is None else list(masks.numpy())

@@ -11,8 +11,9 @@ from torch.utils.data import DataLoader, Dataset
 from data.errors import UserError
 from data.formats.reid_keypoints import CropSkeletons
 from data.pictures import read_picture
-from data.records import Image
+from data.records import FloatArray, Image
 from reid.crop_files import BadFiles
+from reid.training.labels import read_fields
 from reid.training.samples import Sample
 
 logger = logging.getLogger(__name__)
@@ -30,11 +31,13 @@ class Crop:
         sample: where it comes from.
         image: (H, W, 3) uint8 RGB, as large as the file.
         skeletons: in its pixels; keypoints outside are zeroed and counted.
+        fields: (36, h, w) parsing fields, where the network uses any; they stay when prompts are taken away.
     """
 
     sample: Sample
     image: Image
     skeletons: CropSkeletons
+    fields: FloatArray | None = None
 
     @property
     def hidden(self) -> float:
@@ -69,21 +72,20 @@ class BadCrop:
     reason: str
 
 
-def read_crop(sample: Sample) -> Crop:
-    """Read a picture and its skeletons.
+def read_crop(sample: Sample, labels: bool = False) -> Crop:
+    """Read a picture and its skeletons, and its parsing label where ``labels`` are used.
 
     Raises:
-        UserError: when either cannot be read.
+        UserError: when one of them cannot be read.
     """
     image = read_picture(sample.path)
-    size = (image.shape[1], image.shape[0])
-    told = sample.skeletons(size)
-    skeletons = told.inside(size)
-    return Crop(sample, image, replace(skeletons, outside=skeletons.outside + told.outside))
+    height, width = image.shape[:2]
+    skeletons = sample.skeletons((width, height))
+    return Crop(sample, image, skeletons, read_fields(sample, skeletons.target, (height, width)) if labels else None)
 
 
 def read_crops(
-    samples: Sequence[Sample], batch: int, workers: int, bad_files: BadFiles = "fail"
+    samples: Sequence[Sample], batch: int, workers: int, bad_files: BadFiles = "fail", labels: bool = False
 ) -> Iterator[tuple[list[Crop], list[BadCrop]]]:
     """Read crops in order, some at a time, with those that had to be left out.
 
@@ -92,11 +94,12 @@ def read_crops(
         batch: files per step.
         workers: processes that read; 0 reads here.
         bad_files: what a file that cannot be read does: end the reading, or be left out with a warning.
+        labels: parsing labels are read too.
 
     Raises:
         UserError: for the first such file, where that ends the reading.
     """
-    loader: DataLoader[Any] = DataLoader(_Reader(samples), batch, num_workers=workers, collate_fn=list)
+    loader: DataLoader[Any] = DataLoader(_Reader(samples, labels), batch, num_workers=workers, collate_fn=list)
     for found in loader:
         bad = [crop for crop in found if isinstance(crop, BadCrop)]
         if bad and bad_files == "fail":
@@ -109,8 +112,8 @@ def read_crops(
 class _Reader(Dataset["Crop | BadCrop"]):
     """Crops by index. Errors come back as values: a worker process would bury their one line in its traceback."""
 
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        self._samples = samples
+    def __init__(self, samples: Sequence[Sample], labels: bool) -> None:
+        self._samples, self._labels = samples, labels
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -118,6 +121,6 @@ class _Reader(Dataset["Crop | BadCrop"]):
     def __getitem__(self, index: int) -> Crop | BadCrop:
         sample = self._samples[index]
         try:
-            return read_crop(sample)
+            return read_crop(sample, self._labels)
         except UserError as error:
             return BadCrop(sample.path, str(error))

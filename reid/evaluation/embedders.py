@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reid.embedder import AttentiveEmbedder, Embedder, EmbedRequest
+from reid.embedder import AttentiveEmbedder, Embedder
 from reid.evaluation.crops import Crop
 from reid.evaluation.extract import in_mode
-from reid.models.part_head import VisibilityMode
+from reid.extraction import crop_request
+from reid.models.part_head import MaskUse, VisibilityMode
 
 if TYPE_CHECKING:
     from reid.models.pcb import PCB
@@ -24,13 +25,15 @@ class EmbedderExtractor:
         visibility: binary: every part that shows at all counts alike; continuous: as the embedder says.
     """
 
+    labels: MaskUse | None = None
+
     def __init__(self, embedder: Embedder, visibility: VisibilityMode = "binary") -> None:
         self._embedder, self._mode = embedder, visibility
         self.model_id, self.part_names = embedder.model_id, embedder.part_names
 
     def describe(self, crops: Sequence[Crop]) -> tuple[Tensor, Tensor]:
         """See ``Extractor``."""
-        found = self._embedder([_request(crop) for crop in crops])
+        found = self._embedder([crop_request(crop.image, crop.skeletons) for crop in crops])
         vectors = torch.from_numpy(np.concatenate([rows.vectors for rows in found]))
         visibility = torch.from_numpy(np.concatenate([rows.visibility for rows in found]))
         return vectors, in_mode(visibility, self._mode)
@@ -39,7 +42,7 @@ class EmbedderExtractor:
         """The masks the parts were pooled by, (N, P, h, w), from embedders that tell."""
         if not isinstance(self._embedder, AttentiveEmbedder):
             return None
-        found = self._embedder.with_masks([_request(crop) for crop in crops])
+        found = self._embedder.with_masks([crop_request(crop.image, crop.skeletons) for crop in crops])
         return torch.from_numpy(np.concatenate([masks for _, masks in found]))
 
 
@@ -53,6 +56,7 @@ class PcbExtractor:
     """
 
     part_names: tuple[str, ...] = ("global",)
+    labels: MaskUse | None = None
 
     def __init__(self, model: "PCB", device: str, model_id: str) -> None:
         self._model, self._device, self.model_id = model.eval().to(device), device, model_id
@@ -68,10 +72,3 @@ class PcbExtractor:
 
     def attention(self, crops: Sequence[Crop]) -> None:
         """Strips need no attention."""
-
-
-def _request(crop: Crop) -> EmbedRequest:
-    height, width = crop.image.shape[:2]
-    box = np.array([[0, 0, width, height]], np.float32)
-    target = crop.skeletons.target
-    return EmbedRequest(crop.image, box, target[None] if target.any() else None, crop.skeletons.negatives)

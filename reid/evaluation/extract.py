@@ -12,15 +12,22 @@ from data.errors import UserError
 from data.records import DoubleArray, IntArray
 from reid.crop_files import BadFiles
 from reid.evaluation.crops import BadCrop, Crop, Prompts, read_crops
-from reid.models.part_head import VisibilityMode
+from reid.models.part_head import MaskUse, VisibilityMode
 from reid.training.samples import Sample
 
 
 class Extractor(Protocol):
-    """A network that describes crops by one or several embeddings."""
+    """A network that describes crops by one or several embeddings.
+
+    Attributes:
+        model_id: name of the network in results.
+        part_names: of the embeddings.
+        labels: what the masks of the crops' parsing labels do; None: it needs none.
+    """
 
     model_id: str
     part_names: tuple[str, ...]
+    labels: MaskUse | None
 
     def describe(self, crops: Sequence[Crop]) -> tuple[Tensor, Tensor]:
         """Vectors (N, P, D) float32 of unit length and visibilities (N, P), bool or float32 0-1, both on the CPU."""
@@ -111,7 +118,8 @@ def extract(extractor: Extractor, samples: Sequence[Sample], what: str, reading:
     facts: list[tuple[float, int]] = []
     outside = 0
     read: list[Sample] = []
-    for kept, left_out in read_crops(samples, reading.batch, reading.workers, reading.bad_files):
+    labels = extractor.labels is not None
+    for kept, left_out in read_crops(samples, reading.batch, reading.workers, reading.bad_files, labels):
         bad += left_out
         read += [crop.sample for crop in kept]
         facts += [(crop.hidden, crop.others) for crop in kept]

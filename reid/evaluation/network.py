@@ -1,21 +1,23 @@
 """KPR and BPBReID networks under evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from data.errors import UserError
+from reid.camera_tokens import NO_TOKEN
 from reid.evaluation.crops import Crop
 from reid.models.bpbreid import BPBReID
 from reid.models.kpr import KPR
 from reid.models.part_head import ExternalMasks, Kind, MaskUse, PartOutput, VisibilityMode, part_visibility
 from reid.network_input import normalised, prompts_of
 from reid.part_labels import PartGrouping, label_masks
-from reid.training.dataset import CropDataset
+from reid.training.labels import part_masks
 
 TestFeature = Literal[
     "globl", "foreg", "backg", "conct", "parts", "bn_globl", "bn_foreg", "bn_backg", "bn_conct", "bn_parts"
@@ -42,6 +44,7 @@ class NetworkExtractor:
         features: kinds of embedding that are compared.
         labels: what the masks of the parsing labels do; None: nothing.
         grouping: which parsing fields make up a part, where labels are used.
+        cameras: camera of a crop -> number of the camera token it gets; crops of other cameras get none.
         model_id: name of the network in results.
 
     Raises:
@@ -56,15 +59,15 @@ class NetworkExtractor:
         features: Sequence[TestFeature] = PUBLISHED_FEATURES,
         labels: MaskUse | None = None,
         grouping: PartGrouping | None = None,
+        cameras: Mapping[int, int] | None = None,
         model_id: str = "network",
     ) -> None:
         if model.spec.needs_masks and labels != "fixed":
             raise UserError(f"{model_id} has no attention of its own: it needs parsing labels")
         self._model, self._mode, self._foreground = model, visibility, foreground
-        self._features, self._labels, self._grouping = tuple(features), labels, grouping
-        self.model_id = model_id
-        names = [model.spec.part_names if kind == "parts" else (_NAMES[kind],) for kind in map(_kind, features)]
-        self.part_names: tuple[str, ...] = tuple(name for group in names for name in group)
+        self._features, self._grouping, self._cameras = tuple(features), grouping, cameras or {}
+        self.labels, self.model_id = labels, model_id
+        self.part_names = _names(self._features, model.spec.part_names)
 
     def describe(self, crops: Sequence[Crop]) -> tuple[Tensor, Tensor]:
         """See ``Extractor``."""
@@ -86,7 +89,7 @@ class NetworkExtractor:
     def _visibility(self, output: PartOutput) -> dict[Kind, Tensor]:
         seen = dict(output.visibility)
         if self._foreground == "best_part":
-            if self._mode == "continuous" and output.pixel_logits is not None and self._labels != "visibility":
+            if self._mode == "continuous" and output.pixel_logits is not None and self.labels != "visibility":
                 seen["parts"] = seen["parts"] * part_visibility(output.pixel_logits, "binary")["parts"]
             seen["foreg"] = seen["conct"] = seen["parts"].amax(1)
         return seen
@@ -99,7 +102,8 @@ class NetworkExtractor:
             images, targets, negatives = self._input(crops)
             images = normalised(images, self._model.spec)
             if isinstance(self._model, KPR):
-                features = self._model.feature_map(images, prompts_of(targets, negatives, self._model.spec))
+                prompts = prompts_of(targets, negatives, self._model.spec)
+                features = self._model.feature_map(images, prompts, self._tokens(crops, images.device))
             else:
                 features = self._model.feature_map(images)
             # The parts' visibility also decides about the foreground's.
@@ -108,16 +112,25 @@ class NetworkExtractor:
         finally:
             self._model.train(training)
 
+    def _tokens(self, crops: Sequence[Crop], device: torch.device) -> Tensor | None:
+        if not self._cameras:
+            return None
+        return torch.tensor([self._cameras.get(crop.sample.camera, NO_TOKEN) for crop in crops], device=device)
+
     def _masks(self, crops: Sequence[Crop], features: Tensor) -> ExternalMasks | None:
-        if self._labels is None:
+        if self.labels is None:
             return None
         size = (self._model.spec.height, self._model.spec.width)
-        labelled = CropDataset([crop.sample for crop in crops], size, self._grouping)
-        parts = np.stack([labelled[row].parts for row in range(len(crops))])
+        parts = np.stack([self._parts(crop, size) for crop in crops])
         masks = label_masks(
             torch.from_numpy(parts).to(features.device).float() / 255, (features.shape[2], features.shape[3])
         )
-        return ExternalMasks(masks, self._labels)
+        return ExternalMasks(masks, self.labels)
+
+    def _parts(self, crop: Crop, size: tuple[int, int]) -> NDArray[np.uint8]:
+        if crop.fields is None or self._grouping is None:
+            raise ValueError(f"{self.model_id} uses part masks: read crops with their labels, and name their grouping")
+        return part_masks(crop.fields, self._grouping, size)
 
     def _input(self, crops: Sequence[Crop]) -> tuple[Tensor, Tensor, Tensor]:
         """Pictures (N, 3, H, W) 0-1, targets (N, 17, 3) and negatives (N, S, 17, 3) in pixels of the input."""
@@ -136,6 +149,16 @@ class NetworkExtractor:
         pictures = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
         skeletons = torch.from_numpy(people).to(device)
         return pictures, skeletons[:, 0], skeletons[:, 1:]
+
+
+def _names(features: Sequence[TestFeature], parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the embeddings, one each; those after the neck keep their bn_ where the same is there before it too."""
+    names: list[str] = []
+    for feature in features:
+        kind = _kind(feature)
+        mark = "bn_" if feature != kind and kind in features else ""
+        names += [mark + name for name in (parts if kind == "parts" else (_NAMES[kind],))]
+    return tuple(names)
 
 
 def _kind(feature: TestFeature) -> Kind:

@@ -123,8 +123,10 @@ class Pairs:
             return np.where(np.isinf(found), np.float32(np.nan), np.square(found))
 
         queries = len(self._vectors[0])
+        shown = [(seen > 0).float() for seen in self._visibility]
         for first, block in rerank_rows(rows, queries, len(vectors), parameters).blocks():
-            yield first, np.where(np.isnan(block), np.float32(np.inf), block)
+            blind = (shown[0][first : first + len(block)] @ shown[1].T == 0).cpu().numpy()
+            yield first, np.where(blind, np.float32(np.inf), block)
 
 
 def retrieve(query: Features, gallery: Features, part_names: Sequence[str], ranking: Ranking) -> Retrieval:

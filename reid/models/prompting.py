@@ -59,14 +59,15 @@ class PromptableBackbone(nn.Module):
             images: (N, 3, H, W) normalised RGB.
             prompts: (N, P, H', W') prompt tensor, background channel first, resized where its size is another; None is
                 the empty prompt: background everywhere.
-            cameras: (N,) int64 camera numbers; None adds no camera token.
+            cameras: (N,) int64 numbers of camera tokens, -1 for none; None adds no camera token.
 
         Returns:
             One (N, C_i, h_i, w_i) map per stage, channels last in memory.
         """
         tokens = self.patch_embed(images) + self._prompt_tokens(images, prompts)
         if cameras is not None and self.sie_embed is not None:
-            tokens = tokens + self._camera_weight * self.sie_embed[cameras][:, :, None]
+            known = (cameras >= 0)[:, None, None]
+            tokens = tokens + self._camera_weight * (self.sie_embed[cameras.clamp(min=0)] * known)[:, :, None]
         return [level.permute(0, 3, 1, 2) for level in self._run_stages(self.model, tokens)]
 
     def _prompt_tokens(self, images: Tensor, prompts: Tensor | None) -> Tensor:

@@ -18,6 +18,7 @@ class TrainBatch:
         negatives: (B, S, 17, 3) float32 other people's skeletons, zero rows where there are fewer.
         identities: (B,) int64, rows of the identity heads.
         cameras: (B,) int64, from 0.
+        labelled: (B,) bool, whether the part masks are known; they are zero where they are not.
     """
 
     images: Tensor
@@ -27,6 +28,7 @@ class TrainBatch:
     negatives: Tensor
     identities: Tensor
     cameras: Tensor
+    labelled: Tensor
 
     def to(self, device: torch.device | str) -> "TrainBatch":
         """Move everything to a device."""

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from data.config import Section
 from data.section_files import load_section
+from reid.camera_tokens import CameraUse
 from reid.evaluation.network import TestFeature
 from reid.losses.gilt import GILT, KindWeight
 from reid.losses.triplet import Combination
@@ -16,8 +17,7 @@ from reid.models.part_head import Kind
 from reid.models.spec import PART_NAMES, ModelSpec, stripe_names
 from reid.part_labels import PartGrouping
 from reid.training.augment import AugmentConfig
-from reid.training.dataset import BadFiles
-from reid.training.samples import SourceConfig
+from reid.training.samples import BadFiles, SourceConfig
 from reid.training.schedule import ScheduleConfig
 
 Parts = Literal["five_v", "eight", "stripes"]
@@ -30,7 +30,7 @@ class BatchConfig(Section):
     people: int = Field(16, ge=2, description="identities per batch")
     pictures: int = Field(4, ge=2, description="pictures of each")
     workers: int = Field(4, ge=0, description="processes that read pictures; 0 reads in the training process")
-    bad_files: BadFiles = Field("fail", description="unreadable pictures: fail, or replace by another of the person")
+    bad_files: BadFiles = Field("fail", description="unreadable files: fail, or replace by another crop of the person")
 
 
 class LossWeight(Section):
@@ -101,7 +101,13 @@ class TrainConfig(Section):
     )
     stripes: int = Field(6, ge=2, le=16, description="how many stripes")
     label_use: LabelUseConfig = LabelUseConfig()
-    camera_tokens: bool = Field(False, description="learn a token per training camera")
+    camera_tokens: bool = Field(False, description="learn a token per training camera; use outside of scoring has none")
+    test_cameras: bool | dict[int, int] | None = Field(
+        None,
+        description="scoring gives crops the tokens of their cameras, where those are training cameras (a number that "
+        "several training sets have is none's); a mapping: camera of the test set -> training camera whose token it "
+        "gets; null: true where the test set is the only training set",
+    )
     pretrained: Path | None = Field(None, description="backbone weights: SOLIDER, Swin, ResNet-50, HRNet or timm file")
     train: tuple[SourceConfig, ...] = Field((), description="data sets, joined")
     test: SourceConfig | None = Field(None, description="data set whose queries and gallery are scored; null: none")
@@ -134,6 +140,10 @@ class TrainConfig(Section):
         concatenated = {name.removeprefix("bn_") == "conct" for name in self.test_features}
         if len(concatenated) > 1:
             raise ValueError("test_features: conct is longer than the other kinds and cannot be compared beside them")
+        if len(set(self.test_features)) < len(self.test_features):
+            raise ValueError("test_features: each kind counts once")
+        if self.test_cameras and not self.camera_tokens:
+            raise ValueError("test_cameras: there are no tokens without camera_tokens: true")
         if self.label_use != LabelUseConfig() and (self.parts == "stripes" or not self.model.learnable_attention):
             raise ValueError("label_use: stripes and learnable_attention: false leave labels nothing to choose")
         return self
@@ -147,6 +157,12 @@ class TrainConfig(Section):
     def part_names(self) -> tuple[str, ...]:
         """Names of the parts."""
         return stripe_names(self.stripes) if self.parts == "stripes" else PART_NAMES[self.parts]
+
+    def cameras_in(self, test: SourceConfig) -> CameraUse:
+        """Which crops of a data set get camera tokens when it is scored."""
+        if self.test_cameras is not None:
+            return self.test_cameras
+        return self.camera_tokens and len(self.train) == 1 and self.train[0].same_crops(test)
 
     def spec(self, identities: int, cameras: int) -> ModelSpec:
         """The network to train on so many identities and cameras."""

@@ -1,26 +1,25 @@
 """Reads crops for training and evaluation; deterministic, so that worker processes never change a result."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from data.errors import UserError
 from data.pictures import read_picture
 from data.records import FloatArray, Image
-from reid.part_labels import FIELDS, PartGrouping, fields_from_keypoints, group_fields
+from reid.part_labels import PartGrouping
 from reid.training.batch import TrainBatch
-from reid.training.samples import Sample
+from reid.training.labels import part_masks, read_fields, resized
+from reid.training.samples import BadFiles, Sample
 
 logger = logging.getLogger(__name__)
 
-BadFiles = Literal["fail", "replace"]
-_GRID = (48, 16)
 # How strong the strongest field is at a person's outline: those of a network fall off steeply, drawn ones do not.
 _OUTLINE, _DRAWN_OUTLINE = 0.2, 0.5
 
@@ -37,6 +36,7 @@ class LoadedCrop:
         negatives: (M, 17, 3) float32.
         identity: of the sample.
         camera: of the sample.
+        labelled: the part masks are known; those of other crops are empty, and say nothing about what is background.
     """
 
     image: Image
@@ -46,6 +46,7 @@ class LoadedCrop:
     negatives: FloatArray
     identity: int
     camera: int
+    labelled: bool
 
 
 class CropDataset(Dataset[LoadedCrop]):
@@ -101,42 +102,72 @@ class CropDataset(Dataset[LoadedCrop]):
         height, width = picture.shape[:2]
         image = cv2.resize(picture, self._size[::-1], interpolation=cv2.INTER_LINEAR)
         skeletons = sample.skeletons((width, height))
-        fields = self._fields(sample, skeletons.target, (height, width))
+        fields = read_fields(sample, skeletons.target, (height, width))
         scale = np.array([self._size[1] / width, self._size[0] / height, 1], np.float32)
         return LoadedCrop(
             image.astype(np.uint8, copy=False), self._parts(fields),
             self._silhouette(fields, _DRAWN_OUTLINE if sample.labels is None else _OUTLINE), skeletons.target * scale,
-            skeletons.negatives * scale, sample.identity, sample.camera,
+            skeletons.negatives * scale, sample.identity, sample.camera, bool(fields.any()),
         )  # fmt: skip
 
     def _parts(self, fields: FloatArray) -> NDArray[np.uint8]:
         if self._grouping is None:
             return np.zeros((0, *self._size), np.uint8)
-        return np.stack([_resized(part, self._size) for part in group_fields(fields, self._grouping)])
-
-    def _fields(self, sample: Sample, target: FloatArray, size: tuple[int, int]) -> FloatArray:
-        if sample.labels is None:
-            return fields_from_keypoints(target, size, _GRID)
-        try:
-            fields = np.load(sample.labels, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise UserError(f"cannot read the parsing label {sample.labels}: {error}") from None
-        if fields.ndim != 3 or len(fields) != FIELDS or 0 in fields.shape:
-            raise UserError(f"{sample.labels}: a parsing label has {FIELDS} fields, not the shape {fields.shape}")
-        return np.nan_to_num(fields.astype(np.float32))
+        return part_masks(fields, self._grouping, self._size)
 
     def _silhouette(self, fields: FloatArray, level: float) -> NDArray[np.uint8]:
         """Soft outline of the largest connected piece; zero where no field reaches the level."""
         import cv2
 
         height, width = self._size
-        strongest = _resized(fields.max(axis=0), self._size)
+        strongest = resized(fields.max(axis=0), self._size)
         mask = cv2.dilate((strongest > 255 * level).astype(np.uint8), np.ones((5, 5), np.uint8))
         contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         filled = np.zeros((height, width), np.uint8)
         if contours:
             cv2.drawContours(filled, [max(contours, key=cv2.contourArea)], -1, 255, cv2.FILLED)
         return cv2.GaussianBlur(filled, (9, 9), 0).astype(np.uint8)
+
+
+class _Loaded(Dataset["LoadedCrop | UserError"]):
+    """Errors come back as values: a worker process would bury their one line in its traceback."""
+
+    def __init__(self, crops: CropDataset) -> None:
+        self._crops = crops
+
+    def __len__(self) -> int:
+        return len(self._crops)
+
+    def __getitem__(self, index: int) -> LoadedCrop | UserError:
+        try:
+            return self._crops[index]
+        except UserError as error:
+            return error
+
+
+def load_batches(crops: CropDataset, rows: Sequence[Sequence[int]], workers: int) -> Iterator[TrainBatch]:
+    """Batches in order, whatever the number of workers.
+
+    Args:
+        crops: what to read.
+        rows: of the crops of each batch.
+        workers: processes that read; 0 reads here.
+
+    Raises:
+        UserError: see ``CropDataset``.
+    """
+    sampler: Any = rows
+    loader: DataLoader[Any] = DataLoader(_Loaded(crops), batch_sampler=sampler, num_workers=workers, collate_fn=_whole)
+    for batch in loader:
+        if isinstance(batch, UserError):
+            raise batch
+        yield batch
+
+
+def _whole(crops: Sequence[LoadedCrop | UserError]) -> TrainBatch | UserError:
+    """A batch, or what was wrong with the first crop of it that cannot be read."""
+    wrong = [crop for crop in crops if isinstance(crop, UserError)]
+    return wrong[0] if wrong else collate([crop for crop in crops if isinstance(crop, LoadedCrop)])
 
 
 def collate(crops: Sequence[LoadedCrop]) -> TrainBatch:
@@ -153,12 +184,5 @@ def collate(crops: Sequence[LoadedCrop]) -> TrainBatch:
         torch.from_numpy(negatives),
         torch.tensor([crop.identity for crop in crops]),
         torch.tensor([crop.camera for crop in crops]),
+        torch.tensor([crop.labelled for crop in crops]),
     )
-
-
-def _resized(field: FloatArray, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A field of any size, 0-1 -> (H, W) uint8, 255 = 1."""
-    import cv2
-
-    large = cv2.resize(np.clip(field, 0, 1), size[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.rint(large * 255).astype(np.uint8)

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from data.errors import UserError
 from data.records import IntArray
-from reid.checkpoints import build_model, save_checkpoint
+from reid.camera_tokens import tokens_of_cameras
+from reid.checkpoints import build_model, cameras_entry, save_checkpoint
 from reid.losses.attention import attention_loss
 from reid.losses.gilt import gilt_loss
 from reid.models.bpbreid import BPBReID
@@ -31,10 +31,11 @@ from reid.published import BACKBONE
 from reid.training.augment import augment
 from reid.training.batch import TrainBatch
 from reid.training.config import LabelUse, OptimiserConfig, TrainConfig
-from reid.training.dataset import CropDataset, collate
+from reid.training.dataset import CropDataset, load_batches
 from reid.training.evaluation import Way, evaluate, masks_of, normalised, prompts_of
+from reid.training.labels import check_labels
 from reid.training.sampler import IdentityBatches
-from reid.training.samples import ReidData, Sample, SourceConfig, default_rule, join, read_source
+from reid.training.samples import ReidData, SourceConfig, default_rule, join, read_source
 from reid.training.schedule import learning_rate
 from reid.training.writers import ScalarWriter
 
@@ -67,15 +68,15 @@ class Trainer:
         self, config: TrainConfig, out: Path, device: str, resume: bool = False, writer: ScalarWriter | None = None
     ) -> None:
         self._config, self._out, self._device, self._writer = config, out, torch.device(device), writer
-        data = [read_source(source, "train") for source in config.train]
-        samples, people, cameras = join([part.train for part in data])
+        data = [read_source(source, "train", config.batch.bad_files) for source in config.train]
+        samples, people, self._cameras = join([part.train for part in data])
         self._test: ReidData | None = None if config.test is None else read_source(config.test, "test")
         self._rule = config.test_rule or default_rule("market" if config.test is None else config.test.kind)
-        self.spec = config.spec(people, cameras)
+        self.spec = config.spec(people, len(self._cameras))
         self._label_use = {name: _mask_use(self.spec.needs_masks, use) for name, use in dict(config.label_use).items()}
-        _check_labels(samples, self._label_use["train"])
+        check_labels(samples, self._label_use["train"])
         if self._test is not None:
-            _check_labels([*self._test.query, *self._test.gallery], self._label_use["test"])
+            check_labels([*self._test.query, *self._test.gallery], self._label_use["test"])
         torch.manual_seed(config.seed)
         model = build_model(self.spec)
         assert isinstance(model, (KPR, BPBReID))
@@ -91,13 +92,14 @@ class Trainer:
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._reduced == torch.float16)
         self._epoch = self._batch = self._step = 0
         self._best = -1.0
+        self._unlabelled = 0
         if resume:
             self._restore()
         elif (out / STATE).exists():
             raise UserError(f"{out} holds a training already; go on with --resume, or choose another folder")
         out.mkdir(parents=True, exist_ok=True)
         self._log = (out / LOG).open("a", encoding="utf-8")
-        logger.info("%d crops of %d people from %d cameras", len(samples), people, cameras)
+        logger.info("%d crops of %d people from %d cameras", len(samples), people, len(self._cameras))
 
     def run(self, stop_after: int | None = None) -> dict[str, float]:
         """Train to the end.
@@ -112,7 +114,8 @@ class Trainer:
         taken = 0
         while self._epoch < config.epochs:
             batches = self._sampler.epoch(self._epoch)
-            for batch in self._loader(batches[self._batch :]):
+            rows = batches[self._batch :].tolist()
+            for batch in load_batches(self._dataset, rows, config.batch.workers):
                 self._train_step(batch, len(batches))
                 taken += 1
                 if taken == stop_after:
@@ -120,6 +123,8 @@ class Trainer:
                     return {}
                 if self._step % config.save_every == 0:
                     self._save()
+            if self._unlabelled:
+                self._tell_unlabelled(sum(map(len, rows)))
             self._epoch, self._batch = self._epoch + 1, 0
             last = self._epoch == config.epochs
             if self._test is not None and (
@@ -129,11 +134,6 @@ class Trainer:
             self._save()
         self._export(self._out / LAST)
         return scores
-
-    def _loader(self, batches: IntArray) -> DataLoader[Any]:
-        sampler: Any = [batch.tolist() for batch in batches]
-        workers = self._config.batch.workers
-        return DataLoader(self._dataset, batch_sampler=sampler, num_workers=workers, collate_fn=collate)
 
     def _train_step(self, batch: TrainBatch, batches: int) -> None:
         started = time.perf_counter()
@@ -147,8 +147,10 @@ class Trainer:
         generator = torch.Generator().manual_seed(seed)
         self.model.train()
         self._freeze_prompts(self._epoch < config.freeze_prompts)
-        labelled = () if config.grouping is None else self.spec.part_names
-        batch = augment(batch.to(self._device), config.augment, generator, labelled, self.spec.mean)
+        if self._epoch == 0:
+            self._unlabelled += int((~batch.labelled).sum())
+        parts = () if config.grouping is None else self.spec.part_names
+        batch = augment(batch.to(self._device), config.augment, generator, parts, self.spec.mean)
         with self._autocast():
             output = self._forward(batch)
         loss, log = self._losses(_in_fp32(output), batch, generator)
@@ -184,14 +186,24 @@ class Trainer:
             output, batch.identities, config.gilt_weights(), config.margin, config.use_visibility, config.combine,
             generator,
         )  # fmt: skip
-        if config.attention and output.pixel_logits is not None:
-            size = (output.pixel_logits.shape[2], output.pixel_logits.shape[3])
-            labels = label_masks(batch.parts, size).argmax(1)
-            attention = attention_loss(output.pixel_logits, labels, config.best_share)
+        # An empty label would teach that the person is background.
+        if config.attention and output.pixel_logits is not None and bool(batch.labelled.any()):
+            logits = output.pixel_logits[batch.labelled]
+            labels = label_masks(batch.parts[batch.labelled], (logits.shape[2], logits.shape[3])).argmax(1)
+            attention = attention_loss(logits, labels, config.best_share)
             log["attention"] = float(attention.detach())
-            log["attention_accuracy"] = float((output.pixel_logits.argmax(1) == labels).float().mean())
+            log["attention_accuracy"] = float((logits.argmax(1) == labels).float().mean())
             loss = loss + config.attention * attention
         return loss, log
+
+    def _tell_unlabelled(self, drawn: int) -> None:
+        if self._config.loss.attention and self.spec.learnable_attention:
+            logger.warning(
+                "of %d crops drawn in the first epoch, %d have neither a parsing label nor keypoints of their person; "
+                "the attention learns nothing from them",
+                drawn, self._unlabelled,
+            )  # fmt: skip
+        self._unlabelled = 0
 
     def _autocast(self) -> AbstractContextManager[object]:
         return nullcontext() if self._reduced is None else torch.autocast(self._device.type, self._reduced)
@@ -203,11 +215,14 @@ class Trainer:
     def _score(self, data: ReidData) -> dict[str, float]:
         config = self._config
         scores: dict[str, float] = {}
+        assert config.test is not None
+        known = self._cameras if self.spec.cameras else ()
+        tokens = tokens_of_cameras(known, config.cameras_in(config.test))
         ways = {"": True, "_without_prompts": False} if isinstance(self.model, KPR) else {"": False}
         for suffix, prompted in ways.items():
             way = Way(
                 config.grouping, _EVALUATION_BATCH, config.batch.workers, prompted, self._label_use["test"],
-                config.test_features,
+                config.test_features, tokens,
             )  # fmt: skip
             found = evaluate(self.model, data.query, data.gallery, way, self._rule)
             scores |= {name + suffix: value for name, value in found.items()}
@@ -233,6 +248,8 @@ class Trainer:
             "epochs": str(self._epoch),
             "seed": str(self._config.seed),
         }
+        if self.spec.cameras:
+            provenance |= cameras_entry(self._cameras)
         provenance |= {name: f"{value:.4f}" for name, value in (scores or {}).items()}
         save_checkpoint(path, self.model.state_dict(), self.spec, provenance)
 
@@ -266,7 +283,8 @@ class Trainer:
         # Steps after the saved state are taken again.
         log = self._out / LOG
         lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-        kept = [line for line in lines if json.loads(line)["step"] <= self._step]
+        # A line that broke off is of a step after the saved state.
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= self._step]
         log.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
 
 
@@ -274,12 +292,6 @@ def _mask_use(needed: bool, use: LabelUse) -> MaskUse | None:
     if needed:
         return "fixed"
     return None if use == "none" else use
-
-
-def _check_labels(samples: Sequence[Sample], use: MaskUse | None) -> None:
-    bare = next((sample for sample in samples if sample.labels is None and sample.keypoints is None), None)
-    if use is not None and bare is not None:
-        raise UserError(f"{bare.path} has neither a parsing label nor keypoints, which the network needs ({use} masks)")
 
 
 def _people_of(sources: Sequence[SourceConfig]) -> str:
@@ -333,6 +345,6 @@ def _comparable(config: str) -> dict[str, Any]:
     except ValidationError:
         return {}
     tree["batch"].pop("workers")
-    for key in ("save_every", "evaluate_every", "test_rule"):
+    for key in ("save_every", "evaluate_every", "test_rule", "test_cameras"):
         tree.pop(key)
     return tree

@@ -1,7 +1,7 @@
 """A training's batches as its network takes them, and the score of a network in training."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -29,6 +29,7 @@ class Way:
         prompts: give the network the keypoints, where it takes any.
         labels: what the label masks do; None: nothing.
         features: kinds of embedding that are compared.
+        cameras: camera -> token it gives its crops.
     """
 
     grouping: PartGrouping | None
@@ -37,6 +38,7 @@ class Way:
     prompts: bool = True
     labels: MaskUse | None = None
     features: tuple[TestFeature, ...] = PUBLISHED_FEATURES
+    cameras: Mapping[int, int] = field(default_factory=dict)
 
 
 def prompts_of(batch: TrainBatch, model: KPR) -> Tensor:
@@ -71,7 +73,9 @@ def evaluate(
     Returns:
         ``mAP``, ``rank1``, ``rank5``, ``rank10`` (0-1), and what ``PairStatistics`` tells.
     """
-    extractor = NetworkExtractor(model, features=way.features, labels=way.labels, grouping=way.grouping)
+    extractor = NetworkExtractor(
+        model, features=way.features, labels=way.labels, grouping=way.grouping, cameras=way.cameras
+    )
     reading = Reading(way.batch, way.workers, "all" if way.prompts else "none")
     ranking = retrieval.Ranking(rule, device=str(next(model.parameters()).device))
     return retrieval.evaluate(extractor, query, gallery, reading, ranking).summary()

@@ -1,5 +1,6 @@
 """The crops of a re-identification data set, with their keypoints and parsing labels where there are any."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,9 @@ from data.errors import UserError
 from data.formats.reid_keypoints import CropSkeletons, read_keypoint_file
 from reid.metrics import Rule
 
+logger = logging.getLogger(__name__)
+
+BadFiles = Literal["fail", "replace"]
 Kind = Literal["market", "occluded_reid", "partial_reid", "p_dukemtmc", "occluded_posetrack"]
 
 _LISTERS: Mapping[Kind, Callable[[Path, Use], CropSplits]] = {
@@ -65,6 +69,10 @@ class SourceConfig(Section):
             raise ValueError("distractors: only data sets of kind market have them")
         return self
 
+    def same_crops(self, other: "SourceConfig") -> bool:
+        """Whether another configuration names the same data set, whatever keypoints and labels it takes."""
+        return (self.kind, self.folder.resolve()) == (other.kind, other.folder.resolve())
+
     @property
     def folder(self) -> Path:
         """Where ``root`` is."""
@@ -101,7 +109,8 @@ class Sample:
         """
         if isinstance(self.keypoints, Path):
             return read_keypoint_file(self.keypoints, size)
-        return self.keypoints or CropSkeletons.none()
+        told = self.keypoints or CropSkeletons.none()
+        return told if size is None else told.inside(size)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,16 +131,17 @@ def default_rule(kind: Kind) -> Rule:
     return "all" if kind == "occluded_posetrack" else "market"
 
 
-def read_source(config: SourceConfig, use: Use = "all") -> ReidData:
+def read_source(config: SourceConfig, use: Use = "all", bad_files: BadFiles = "fail") -> ReidData:
     """List a data set's crops; pictures of identity -1 (junk) are left out.
 
     Args:
         config: the data set.
         use: which splits to list; the others are empty and need not be there.
+        bad_files: what a keypoint file that ``need_skeleton`` cannot read does: fail, or leave its crop out.
 
     Raises:
-        UserError: when a split is absent or empty, the names of pictures tell no identity, or training crops
-            are wanted of a data set for testing.
+        UserError: when a split is absent or empty, the names of pictures tell no identity, training crops are wanted
+            of a data set for testing, or a keypoint file is broken.
     """
     if config.distractors:
         splits = list_market_layout(config.folder, use, distractors=True)
@@ -139,28 +149,31 @@ def read_source(config: SourceConfig, use: Use = "all") -> ReidData:
         splits = _LISTERS[config.kind](config.folder, use)
     train = _samples(config, splits.root, splits.train)
     if config.need_skeleton:
-        train = (sample for sample in train if sample.skeletons(None).target[:, 2].any())
+        train = (sample for sample in train if _has_skeleton(sample, bad_files))
     query = (_with_occlusion(sample) for sample in _samples(config, splits.root, splits.query))
     return ReidData(tuple(train), tuple(query), tuple(_samples(config, splits.root, splits.gallery)))
 
 
-def join(parts: Sequence[Sequence[Sample]]) -> tuple[list[Sample], int, int]:
+def join(parts: Sequence[Sequence[Sample]]) -> tuple[list[Sample], int, tuple[int, ...]]:
     """Make one training set of several; identities and cameras of different sets stay different.
 
     Returns:
-        The samples with identities and cameras from 0 on, the number of identities and the number of cameras.
+        The samples with identities and cameras from 0 on, the number of identities, and for each camera its number in
+        its data set.
     """
     joined: list[Sample] = []
-    identities = cameras = 0
+    cameras: list[int] = []
+    identities = 0
     for samples in parts:
         ids = sorted({sample.identity for sample in samples})
         places = sorted({sample.camera for sample in samples})
         for sample in samples:
             identity = identities + int(np.searchsorted(ids, sample.identity))
-            camera = cameras + int(np.searchsorted(places, sample.camera))
+            camera = len(cameras) + int(np.searchsorted(places, sample.camera))
             joined.append(replace(sample, identity=identity, camera=camera))
-        identities, cameras = identities + len(ids), cameras + len(places)
-    return joined, identities, cameras
+        identities += len(ids)
+        cameras += places
+    return joined, identities, tuple(cameras)
 
 
 def _samples(config: SourceConfig, root: Path, crops: Sequence[ReidCrop]) -> Iterator[Sample]:
@@ -181,6 +194,16 @@ def _samples(config: SourceConfig, root: Path, crops: Sequence[ReidCrop]) -> Ite
         if occlusion is None and isinstance(keypoints, CropSkeletons):
             occlusion = keypoints.occlusion
         yield Sample(crop.path, crop.identity, crop.camera, keypoints, labels, occlusion)
+
+
+def _has_skeleton(sample: Sample, bad_files: BadFiles) -> bool:
+    try:
+        return bool(sample.skeletons(None).target[:, 2].any())
+    except UserError as error:
+        if bad_files == "fail":
+            raise
+        logger.warning("%s; %s is left out", error, sample.path)
+        return False
 
 
 def _with_occlusion(sample: Sample) -> Sample:

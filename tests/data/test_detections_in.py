@@ -44,8 +44,7 @@ def test_text_is_sorted_by_frame_and_keeps_the_order_within(tmp_path):
     assert found.class_ids.tolist() == [0] * 4
     assert found.features is None
     assert found.frame_count == 3
-    assert list(found.per_frame()) == [(0, slice(0, 2)), (1, slice(2, 2)), (2, slice(2, 4))]
-    assert [found.rows(frame) for frame in range(3)] == [rows for _, rows in found.per_frame()]
+    assert [found.rows(frame) for frame in range(4)] == [slice(0, 2), slice(2, 2), slice(2, 4), slice(4, 4)]
     assert found.warnings == ()
     with pytest.raises(ValueError, match="no features"):
         found.embeddings(slice(0, 1))
@@ -69,6 +68,12 @@ def test_features_go_with_their_rows(tmp_path, place):
     assert (embeddings.vectors[:, 0] == expected.astype(np.float16).astype(np.float32)).all()
 
 
+def test_other_json_beside_text_is_not_read(tmp_path):
+    write(tmp_path / "cam.txt", ROWS)
+    (tmp_path / "lengths.json").write_text('{"cam": 3}')
+    assert list(read_detection_folder(tmp_path)) == ["cam"]
+
+
 def test_archive(tmp_path):
     archive(tmp_path / "cam.npz")
     (tmp_path / "gt_world_centroid.txt").write_text("not detections\n")
@@ -79,7 +84,6 @@ def test_archive(tmp_path):
     assert cam.boxes[:, 0].tolist() == [5, 1, 9]
     assert cam.features.vectors.argmax(axis=1).tolist() == [1, 0, 2]
     assert cam.frame_count == 5
-    assert len(list(cam.per_frame())) == 5
     assert cam.rows(4) == slice(3, 3)
     assert cam.keypoints is None
 
@@ -122,7 +126,6 @@ def test_empty_file_is_a_camera_without_people(tmp_path):
     (tmp_path / "cam.txt").touch()
     cam = read_detection_folder(tmp_path)["cam"]
     assert len(cam) == cam.frame_count == 0
-    assert list(cam.per_frame()) == []
 
 
 @pytest.mark.parametrize(

@@ -79,8 +79,9 @@ def test_synthetic_crops(tmp_path):
     crops = read_synthetic_crops(write(tmp_path / "crops_a.json", tree))
     assert crops["query/a.jpg"].target[:3, 2].tolist() == pytest.approx([0, 0.2, 1])
     assert crops["query/a.jpg"].negatives.shape == (1, 17, 3)
-    with pytest.raises(UserError, match="has no 'positive'"):
-        read_synthetic_crops(write(tmp_path / "b.json", {"query/a.jpg": {}}))
+    for told in ({}, {"positive": points, "negatives": None}):
+        with pytest.raises(UserError, match="has no 'positive'"):
+            read_synthetic_crops(write(tmp_path / "b.json", {"query/a.jpg": told}))
     with pytest.raises(UserError, match="one object"):
         read_synthetic_crops(write(tmp_path / "c.json", []))
 

@@ -118,6 +118,7 @@ def test_the_table_can_be_given_back(folder, tmp_path):
         ("name,index\na.png,first\n", "line 2: 'first' is no index"),
         ("name,index\na.png\n", "line 2: 'None' is no index"),
         ("name,index\na.png,0\na.png,1\n", "line 3: a second target of a.png"),
+        ("index,name\n0\n", "line 2: it names no crop"),
     ],
 )
 def test_tables_that_are_refused(tmp_path, text, message):

@@ -22,7 +22,7 @@ from pipeline.person_pose.files import load_network, save_network
 from pipeline.person_pose.loss import LossConfig, complete_iou, pose_loss
 from pipeline.person_pose.network import Candidates, NetworkSpec, PersonPoseNet
 from pipeline.person_pose.pictures import Picture, WindowConfig, collate, cut, read_pictures
-from pipeline.person_pose.training import LAST, Trainer, learning_rate
+from pipeline.person_pose.training import LAST, LOG, STATE, Trainer, learning_rate
 from tools.train_detector import main
 
 TINY = NetworkSpec(stem=4, widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), head=8, height=64, width=96)
@@ -51,7 +51,7 @@ def _perfect(people: People, confidence: float = 0.9) -> Candidates:
     logits = torch.where(inside, torch.logit(torch.tensor(confidence)), torch.tensor(-9.0))
     boxes = people.boxes[:, :1].expand(1, found.boxes.shape[1], 4).clone()
     points = people.keypoints[:, :1, :, :2].expand(1, found.boxes.shape[1], 17, 2).clone()
-    return Candidates(logits, boxes, points, torch.full_like(found.seen, 9.0), found.centres, found.strides)
+    return Candidates(logits, boxes, points, torch.full_like(found.seen, 9.0), found.centres)
 
 
 def test_the_network_answers_in_pixels_of_the_input() -> None:
@@ -193,6 +193,40 @@ def test_an_interrupted_training_ends_with_the_same_bytes(data: Path, tmp_path: 
         Trainer(_config(data, rate=0.1), tmp_path / "b", "cpu", resume=True)
     with pytest.raises(UserError, match="holds a training already"):
         Trainer(_config(data), tmp_path / "b", "cpu")
+
+
+def test_a_torn_log_line_and_a_damaged_state_are_borne_or_told(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a"
+    Trainer(_config(data), out, "cpu").run(stop_after=3)
+    with (out / LOG).open("a", encoding="utf-8") as log:
+        log.write('{"step": 3, "sc')
+    Trainer(_config(data), out, "cpu", resume=True).run()
+    assert [json.loads(line)["step"] for line in (out / LOG).read_text().splitlines()] == [6]
+    (out / STATE).write_bytes((out / STATE).read_bytes()[:500])
+    with pytest.raises(UserError, match="damaged, or no state"):
+        Trainer(_config(data), out, "cpu", resume=True)
+    torch.save({"step": 1}, out / STATE)
+    with pytest.raises(UserError, match="damaged, or no state"):
+        Trainer(_config(data), out, "cpu", resume=True)
+    with pytest.raises(UserError, match="choose another --out"):
+        Trainer(_config(data), data / "inside_a_file", "cpu")
+
+
+def test_training_starts_from_weights_of_the_same_make_up(data: Path, tmp_path: Path) -> None:
+    weights = _weights(tmp_path)
+    wider = TINY.model_copy(update={"width": 128})
+    trainer = Trainer(_config(data, network=wider, pretrained=weights), tmp_path / "a", "cpu")
+    expected, _ = load_network(weights)
+    for name, value in trainer.model.state_dict().items():
+        assert torch.equal(value, expected.state_dict()[name]), name
+    with pytest.raises(UserError, match="another make-up"):
+        Trainer(_config(data, network=TINY.model_copy(update={"stem": 8}), pretrained=weights), tmp_path / "b", "cpu")
+
+
+@pytest.mark.parametrize("scale", [(0.0, 1.0), (1.1, 0.4)])
+def test_an_impossible_scale_is_refused(scale: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="scale"):
+        WindowConfig(scale=scale)
 
 
 def test_training_learns_where_the_person_is(data: Path, tmp_path: Path) -> None:

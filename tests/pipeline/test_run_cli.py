@@ -1,13 +1,17 @@
 """The command line: starts from files without weights, and every mistake is one line and exit code 2."""
 
+import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from data.errors import UserError
 from data.formats.mot import read_mot
 from pipeline.cli import run
+from pipeline.job import check_same_inputs
+from pipeline.manifest import describe_file
 from pipeline.run import main
 from pipeline.run_folder import RunFolder
 
@@ -81,6 +85,22 @@ def test_dry_run_prints_the_resolved_configuration(capsys: pytest.CaptureFixture
     printed = capsys.readouterr().out
     assert "seed: 7" in printed
     assert "device: cpu" in printed
+
+
+def test_overrides_may_follow_the_demo(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _call("--dry-run", "--demo", "run.seed=7") == 0
+    printed = capsys.readouterr().out
+    assert "seed: 7" in printed
+    assert "name: person_pose" in printed
+
+
+def test_the_demo_says_where_it_cannot_write(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").write_text("a file")
+    monkeypatch.setenv("MTMCT_CACHE", str(tmp_path / "cache"))
+    assert _call("--demo", "tiny", "--output", tmp_path / "run") == 2
+    assert "set MTMCT_CACHE" in capsys.readouterr().err
 
 
 def test_overrides_may_follow_the_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,6 +189,73 @@ def test_people_of_files_are_looked_at_in_the_videos(detections: Path, tmp_path:
     assert len(set(read_mot(RunFolder(out).tracks("hall"), "tracks").ids)) == 2
     assert list((out / "crops" / "hall").glob("*.jpg"))
     assert not RunFolder(out).tracks("door").exists()
+
+
+def _interrupted(out: Path) -> None:
+    """Make a complete run look as one that was stopped."""
+    folder = RunFolder(out)
+    folder.write_json(folder.manifest, folder.read_json(folder.manifest) | {"status": "interrupted"})
+
+
+def test_detections_beside_videos_are_in_the_manifest_and_stay_the_same(
+    detections: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _write_video(tmp_path / "hall.mp4", 25)
+    out = tmp_path / "run"
+    videos = ("--videos", tmp_path / "hall.mp4", "--output", out, "reid.name=none")
+    arguments = (*videos, "--detections", detections)
+    assert _call(*arguments) == 0
+    manifest = RunFolder(out).read_json(RunFolder(out).manifest)
+    path = detections / "hall.txt"
+    assert manifest["inputs"]["hall"]["detections"] == {"uri": str(path), **describe_file(path)}
+    assert "10 detections" in manifest["warnings"]["hall"][0]
+    assert "after frame 25" in manifest["warnings"]["hall"][0]
+    _interrupted(out)
+    assert _call(*arguments, "--resume") == 0
+    _interrupted(out)
+    path.write_text(path.read_text().replace("0.9", "0.8", 1))
+    capsys.readouterr()
+    assert _call(*arguments, "--resume") == 2
+    assert "camera 'hall' is not the input this run began with" in capsys.readouterr().err
+
+
+def test_a_run_that_began_without_detections_does_not_go_on_with_them(tmp_path: Path) -> None:
+    first = {"sha256": "a", "detections": {"sha256": "b"}}
+    folder = RunFolder(tmp_path)
+    folder.write_json(folder.manifest, {"inputs": {"hall": first}})
+    check_same_inputs(folder, {"hall": first | {"uri": "elsewhere"}})
+    for other in ({"sha256": "a"}, first | {"detections": {"sha256": "c"}}, first | {"features": {"sha256": "d"}}):
+        with pytest.raises(UserError, match="not the input"):
+            check_same_inputs(folder, {"hall": other})
+
+
+def test_a_coco_file_shorter_than_the_video_is_told(tmp_path: Path) -> None:
+    (tmp_path / "det").mkdir()
+    images = [{"id": number, "file_name": "", "width": 200, "height": 100} for number in range(4)]
+    (tmp_path / "det" / "hall.json").write_text(json.dumps({"images": images, "annotations": []}))
+    _write_video(tmp_path / "hall.mp4", 6)
+    out = tmp_path / "run"
+    videos = ("--videos", tmp_path / "hall.mp4", "--output", out, "reid.name=none")
+    assert _call(*videos, "--detections", tmp_path / "det") == 0
+    told = RunFolder(out).read_json(RunFolder(out).manifest)["warnings"]["hall"]
+    assert "tells of 4 frames, the video has 6" in told[0]
+
+
+def test_a_resumed_run_refuses_other_features(
+    detections: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--detections", detections, "--site", tmp_path / "site.yaml", "--output", tmp_path / "run")
+    assert _call(*arguments) == 0
+    _interrupted(tmp_path / "run")
+    np.save(detections / "door.npy", np.ones((20, 8), np.float32))
+    assert _call(*arguments, "--resume") == 2
+    assert "camera 'door' is not the input" in capsys.readouterr().err
+
+
+def test_features_do_not_go_with_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _write_video(tmp_path / "hall.mp4", 2)
+    assert _call("--videos", tmp_path / "hall.mp4", "--features", "x", "--output", tmp_path / "run") == 2
+    assert "--features goes with" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

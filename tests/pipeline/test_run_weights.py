@@ -11,6 +11,7 @@ from pipeline.run import main
 from reid.checkpoints import build_model, save_checkpoint
 from reid.models.spec import ModelSpec
 from tests.pipeline import blocks
+from tools.associate import main as associate
 
 SPEC = ModelSpec(
     architecture="kpr", backbone="swin", embed_dim=16, depths=(1, 1), heads=(1, 2), height=64, width=32,
@@ -53,6 +54,8 @@ def test_the_manifest_tells_of_synthetic_weights(tmp_path: Path, arguments: list
     manifest = _manifest(tmp_path)
     assert [found["trained_on"] for found in manifest["weights"]["reid"]] == ["synthetic"]
     assert any("knows nothing of real ones" in line for line in manifest["warnings"][""])
+    assert run(associate, [str(tmp_path / "run")]) == 0
+    assert any("knows nothing of real ones" in line for line in _manifest(tmp_path)["warnings"][""])
 
 
 def test_a_resumed_run_refuses_other_weights(

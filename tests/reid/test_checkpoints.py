@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from data.errors import UserError
-from reid.checkpoints import CheckpointInfo, build_model, load_model, read_info, save_checkpoint
+from reid.checkpoints import CheckpointInfo, build_model, cameras_entry, load_model, read_info, save_checkpoint
 from reid.models.spec import IMAGENET_MEAN, PART_NAMES, ModelSpec
 from reid.published import export_published, import_published
 from reid.torch_pickle import Inert, TorchFile, plain
@@ -319,6 +319,7 @@ def test_command_line(tmp_path, capsys):
     assert "kpr on swin, input 64x32" in capsys.readouterr().out
     _, info = load_model(out)
     assert info.spec == TINY
+    assert info.cameras == (1, 2, 3, 4, 5, 6)
     assert info.provenance["licence"].startswith("Hippocratic")
     with pytest.raises(UserError, match="--overwrite"):
         main([str(source), "--accept-licence", "hl3"])
@@ -328,6 +329,19 @@ def test_command_line(tmp_path, capsys):
     assert main([str(out), "--out", str(back)]) == 0
     theirs = torch.load(back, weights_only=True)["state_dict"]
     assert all(torch.equal(theirs[name], tensor) for name, tensor in state_of(TINY).items())
+
+
+def test_cameras_of_tokens_stay_with_the_weights(tmp_path):
+    """Also through the originals' format; a file of before they were kept does not tell."""
+    ours, theirs = tmp_path / "a.safetensors", tmp_path / "kpr_IN.pth.tar"
+    spec = TINY.model_copy(update={"cameras": 2})
+    save_checkpoint(ours, build_model(spec).state_dict(), spec, cameras_entry((4, 7)))
+    assert read_info(ours).cameras == (4, 7)
+    export_published(ours, theirs)
+    taken = import_published(theirs, {"mean": (0.5,) * 3, "std": (0.5,) * 3})
+    assert CheckpointInfo(spec=taken.spec, provenance=taken.provenance).cameras == (4, 7)
+    for provenance in ({}, {"cameras": "4"}, {"cameras": "four 7"}):
+        assert CheckpointInfo(spec=spec, provenance=provenance).cameras == ()
 
 
 def test_export_of_a_foreign_file_is_refused(tmp_path):

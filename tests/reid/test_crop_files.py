@@ -82,7 +82,12 @@ def test_other_names_of_keypoint_files(folder, tmp_path):
     assert keypoints.read(folder, "a.jpg", (WIDTH, HEIGHT)).target[0, 0] == 6
     assert keypoints.read(folder, "b.png", (WIDTH, HEIGHT)).target[0, 0] == 8
     single = CropKeypoints(root / "b.json")
-    assert single.read(folder, "anything.png", (WIDTH, HEIGHT)).target[0, 0] == 8
+    for _ in range(2):
+        assert single.read(folder, "anything.png", (WIDTH, HEIGHT)).target[0, 0] == 8
+    with pytest.raises(
+        UserError, match=r"b\.json tells about one crop, and was taken for anything\.png: for a\.jpg too"
+    ):
+        single.read(folder, "a.jpg", (WIDTH, HEIGHT))
 
 
 def test_sidecars_of_synthetic_sites(folder, tmp_path):

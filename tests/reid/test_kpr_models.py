@@ -34,6 +34,21 @@ def inputs(count=3):
     return torch.randn(count, 3, 64, 44), torch.rand(count, 8, 64, 44)
 
 
+def test_a_camera_token_changes_the_embedding_of_its_crops_only():
+    model, (images, prompts) = network(), inputs()
+    with torch.inference_mode():
+        plain = model(images, prompts).embeddings["parts"]
+        nobody = model(images, prompts, torch.full((3,), -1)).embeddings["parts"]
+        mixed = model(images, prompts, torch.tensor([2, -1, 0])).embeddings["parts"]
+        same = model(images, prompts, torch.tensor([2, 2, 2])).embeddings["parts"]
+    assert torch.equal(plain, nobody)
+    assert torch.allclose(mixed[1], plain[1], atol=1e-5)
+    assert torch.allclose(mixed[0], same[0], atol=1e-5)
+    for row in (0, 2):
+        assert (mixed[row] - plain[row]).abs().max() > 0.01
+    assert (mixed[2] - same[2]).abs().max() > 0.01
+
+
 def flat(output):
     return [
         tensor for group in (output.embeddings, output.bn_embeddings, output.visibility) for tensor in group.values()

@@ -84,8 +84,15 @@ def test_training_learns_and_writes_what_it_promises(tmp_path: Path) -> None:
         train([*arguments, *settings])
     with pytest.raises(UserError, match="settings: unknown key 'epoch'"):
         train([*arguments, "--overwrite", "epoch=3"])
-    with pytest.raises(UserError, match="written key=value"):
-        train([*arguments, "--overwrite", "epochs"])
+    for wrong in ("epochs", "epochs=["):
+        with pytest.raises(UserError, match="written key=value"):
+            train([*arguments, "--overwrite", wrong])
+    with pytest.raises(UserError, match="unknown device 'gpu'"):
+        train([*arguments, "--overwrite", "--device", "gpu"])
+    nothing = [str(tmp_path), "--dataset", "market", "--output", str(tmp_path / "none"), "--resume"]
+    with pytest.raises(UserError, match=r"none holds no training to resume: there is no state\.pt"):
+        train(nothing)
+    assert not (tmp_path / "none").exists()
     save_pcb(PCB(9), tmp_path / "other.safetensors")
     with pytest.raises(UserError, match="knows 9 identities"):
         train([*arguments, "--overwrite", "--weights", str(tmp_path / "other.safetensors")])

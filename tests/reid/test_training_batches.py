@@ -34,7 +34,7 @@ def make_batch(seed=0, count=8, size=(48, 24)):
     parts = torch.rand(count, len(NAMES), *size, generator=generator)
     return TrainBatch(
         images, parts, silhouettes, targets, targets.flip(1)[:, None].clone(), torch.arange(count) // 2,
-        torch.zeros(count, dtype=torch.int64),
+        torch.zeros(count, dtype=torch.int64), torch.ones(count, dtype=torch.bool),
     )  # fmt: skip
 
 

@@ -1,6 +1,8 @@
 """Training end to end on a handful of drawn people."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,10 +13,12 @@ import torch
 from data.errors import UserError
 from reid.checkpoints import build_model, load_model
 from reid.kpr_embedder import KprEmbedder
+from reid.losses.attention import attention_loss
 from reid.models.pretrained import load_backbone
 from reid.models.spec import ModelSpec
+from reid.part_labels import label_masks
 from reid.training.config import load_training
-from reid.training.dataset import CropDataset, collate
+from reid.training.dataset import CropDataset, collate, load_batches
 from reid.training.engine import Trainer
 from reid.training.samples import SourceConfig, join, read_source
 from tools.train_reid import main
@@ -86,7 +90,7 @@ def test_samples_are_listed(site):
     assert data.train[0].identity == 1
     assert data.train[0].skeletons((48, 96)).target.any()
     both, people, cameras = join([data.train, data.train])
-    assert (len(both), people, cameras) == (48, 8, 4)
+    assert (len(both), people, cameras) == (48, 8, (1, 2, 1, 2))
     assert sorted({sample.identity for sample in both}) == list(range(8))
 
 
@@ -117,8 +121,6 @@ def test_crops_are_read_with_their_labels(site):
 
 
 def test_broken_pictures_fail_or_are_replaced(site, tmp_path):
-    from dataclasses import replace
-
     samples = list(read_source(SourceConfig(root=site)).train)
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8nothing")
@@ -136,6 +138,18 @@ def test_broken_pictures_fail_or_are_replaced(site, tmp_path):
     np.save(tmp_path / "flat.npy", np.zeros((35, 3, 3)))
     with pytest.raises(UserError, match="36 fields"):
         CropDataset([replace(samples[1], labels=tmp_path / "flat.npy")], (48, 24), "five_v")[0]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_picture_ends_a_training_in_one_line(config_file, site, tmp_path, workers):
+    broken = tmp_path / "broken"
+    shutil.copytree(site, broken)
+    for path in (broken / "bounding_box_train").iterdir():
+        path.write_bytes(b"nothing")
+    changes = [f"batch.workers={workers}", f"train=[{{root: {broken}}}]", "test=null"]
+    with pytest.raises(UserError, match=r"\.jpg is no picture that can be decoded$") as caught:
+        Trainer(load_training(config_file, changes), tmp_path / "run", "cpu").run()
+    assert "\n" not in str(caught.value)
 
 
 def test_a_network_learns_and_is_written(config_file, tmp_path, capsys):
@@ -170,6 +184,58 @@ def test_a_resumed_training_continues_identically(config_file, tmp_path):
     assert (tmp_path / "whole" / "last.safetensors").read_bytes() == (
         tmp_path / "cut" / "last.safetensors"
     ).read_bytes()
+
+
+def test_a_log_that_breaks_off_does_not_stop_a_resumption(config_file, tmp_path):
+    config = load_training(config_file, ["test=null", "epochs=1"])
+    for name, stop in (("whole", None), ("cut", 1)):
+        Trainer(config, tmp_path / name, "cpu").run(stop_after=stop)
+    with (tmp_path / "cut" / "log.jsonl").open("a") as log:
+        log.write('{"what": "train", "step": 2, "epo')
+    Trainer(config, tmp_path / "cut", "cpu", resume=True).run()
+    assert (tmp_path / "whole" / "log.jsonl").read_bytes() == (tmp_path / "cut" / "log.jsonl").read_bytes()
+
+
+def drawn_losses(trainer, labelled):
+    """The losses of the first batch, where only some of its crops have part masks."""
+    batch = replace(next(iter(load_batches(trainer._dataset, [list(range(6))], 0))), labelled=torch.tensor(labelled))
+    torch.manual_seed(0)
+    trainer.model.eval()
+    output = trainer._forward(batch)
+    return trainer._losses(output, batch, torch.Generator()), output, batch
+
+
+def test_crops_without_a_label_teach_no_attention(config_file, site, tmp_path, caplog):
+    trainer = Trainer(load_training(config_file, ["test=null"]), tmp_path / "a", "cpu")
+    some = [True, False, True, True, False, True]
+    (_, log), output, batch = drawn_losses(trainer, some)
+    rows = [row for row, known in enumerate(some) if known]
+    labels = label_masks(batch.parts[rows], output.pixel_logits.shape[2:]).argmax(1)
+    assert log["attention"] == pytest.approx(attention_loss(output.pixel_logits[rows], labels).item(), rel=1e-5)
+    (whole, told), _, _ = drawn_losses(trainer, [True] * 6)
+    assert told["attention"] != log["attention"]
+    (bare, told), _, _ = drawn_losses(trainer, [False] * 6)
+    assert "attention" not in told
+    assert (whole - bare).item() == pytest.approx(0.35 * drawn_losses(trainer, [True] * 6)[0][1]["attention"], rel=1e-3)
+
+    told = json.loads((site / "crops_a.json").read_text())
+    for row, facts in enumerate(told.values()):
+        facts["positive"] = facts["positive"] if row % 3 else [[0, 0, 0]] * 17
+    half = tmp_path / "half"
+    shutil.copytree(site, half)
+    (half / "crops_a.json").write_text(json.dumps(told))
+    crops = CropDataset(read_source(SourceConfig(root=half), "train").train, (48, 24), "five_v")
+    assert [crops[row].labelled for row in range(4)] == [False, True, True, False]
+    np.save(tmp_path / "label.npy", np.ones((36, 6, 3), np.float32))
+    assert CropDataset([replace(crops.samples[0], labels=tmp_path / "label.npy")], (48, 24), "five_v")[0].labelled
+    config = load_training(config_file, ["test=null", f"train=[{{root: {half}}}]"])
+    Trainer(config, tmp_path / "b", "cpu").run()
+    lines = [record.message for record in caplog.records if "neither a parsing label" in record.message]
+    assert len(lines) == 1
+    drawn = Trainer(config, tmp_path / "c", "cpu")._sampler.epoch(0)
+    without = sum(not crops[int(row)].labelled for row in drawn.ravel())
+    assert without
+    assert f"of {drawn.size} crops drawn in the first epoch, {without} have neither" in lines[0]
 
 
 def test_frozen_prompts_keep_still(config_file, tmp_path):

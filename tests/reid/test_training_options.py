@@ -166,6 +166,7 @@ def test_options_that_exclude_each_other(config_file):
         (["label_use.test=soft", "parts=stripes"], "label_use"),
         (["label_use.train=hard", "model.learnable_attention=false"], "label_use"),
         (["test_features=[conct, parts]"], "conct is longer"),
+        (["test_features=[parts, foreg, parts]"], "each kind counts once"),
         (["model.stripes=true"], "learnable_attention"),
     ):
         with pytest.raises(UserError, match=message):
@@ -211,13 +212,13 @@ def test_data_sets_stay_apart_when_joined(site, tmp_path, config_file):
     other = make_site(tmp_path / "other", range(1, 7), cameras=(1, 2, 3))
     parts = [read_source(SourceConfig(root=root)).train for root in (site, other)]
     samples, people, cameras = join(parts)
-    assert (people, cameras) == (8, 5)
+    assert (people, cameras) == (8, (1, 2, 1, 2, 3))
     for field in ("identity", "camera"):
         first, second = (
             {getattr(sample, field) for sample in samples if root in sample.path.parents} for root in (site, other)
         )
         assert not first & second
-        assert len(first | second) == (people if field == "identity" else cameras)
+        assert len(first | second) == (people if field == "identity" else len(cameras))
     changes = [f"train=[{{root: {site}}}, {{root: {other}}}]", "camera_tokens=true", "batch.people=4", "test=null"]
     trainer = Trainer(load_training(config_file, changes), tmp_path / "run", "cpu")
     assert (trainer.spec.identities, trainer.spec.cameras) == (8, 5)
@@ -229,7 +230,17 @@ def test_data_sets_stay_apart_when_joined(site, tmp_path, config_file):
     assert not used.all()
     assert any(0 < batch.sum() < len(batch) for batch in used)
     trainer.run()
-    assert read_info(tmp_path / "run" / "last.safetensors").spec.identities == 8
+    info = read_info(tmp_path / "run" / "last.safetensors")
+    assert (info.spec.identities, info.cameras) == (8, cameras)
+
+
+def test_scoring_gives_crops_their_cameras_tokens(config_file, tmp_path):
+    scores = {}
+    for use in ("null", "true", "false", "{1: 2, 2: 1}"):
+        config = load_training(config_file, ["camera_tokens=true", f"test_cameras={use}", "model.camera_weight=30"])
+        scores[use] = Trainer(config, tmp_path / str(len(scores)), "cpu").run()["positive_mean"]
+    assert scores["null"] == scores["true"]
+    assert len(set(scores.values())) == 3
 
 
 def test_weights_say_which_people_they_know(site, tmp_path, config_file):

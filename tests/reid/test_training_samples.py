@@ -82,7 +82,7 @@ def test_p_duke_files(tmp_path: Path) -> None:
     assert data.train[1].labels == (
         tmp_path / "masks" / "pifpaf_maskrcnn_filtering" / "train" / "whole_body_images" / "0005_c2_f1.npy"
     )
-    assert join([data.train])[1:] == (1, 2)
+    assert join([data.train])[1:] == (1, (0, 1))
 
 
 def test_partial_reid_files(tmp_path: Path) -> None:
@@ -127,6 +127,38 @@ def test_people_without_a_keypoint_may_be_left_out(market: Path) -> None:
     assert len(read_source(SourceConfig(root=market, keypoints=PIFPAF)).train) == 4
     kept = read_source(SourceConfig(root=market, keypoints=PIFPAF, need_skeleton=True)).train
     assert [sample.path.name for sample in kept] == ["0001_c1.jpg", "0001_c2.jpg", "0002_c1.jpg"]
+
+
+def test_a_broken_keypoint_file_fails_or_its_crop_is_left_out(market: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = market / "external_annotation" / PIFPAF / "bounding_box_train"
+    for name in ("0001_c1", "0001_c2", "0002_c1"):
+        people(folder / f"{name}.jpg_keypoints.json")
+    (folder / "0002_c2.jpg_keypoints.json").write_text("{")
+    config = SourceConfig(root=market, keypoints=PIFPAF, need_skeleton=True)
+    with pytest.raises(UserError, match=r"0002_c2\.jpg_keypoints\.json is not readable"):
+        read_source(config)
+    assert len(read_source(config, "train", "replace").train) == 3
+    assert "0002_c2.jpg is left out" in caplog.text
+
+
+def test_cameras_give_tokens_where_the_test_set_is_the_training_set(market: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(TINY.replace("kind: partial_reid, ", "") % {"market": market, "partial": market})
+    for changes, use in (
+        ([], False),
+        (["camera_tokens=true"], True),
+        (["camera_tokens=true", "test_cameras=false"], False),
+        (["camera_tokens=true", "test_cameras={3: 1}"], {3: 1}),
+        (["camera_tokens=true", f"test.root={tmp_path}"], False),
+        (["camera_tokens=true", "test.kind=p_dukemtmc"], False),
+        (["camera_tokens=true", f"train=[{{root: {market}}}, {{root: {tmp_path}}}]"], False),
+        (["camera_tokens=true", f"test.root={tmp_path}", "test_cameras=true"], True),
+    ):
+        config = load_training(path, changes)
+        assert config.test is not None
+        assert config.cameras_in(config.test) == use
+    with pytest.raises(UserError, match="no tokens without camera_tokens"):
+        load_training(path, ["test_cameras=true"])
 
 
 def test_every_kind_has_a_rule() -> None:
@@ -184,6 +216,13 @@ def test_all_recipes_load(repository: Path) -> None:
         hard = "occluded_duke" in name or "posetrack" in name
         assert (recipe.parts, recipe.model.prompt_groups) == (("eight", "cck8") if hard else ("five_v", "cck6"))
         assert recipe.camera_tokens == ("posetrack" not in name)
+        use = recipe.cameras_in(recipe.test)
+        if recipe.test.kind in ("occluded_reid", "partial_reid") and not solider:
+            assert use == {0: 1, 1: 2}
+        else:
+            assert use is (
+                name in ("kpr_market1501_imagenet", "kpr_occluded_duke_imagenet", "kpr_occluded_duke_solider")
+            )
         assert recipe.train[0].need_skeleton == ("occluded_duke" in name)
         assert recipe.augment.occlude == (0.2 if solider or hard else 0.05)
         if recipe.test.kind in ("occluded_reid", "partial_reid"):
@@ -192,6 +231,9 @@ def test_all_recipes_load(repository: Path) -> None:
     assert (occluded.parts, occluded.loss.attention, occluded.augment.flip) == ("eight", 0.7, 0.5)
     joint = recipes["kpr_market1501+occluded_duke_solider"]
     assert len(joint.train) == 2
+    assert joint.test is not None
+    assert joint.camera_tokens
+    assert not joint.cameras_in(joint.test)
 
 
 def test_a_change_of_the_test_set_leaves_the_training_set(repository: Path) -> None:

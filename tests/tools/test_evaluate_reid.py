@@ -10,11 +10,13 @@ import torch
 
 from data.errors import UserError
 from pipeline.cli import run
+from reid.checkpoints import cameras_entry, load_model, save_checkpoint
 from reid.models.pcb import PCB
+from reid.models.spec import ModelSpec
 from reid.pcb_files import save_pcb
 from reid.training.config import load_training
 from reid.training.engine import Trainer
-from tests.tiny_crops import skeleton, write_network, write_site
+from tests.tiny_crops import SPEC, skeleton, write_network, write_site
 from tests.tiny_models import colour_network
 from tools.evaluate_reid import main
 
@@ -156,8 +158,10 @@ def test_rankings_are_drawn(weights: Path, site: Path, tmp_path: Path, capsys: p
     arguments = ["--weights", str(weights), "--data", str(site), *more]
     with pytest.raises(UserError, match="exists and is not empty"):
         main(arguments)
+    capsys.readouterr()
     with pytest.raises(UserError, match=r"there is no query 'nobody\.png'"):
         main([*arguments, "--overwrite", "--show-names", "nobody.png"])
+    assert "mAP" not in capsys.readouterr().out, "told before the work"
 
 
 def test_a_training_prints_the_same_scores(site: Path, tmp_path: Path) -> None:
@@ -187,6 +191,45 @@ precision: fp32
     found = json.loads(out.read_text())["models"][0]
     assert found["mAP"] == pytest.approx(trained["mAP"])
     assert found["pairs"]["ssmd"] == pytest.approx(trained["ssmd"])
+
+
+def test_labels_and_cameras_of_a_configuration(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    config = tmp_path / "a.yaml"
+    config.write_text(f"""
+parts: five_v
+camera_tokens: true
+train: [{{root: {site}}}]
+test: {{root: {site}}}
+""")
+    spec = SPEC.model_copy(update={"cameras": 2, "camera_weight": 100.0})
+    old = write_network(tmp_path / "old.safetensors", spec)
+    model, _ = load_model(old)
+    weights = tmp_path / "new.safetensors"
+    save_checkpoint(weights, model.state_dict(), spec, cameras_entry((1, 2)))
+    caplog.set_level("INFO")
+    found = []
+    for file, more in ((weights, ()), (weights, ("--no-cameras",)), (old, ())):
+        tree = score(file, site, tmp_path / "s.json", "--config", str(config), *more)
+        assert (
+            tree["data"]["camera_tokens"]
+            == ("visibility binary, camera tokens" in capsys.readouterr().out)
+            == (not more)
+        )
+        found.append(tree["models"][0]["pairs"]["negative_mean"])
+    assert found[0] != found[1]
+    assert found[2] == pytest.approx(found[1])
+    assert "new.safetensors: crops of these cameras get their tokens: 1, 2" in caplog.text
+    assert "new.safetensors has camera tokens; no crop gets one" in caplog.text
+    assert "old.safetensors does not tell the cameras" in caplog.text
+
+    bare = write_site(tmp_path / "bare")
+    (bare / "crops_a.json").unlink()
+    fixed = ModelSpec.model_validate(SPEC.model_dump() | {"learnable_attention": False})
+    network = str(write_network(tmp_path / "fixed.safetensors", fixed))
+    with pytest.raises(UserError, match=r"neither a parsing label nor keypoints.*\(fixed masks\)"):
+        main(["--weights", network, "--data", str(bare), "--config", str(config), "--device", "cpu"])
 
 
 def test_files_that_cannot_be_read(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -238,8 +281,12 @@ def test_keypoint_files(weights: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert run(main, arguments) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error == f"error: {bad}: 2 skeletons are marked is_target; mark one"
+    (place / "query" / "0002_c1s1_000000_00.png_keypoints.json").write_text("{")
+    (place / "query" / "0003_c1s1_000000_00.png_keypoints.json").unlink()
     left = score(weights, site, tmp_path / "s.json", "--keypoints", "pose", "--bad-files", "skip")
-    assert len(left["data"]["left_out"]) == 1
+    assert len(left["data"]["left_out"]) == 3
+    assert left["models"][0]["input"]["query"]["crops"] == 8
+    assert left["models"][0]["input"]["gallery"]["crops"] == 19
 
 
 def test_what_is_asked_must_make_sense(weights: Path, site: Path, tmp_path: Path) -> None:
@@ -256,7 +303,10 @@ def test_what_is_asked_must_make_sense(weights: Path, site: Path, tmp_path: Path
         "name it with --show-out": [*good, "--show", "1"],
         "needs to know what to draw": [*good, "--show-out", str(tmp_path / "s")],
         "add --rerank": [*good, "--k1", "3"],
-        "exists; choose another file": [*good, "--out", str(tmp_path / "there.json")],
+        "exists; give another --out, or --overwrite": [*good, "--out", str(tmp_path / "there.json")],
+        "cannot write into": [*good, "--out", str(other / "scores.json")],
+        "--lambda 1.5: it is a weight": [*good, "--rerank", "--lambda", "1.5"],
+        "unknown device 'gpu'": [*good[:-1], "gpu"],
         "checkpoint not found": ["--weights", str(tmp_path / "none.safetensors"), "--data", str(site)],
         "not a safetensors file": ["--weights", str(other), "--data", str(site)],
         "no KPR or BPBReID checkpoint": ["--weights", str(pcb), "--data", str(site)],
@@ -268,6 +318,9 @@ def test_what_is_asked_must_make_sense(weights: Path, site: Path, tmp_path: Path
         with pytest.raises(UserError, match=message) as caught:
             main(arguments)
         assert "\n" not in str(caught.value)
+    for option, value in (("--workers", "-1"), ("--batch", "0"), ("--top", "many")):
+        with pytest.raises(SystemExit):
+            main([*good, option, value])
 
 
 def test_no_match_under_the_rule(weights: Path, tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def test_mistakes(crops, segmentation, tmp_path, capsys, monkeypatch):
         ((crops, "--out", out), "give --pifpaf"),
         ((*given, "--out", out, "--grid", 1, 9), "at least 2 rows"),
         ((*given, "--out", out, "--suffix", ".txt"), "ends in .npy"),
+        ((crops, "--out", out, "--pifpaf", "x.pt", "--long-edge", 0), "--long-edge 0: OpenPifPaf needs at least 32 px"),
         ((tmp_path / "empty", "--keypoints", prompts, "--out", out), "holds no pictures"),
         ((*given, "--out", tmp_path / "file" / "x"), "cannot write into"),
         ((*given, "--out", out, "--masks", tmp_path / "gone.onnx"), "there is no segmentation export"),

@@ -94,12 +94,16 @@ def test_kpr_with_keypoint_files(crops, kpr, tmp_path, capsys):
 
 
 def test_without_prompts_and_without_masks(crops, tmp_path, capsys):
-    weights = colour_network(tmp_path / "n.onnx")
+    weights = colour_network(tmp_path / "n #1.onnx")
     options = ("reid.name=osnet_onnx", "reid.colour=rgb", "reid.normalisation=0-1", *CPU)
     code, _, _ = call(
         capsys, crops[0].parent, "--no-prompts", "--weights", weights, "--out", tmp_path / "demo", *options
     )
     assert code == 0
+    inside = (crops[0].parent, "--no-prompts", "--weights", weights, "--out", crops[0].parent / "demo", *options)
+    for again in ((), ("--overwrite",)):
+        code, told, _ = call(capsys, *inside, *again)
+        assert (code, "3 crops, model" in told) == (0, True)
     assert not (tmp_path / "demo" / "parts.png").exists()
     page = Page((tmp_path / "demo" / "index.html").read_text())
     assert (page.cells, page.pictures) == (9, 3 * 2 + 3 * 2)
@@ -121,6 +125,11 @@ def test_a_pose_network_finds_the_prompts(crops, kpr, tmp_path, capsys, caplog):
     assert code == 0
     assert "no target is found in 3 of 3 crops: a.png, b.png, <c> & d.png" in caplog.text
     assert "no target, 0 others" in (tmp_path / "demo" / "index.html").read_text()
+    plain = (*crops, "--no-prompts", "--weights", colour_network(tmp_path / "n.onnx"), "reid.name=osnet_onnx")
+    assert (tmp_path / "demo" / "parts.png").exists()
+    options = ("reid.colour=rgb", "reid.normalisation=0-1", "--out", tmp_path / "demo", "--overwrite", *CPU)
+    assert call(capsys, *plain, *options)[0] == 0
+    assert not (tmp_path / "demo" / "parts.png").exists()
 
 
 def test_mistakes(crops, kpr, tmp_path, capsys):

@@ -95,6 +95,14 @@ def test_crops_are_cut_by_the_rules(posetrack: Path) -> None:
     assert written == {"images", "posetrack_data", "occluded_posetrack_reid"}
 
 
+def test_crops_keep_their_colours(posetrack: Path) -> None:
+    frame = posetrack / "images" / "train" / "000001" / "000000.jpg"
+    cv2.imwrite(str(frame), np.full((FRAME[1], FRAME[0], 3), (200, 20, 60), np.uint8))
+    make_occluded_posetrack(posetrack)
+    crop = cv2.imread(str(posetrack / "occluded_posetrack_reid" / "images" / "train" / "000001" / "1_000001_10.jpg"))
+    assert crop.mean((0, 1)) == pytest.approx([200, 20, 60], abs=4)
+
+
 def test_skeletons_move_into_the_crop(posetrack: Path) -> None:
     make_occluded_posetrack(posetrack)
     splits = list_occluded_posetrack(posetrack)
@@ -173,15 +181,15 @@ def test_a_missing_choice_is_named(posetrack: Path) -> None:
 
 
 def test_a_broken_frame_is_fatal_or_counted(posetrack: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (posetrack / "images" / "val" / "000002" / "000003.jpg").write_bytes(b"\xff\xd8nothing")
+    (posetrack / "images" / "val" / "000002" / "000003.jpg").write_bytes(b"nothing")
     (posetrack / "images" / "val" / "000002" / "000004.jpg").unlink()
-    with pytest.raises(UserError, match=r"000003\.jpg is no readable picture"):
+    with pytest.raises(UserError, match=r"000003\.jpg is no picture"):
         make_occluded_posetrack(posetrack)
     assert not crops_file(posetrack, "train").exists()
     assert main([str(posetrack), "--bad-images", "skip", "--workers", "1"]) == 0
     printed = capsys.readouterr().out
     assert "val: 9 crops of 3 people" in printed
-    assert "000003.jpg is no readable picture; 3 crops are left out" in printed
+    assert "000003.jpg is no picture that can be decoded; 3 crops are left out" in printed
     assert "000004.jpg: No such file or directory; 3 crops are left out" in printed
     # A fifth of three crops is none.
     assert len(list_occluded_posetrack(posetrack, "test").gallery) == 9
@@ -192,7 +200,7 @@ def test_a_broken_frame_is_fatal_or_counted(posetrack: Path, capsys: pytest.Capt
 def test_nothing_left_is_an_error(posetrack: Path) -> None:
     for path in (posetrack / "images" / "train").rglob("*.jpg"):
         path.write_bytes(b"")
-    with pytest.raises(UserError, match=r"no crop of .* could be cut: .*000000\.jpg is no readable picture"):
+    with pytest.raises(UserError, match=r"no crop of .* could be cut: .*000000\.jpg is no picture"):
         make_occluded_posetrack(posetrack, skip_bad=True)
 
 

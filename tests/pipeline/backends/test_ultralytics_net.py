@@ -105,5 +105,7 @@ def test_a_device_that_is_not_there_is_explained(monkeypatch: pytest.MonkeyPatch
     assert torch_device("auto") == "cpu"
     with pytest.raises(UserError, match="this torch sees no GPU"):
         torch_device("cuda:0")
+    with pytest.raises(UserError, match="unknown device 'gpu'; there are: auto, cpu, cuda, cuda:<index>"):
+        torch_device("gpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert (torch_device("auto"), torch_device("cuda"), torch_device("cuda:1")) == ("cuda:0", "cuda:0", "cuda:1")

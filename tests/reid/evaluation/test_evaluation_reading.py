@@ -10,6 +10,7 @@ import torch
 
 from data.errors import UserError
 from data.formats.reid_keypoints import CropSkeletons
+from reid.camera_tokens import tokens_of_cameras
 from reid.checkpoints import load_model
 from reid.evaluation.crops import read_crop, read_crops
 from reid.evaluation.embedders import EmbedderExtractor
@@ -125,10 +126,12 @@ def test_the_network_and_the_pipelines_embedder_agree(data: ReidData, tmp_path: 
     # Of the pictures' own size: OpenCV rounds resized grey levels, the embedder does not.
     spec = SPEC.model_copy(update={"height": 96, "width": 48})
     weights = write_network(tmp_path / "large.safetensors", spec)
+    others = CropSkeletons(CropSkeletons.none().target, np.array([skeleton(0.3)], np.float32))
+    nobodys = replace(data.gallery[0], keypoints=others)
     for mode in ("binary", "continuous"):
-        ours = extract(network(weights, visibility=mode), data.gallery, "gallery", Reading())
+        ours = extract(network(weights, visibility=mode), [*data.gallery, nobodys], "gallery", Reading())
         embedder = EmbedderExtractor(KprEmbedder(weights, "cpu", 8, "fp32"), mode)
-        theirs = extract(embedder, data.gallery, "gallery", Reading())
+        theirs = extract(embedder, [*data.gallery, nobodys], "gallery", Reading())
         assert ours.visibility.dtype == theirs.visibility.dtype
         assert torch.allclose(ours.visibility.float(), theirs.visibility.float(), atol=1e-4)
         shown = ours.visibility > 0
@@ -161,6 +164,8 @@ def test_nothing_but_background_is_no_evidence(weights: Path, data: ReidData) ->
 def test_embeddings_are_chosen(weights: Path, data: ReidData) -> None:
     chosen = network(weights, features=("globl", "bn_foreg", "parts"))
     assert chosen.part_names == ("global", "foreground", *SPEC.part_names)
+    both = network(weights, features=("bn_parts", "parts", "bn_globl")).part_names
+    assert both == (*(f"bn_{name}" for name in SPEC.part_names), *SPEC.part_names, "global")
     vectors, visibility = chosen.describe([read_crop(sample) for sample in data.query[:3]])
     assert vectors.shape == (3, 7, 16)
     assert torch.allclose(vectors.norm(dim=-1)[visibility], torch.ones(1), atol=1e-5)
@@ -178,6 +183,58 @@ def test_a_network_without_attention_takes_masks_from_keypoints(tmp_path: Path, 
     found = extract(extractor, [empty, data.query[1]], "query", Reading())
     assert found.without_parts == 1  # an empty mask shows no part
     assert found.visibility[1, :4].all()
+
+
+def test_a_broken_label_is_a_bad_file(tmp_path: Path, data: ReidData, weights: Path) -> None:
+    """Read with its crop, and only for networks that use labels."""
+    masked = network(weights, labels="soft", grouping="five_v")
+    (tmp_path / "broken.npy").write_bytes(b"no label")
+    samples = [replace(data.query[0], labels=tmp_path / "broken.npy"), *data.query[1:3]]
+    for workers in (0, 1):
+        with pytest.raises(UserError, match=r"cannot read the parsing label .*broken\.npy"):
+            extract(masked, samples, "query", Reading(workers=workers))
+    found = extract(masked, samples, "query", Reading(bad_files="skip"))
+    assert [crop.path for crop in found.bad] == [samples[0].path]
+    assert len(found) == 2
+    assert len(extract(network(weights), samples, "query", Reading())) == 3
+    assert read_crop(samples[0]).fields is None
+    assert read_crop(samples[1], labels=True).prompted("none").fields is not None
+
+
+def test_a_label_file_masks(tmp_path: Path, data: ReidData, weights: Path) -> None:
+    masked = network(weights, labels="visibility", grouping="five_v")
+    fields = np.zeros((36, 12, 6), np.float32)
+    fields[15, 9:, :3] = fields[16, 9:, 3:] = 1
+    np.save(tmp_path / "feet.npy", fields)
+    found = extract(masked, [replace(data.query[0], labels=tmp_path / "feet.npy")], "query", Reading())
+    assert found.visibility.tolist() == [[True, False, False, False, False, True]]
+
+
+def test_crops_of_known_cameras_get_their_tokens(tmp_path: Path, data: ReidData) -> None:
+    spec = SPEC.model_copy(update={"cameras": 2})
+    file = write_network(tmp_path / "cameras.safetensors", spec)
+    model = load_model(file)[0]
+    with torch.no_grad():
+        model.backbone_appearance_feature_extractor.sie_embed.normal_()
+    camera = np.array([sample.camera for sample in data.query])
+    plain = extract(NetworkExtractor(model), data.query, "query", Reading()).vectors
+    for cameras, known in (({1: 0, 2: 1}, camera > 0), ({2: 1}, camera == 2), ({7: 0}, camera == 7)):
+        given = extract(NetworkExtractor(model, cameras=cameras), data.query, "query", Reading()).vectors
+        moved = (given - plain).abs().amax((1, 2)).numpy() > 1e-3
+        assert np.array_equal(moved, known)
+    embedder = EmbedderExtractor(KprEmbedder(file, "cpu", 8, "fp32"))
+    tokenless = extract(network(file), data.query, "query", Reading()).vectors
+    theirs = extract(embedder, data.query, "query", Reading())
+    shown = theirs.visibility > 0
+    # OpenCV rounds resized grey levels, the embedder does not.
+    assert torch.allclose(theirs.vectors[shown], tokenless[shown], atol=0.05)
+
+
+def test_a_camera_that_is_unknown_has_no_token() -> None:
+    training = (3, 5, 8, 5)
+    assert tokens_of_cameras(training, True) == {3: 0, 8: 2}, "5 is a camera of two training sets"
+    assert tokens_of_cameras(training, False) == tokens_of_cameras((), True) == {}
+    assert tokens_of_cameras(training, {0: 8, 1: 5, 2: 9}) == {0: 2}
 
 
 def test_a_networks_training_mode_is_kept(weights: Path, data: ReidData) -> None:

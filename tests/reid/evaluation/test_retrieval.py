@@ -135,9 +135,11 @@ def test_reranking_helps_and_keeps_what_cannot_be_compared_last() -> None:
     assert found.reranked is not None
     assert found.reranked.mean_ap > found.scores.mean_ap
     blind = features(3, 20, blind=1.1)
-    lost = retrieve(blind, gallery, NAMES, Ranking(rerank=parameters)).reranked
-    assert lost is not None
-    assert lost.cmc[0] == 0
+    for share in (0.3, 0.0):
+        weighted = Neighbourhood(parameters.k1, parameters.k2, share)
+        lost = retrieve(blind, gallery, NAMES, Ranking(rerank=weighted)).reranked
+        assert lost is not None
+        assert lost.cmc[0] == 0
     assert neighbourhood_for(features(3, 2, people=9), features(4, 3, people=9)) is None
 
 
