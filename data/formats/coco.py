@@ -46,10 +46,14 @@ class CocoImage:
     track_ids: IntArray
 
 
-def read_coco(path: Path) -> list[CocoImage]:
+def read_coco(path: Path, crowds: bool = False) -> list[CocoImage]:
     """Read images in the order of the file; people of one image keep the order of the file.
 
     Only the category "person" is read. Crowd regions and boxes without area are left out with a warning.
+
+    Args:
+        path: the file.
+        crowds: keep crowd regions, as rows of score 0.
 
     Raises:
         UserError: for a file that is missing or no COCO file, and for the first annotation that is broken.
@@ -73,9 +77,12 @@ def read_coco(path: Path) -> list[CocoImage]:
         box = _numbers(path, annotation, "bbox", 4)
         if box[2] < 0 or box[3] < 0:
             raise UserError(f"{path}: {_name(annotation)} has a box of negative size")
-        if annotation.get("iscrowd") or not (box[2] and box[3]):
+        crowd = bool(annotation.get("iscrowd"))
+        if (crowd and not crowds) or not (box[2] and box[3]):
             skipped += 1
             continue
+        if crowd:
+            annotation = {**annotation, "score": 0.0}
         people[annotation["image_id"]].append(annotation)
     if skipped:
         logger.warning("%s: %d crowd regions and boxes without area were left out", path, skipped)

@@ -70,13 +70,13 @@ class Window:
 
 
 def read_pictures(truth: Path) -> list[Picture]:
-    """Pictures of a COCO keypoint file; file names are relative to its folder.
+    """Pictures of a COCO keypoint file; file names are relative to its folder. Nobody has to be found in a crowd.
 
     Raises:
         UserError: for a broken file, other keypoints than COCO's 17, or a picture that is not there.
     """
     pictures = []
-    for image in read_coco(truth):
+    for image in read_coco(truth, crowds=True):
         path = truth.parent / image.file_name
         if not path.is_file():
             raise UserError(f"{truth}: there is no picture {path}")

@@ -57,6 +57,7 @@ class Trainer:
             model = _started(config)
         self.model = model.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimiser = _optimiser(config, self.model)
+        self._people = _people_of([config.found(path) for path in config.train], config.pretrained)
         self._step = 0
         if resume:
             self._restore()
@@ -104,7 +105,7 @@ class Trainer:
             "steps": str(config.steps),
             "batch": str(config.batch),
             "seed": str(config.seed),
-            "people": _people_of([config.found(path) for path in config.train]),
+            "people": self._people,
         }
         save_network(path, self.model, provenance)
         return path
@@ -192,10 +193,12 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     return config.rate * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
 
 
-def _people_of(truths: Sequence[Path]) -> str:
-    """What the network knows: sets of ``tools.make_training_set`` lie beside their recipe."""
-    rendered = [(path.parent / RECIPE).exists() for path in truths]
-    return "synthetic" if all(rendered) else "real and synthetic" if any(rendered) else "real"
+def _people_of(truths: Sequence[Path], pretrained: Path | None) -> str:
+    """What the network knows: sets of ``tools.make_training_set`` lie beside their recipe, weights say it."""
+    kinds = {"synthetic" if (path.parent / RECIPE).exists() else "real" for path in truths}
+    if pretrained is not None:
+        kinds |= set(load_network(pretrained)[1].provenance.get("people", "real").split()) - {"and"}
+    return " and ".join(sorted(kinds))
 
 
 @lru_cache(4)

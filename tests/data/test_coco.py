@@ -127,3 +127,13 @@ def test_files_that_are_not_there_or_no_json(tmp_path):
 def test_one_file_holds_one_skeleton(tmp_path):
     with pytest.raises(ValueError, match="one skeleton"):
         write_coco(tmp_path / "c.json", [image(1, 1, "coco17"), image(2, 1, "posetrack17")])
+
+
+def test_crowds_are_kept_on_request_as_rows_that_count_nothing(tmp_path):
+    path = tmp_path / "x.json"
+    person = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
+    crowd = {"id": 2, "image_id": 1, "category_id": 1, "bbox": [5, 6, 30, 40], "iscrowd": 1, "score": 0.9}
+    path.write_text(json.dumps({"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [person, crowd]}))
+    assert len(read_coco(path)[0].detections) == 1
+    (image,) = read_coco(path, crowds=True)
+    assert image.detections.scores.tolist() == [1, 0]

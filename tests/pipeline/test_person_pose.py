@@ -322,3 +322,15 @@ def test_training_mistakes_are_one_line(data: Path, tmp_path: Path, capsys: pyte
 def test_the_shipped_configuration_loads(repository: Path) -> None:
     config = load_training(repository / "configs" / "detector" / "person_pose_synthetic.yaml")
     assert config.train
+
+
+def test_a_network_keeps_what_its_start_knew(data: Path, tmp_path: Path) -> None:
+    start = tmp_path / "start.safetensors"
+    save_network(start, PersonPoseNet(TINY), {"people": "real"})
+    (data.parent / "recipe.yaml").write_text("sites: 1\n")
+    path = Trainer(_config(data, steps=1, pretrained=start), tmp_path / "a", "cpu").run()
+    assert path is not None
+    assert load_network(path)[1].provenance["people"] == "real and synthetic"
+    path = Trainer(_config(data, steps=1), tmp_path / "b", "cpu").run()
+    assert path is not None
+    assert load_network(path)[1].provenance["people"] == "synthetic"
