@@ -62,6 +62,9 @@ class Refinement:
             total = -sum(self._detach(one) for one in (atom, *evicted))
             total += self._attach(atom, target)
             for one in evicted:
+                if len(self._groups[self._owner[one]].atoms) > 1:
+                    # Another one who had to go has joined it.
+                    continue
                 place = self._best_place(one)
                 if place is not None:
                     total += self._attach(one, place[1])

@@ -102,3 +102,21 @@ def test_pairs_that_are_no_candidates_count_against_in_a_crowd(make):
 
 def test_nothing_to_decide(make):
     assert run(make, [("a", 0, 10)], {}) == [0]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_refinement_of_a_crowd_never_loses_anybody(make, seed):
+    """Random evidence among many who exclude each other: what is left is a partition that puts no two of them together."""
+    rng = np.random.default_rng(seed)
+    spans = sorted(
+        (str(rng.choice(["a", "b", "c"])), float(start), float(start + 12)) for start in rng.uniform(0, 40, 16)
+    )
+    odds = {
+        (one, two): float(rng.normal(0, 3)) for one in range(16) for two in range(one + 1, 16) if rng.uniform() < 0.7
+    }
+    labels = run(make, spans, odds, support=0.5)
+    assert len(labels) == 16
+    for one in range(16):
+        for two in range(one + 1, 16):
+            together = spans[one][0] == spans[two][0] and abs(spans[one][1] - spans[two][1]) < 10
+            assert not (together and labels[one] == labels[two])
