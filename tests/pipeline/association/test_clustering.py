@@ -106,7 +106,7 @@ def test_nothing_to_decide(make):
 
 @pytest.mark.parametrize("seed", range(60))
 def test_refinement_of_a_crowd_never_loses_anybody(make, seed):
-    """Random evidence among many who exclude each other: what is left is a partition that puts no two of them together."""
+    """Random evidence among many who exclude each other: nobody is lost, and no two of them are put together."""
     rng = np.random.default_rng(seed)
     spans = sorted(
         (str(rng.choice(["a", "b", "c"])), float(start), float(start + 12)) for start in rng.uniform(0, 40, 16)
