@@ -1,6 +1,6 @@
 """Reads one configuration section from a YAML file, with changes from the command line."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,7 +34,7 @@ def load_section(model: type[AnySection], path: Path, overrides: Sequence[str] =
         raise UserError(f"{path}: expected keys and values")
     tree = _unshared(tree)
     for override in overrides:
-        _set(tree, override)
+        merge(tree, parse_override(override))
     try:
         return model.model_validate(tree)
     except ValidationError as error:
@@ -48,17 +48,29 @@ def _unshared(node: Any) -> Any:
     return [_unshared(value) for value in node] if isinstance(node, list) else node
 
 
-def _set(tree: dict[str, Any], override: str) -> None:
-    key, equals, value = override.partition("=")
-    if not equals or not key:
-        raise UserError(f"'{override}' is not key.sub=value")
-    *parents, last = key.split(".")
-    node = tree
-    for parent in parents:
-        node = node.setdefault(parent, {})
-        if not isinstance(node, dict):
-            raise UserError(f"'{override}': {parent} holds no keys")
+def parse_override(override: str) -> dict[str, Any]:
+    """The patch that "key.sub=value" stands for.
+
+    Raises:
+        UserError: when it is none, or its value is no YAML.
+    """
+    key, separator, text = override.partition("=")
+    if not separator or not key.strip():
+        raise UserError(f"'{override}' is not an override; write key.sub=value, for example run.batch_frames=16")
     try:
-        node[last] = yaml.safe_load(value)
+        value = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise UserError(f"'{override}': the value is not valid YAML") from None
+        raise UserError(f"the value of override '{override}' is not valid YAML; quote it") from None
+    for name in reversed(key.strip().split(".")):
+        value = {name: value}
+    patch: dict[str, Any] = value
+    return patch
+
+
+def merge(tree: dict[str, Any], patch: Mapping[str, Any]) -> None:
+    """Change a tree in place; mappings are merged, anything else is replaced."""
+    for key, value in patch.items():
+        if isinstance(value, dict) and isinstance(tree.get(key), dict):
+            merge(tree[key], value)
+        else:
+            tree[key] = value

@@ -1,6 +1,6 @@
 """The whole configuration: typed sections of every package, YAML patches and command-line overrides."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from data.config import Section, SourcesConfig, explain
 from data.errors import UserError
+from data.section_files import merge, parse_override
 from pipeline.association.config import AssociateConfig
 from pipeline.backends.config import DetectorConfig, PoseConfig
 from pipeline.rendering.config import RenderConfig
@@ -68,10 +69,10 @@ def load_config(paths: Sequence[Path] = (), overrides: Sequence[str] = ()) -> Co
     tree = _read(DEFAULTS)
     where = str(DEFAULTS)
     for path in paths:
-        _merge(tree, _read(path))
+        merge(tree, _read(path))
         where = str(path)
     for override in overrides:
-        _merge(tree, _parse_override(override))
+        merge(tree, parse_override(override))
         where = "the command line"
     try:
         return Config.model_validate(tree)
@@ -108,24 +109,3 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise UserError(f"the configuration {path} must be a mapping of sections, not {type(tree).__name__}")
     return tree
-
-
-def _parse_override(override: str) -> dict[str, Any]:
-    key, separator, text = override.partition("=")
-    if not separator or not key.strip():
-        raise UserError(f"'{override}' is not an override; write key.sub=value, for example run.batch_frames=16")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UserError(f"the value of override '{override}' is not valid YAML; quote it") from None
-    for name in reversed(key.strip().split(".")):
-        value = {name: value}
-    return value
-
-
-def _merge(tree: dict[str, Any], patch: Mapping[str, Any]) -> None:
-    for key, value in patch.items():
-        if isinstance(value, dict) and isinstance(tree.get(key), dict):
-            _merge(tree[key], value)
-        else:
-            tree[key] = value

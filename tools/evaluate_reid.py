@@ -250,7 +250,7 @@ def _score(
     reading: "Reading",
     rule: "Rule",
 ) -> "ModelResult":
-    from pipeline.backends.torch_device import torch_device
+    from data.torch_device import torch_device
     from reid.evaluation.breakdown import breakdown
     from reid.evaluation.extract import extract
     from reid.evaluation.retrieval import Ranking, retrieve
@@ -293,7 +293,7 @@ def _draw(
     rule: "Rule",
     folder: Path,
 ) -> Path:
-    from pipeline.backends.torch_device import torch_device
+    from data.torch_device import torch_device
     from pipeline.report.rankings import Rankings, queries_named, worst_queries, write_rankings
 
     scores, device = result.retrieval.scores, torch_device(arguments.device)

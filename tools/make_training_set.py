@@ -32,8 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Make the pictures."""
     arguments = build_parser().parse_args(argv)
     from data.errors import UserError
-    from data.synthetic.devices import resolve_device
     from data.synthetic.training_set import TrainingSet, make_training_set
+    from data.torch_device import torch_device
 
     for name, least in (("sites", 1), ("seed", 0), ("frames", 0), ("people", 0), ("test_people", 0), ("crops", 2)):
         if getattr(arguments, name) < least:
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         test_people=arguments.test_people,
         crops=arguments.crops,
     )
-    people = make_training_set(recipe, arguments.out, arguments.workers, resolve_device(arguments.device))
+    people = make_training_set(recipe, arguments.out, arguments.workers, torch_device(arguments.device))
     print(f"{arguments.out}: {people} people in the frames of {arguments.sites} sites")
     return 0
 

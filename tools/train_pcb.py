@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from data.config import explain
     from data.datasets.reid_folders import TRAIN, read_split
-    from pipeline.backends.torch_device import torch_device
+    from data.torch_device import torch_device
     from reid.models.pcb import PCB
     from reid.pcb_files import load_pcb
     from reid.training.pcb import STATE, PcbTrainingConfig, train_pcb

@@ -1,35 +1,6 @@
 """Where triangles are drawn: with NumPy on the CPU, or with torch on a GPU. The tiles are the same."""
 
-from data.errors import UserError
 from data.synthetic.raster import Rasteriser, rasterise
-
-
-def resolve_device(device: str) -> str:
-    """What a command line says about the device, as ``rasteriser`` wants it.
-
-    Args:
-        device: "auto" (a GPU where torch sees one), "cpu", "cuda" or "cuda:<index>".
-
-    Returns:
-        "cpu" or "cuda:<index>".
-
-    Raises:
-        UserError: for an unknown device, and for a GPU that torch does not see.
-    """
-    if device == "cpu":
-        return device
-    kind, colon, index = device.partition(":")
-    if device != "auto" and (kind != "cuda" or (colon and not index.isdecimal())):
-        raise UserError(f"unknown device '{device}'; there are: auto, cpu, cuda, cuda:<index>")
-    import torch
-
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device == "auto":
-        return "cuda:0" if count else "cpu"
-    if int(index or 0) >= count:
-        seen = "no GPU" if not count else f"GPUs 0 to {count - 1} only"
-        raise UserError(f"device '{device}': this torch sees {seen}; give --device auto or --device cpu")
-    return f"cuda:{int(index or 0)}"
 
 
 def rasteriser(device: str) -> Rasteriser:

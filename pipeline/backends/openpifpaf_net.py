@@ -17,12 +17,12 @@ import numpy as np
 from data.errors import UserError
 from data.kernels.images import to_blob
 from data.records import Detections, FloatArray, Image, Poses
+from data.torch_device import torch_device
 from data.torchvision_cure import ensure_torchvision
 from data.weight_records import ResolvedWeights
 from pipeline.backends.config import DetectorConfig, PoseConfig
 from pipeline.backends.perceiver import boxes_from_skeletons
 from pipeline.backends.selection import visible
-from pipeline.backends.torch_device import torch_device
 from reid.part_labels import FIELDS
 
 _STEP = 16

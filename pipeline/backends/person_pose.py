@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from data.errors import UserError
 from data.records import Detections, FloatArray, Image, Poses
+from data.torch_device import torch_device
 from data.weight_records import ResolvedWeights
 from pipeline.backends.config import DetectorConfig, PoseConfig
 from pipeline.backends.letterbox import Placement, letterbox
 from pipeline.backends.selection import best_rows, clean, visible
-from pipeline.backends.torch_device import torch_device
 from pipeline.person_pose.files import load_network
 from pipeline.person_pose.network import STRIDES, Candidates
 

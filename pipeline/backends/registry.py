@@ -179,7 +179,7 @@ def open_openpifpaf(config: Any, weights: ResolvedWeights, device: str, threads:
 
 def open_kpr(config: ReidConfig, weights: ResolvedWeights, device: str, threads: int) -> Embedder:
     """KPR and BPBReID checkpoints know their own preprocessing."""
-    from pipeline.backends.torch_device import torch_device
+    from data.torch_device import torch_device
     from reid.kpr_embedder import KprEmbedder
 
     _set_torch_threads(threads)

@@ -13,11 +13,11 @@ import numpy as np
 
 from data.errors import UserError
 from data.records import Detections, FloatArray, Image, Poses
+from data.torch_device import torch_device
 from data.torchvision_cure import ensure_torchvision
 from data.weight_records import ResolvedWeights
 from pipeline.backends.config import DetectorConfig, PoseConfig
 from pipeline.backends.selection import clean, visible
-from pipeline.backends.torch_device import torch_device
 
 _PEOPLE = ("person", "people", "pedestrian")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import UserError
+from data.torch_device import torch_device
 from pipeline.backends.registry import EMBEDDERS, build_embedder
-from pipeline.backends.torch_device import torch_device
 from pipeline.config import load_config
 from pipeline.weights import WeightStore
 

@@ -7,15 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.errors import UserError
 from data.synthetic import world as world_module
 from data.synthetic.body import make_body
 from data.synthetic.crops import FOLDERS, CropJob, make_crops
-from data.synthetic.devices import rasteriser, resolve_device
 from data.synthetic.gait import pose
 from data.synthetic.raster import Rasteriser, rasterise
 from data.synthetic.raster_torch import TorchRasteriser
@@ -149,35 +146,11 @@ def test_the_gpu_draws_the_same_tiles(world: World, tmp_path: Path) -> None:
     assert record(world, tmp_path / "numpy", "cpu") == record(world, tmp_path / "torch", ON_GPU)
 
 
-def test_devices_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert resolve_device("auto") == resolve_device("cpu") == "cpu"
-    for name in ("cuda", "cuda:0"):
-        with pytest.raises(UserError, match=rf"device '{name}'.* sees no GPU; give --device"):
-            resolve_device(name)
-
-
-def test_devices_with_two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert resolve_device("cpu") == "cpu"
-    assert resolve_device("auto") == resolve_device("cuda") == resolve_device("cuda:0") == "cuda:0"
-    assert resolve_device("cuda:1") == "cuda:1"
-    with pytest.raises(UserError, match="sees GPUs 0 to 1 only"):
-        resolve_device("cuda:2")
-    assert isinstance(rasteriser("cuda:1"), TorchRasteriser)
-
-
-@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "cuda:-1", "", "mps"])
-def test_unknown_devices(name: str) -> None:
-    with pytest.raises(UserError, match="there are: auto, cpu, cuda"):
-        resolve_device(name)
-
-
 def test_numpy_needs_no_torch(repository: Path) -> None:
     code = (
-        "import sys; import data.synthetic.export; from data.synthetic.devices import rasteriser, resolve_device\n"
-        "rasteriser(resolve_device('cpu')); sys.exit('torch' in sys.modules)"
+        "import sys; import data.synthetic.export; from data.synthetic.devices import rasteriser\n"
+        "from data.torch_device import torch_device\n"
+        "rasteriser(torch_device('cpu')); sys.exit('torch' in sys.modules)"
     )
     environment = os.environ | {"PYTHONPATH": str(repository)}
     assert subprocess.run([sys.executable, "-c", code], cwd=repository, env=environment).returncode == 0

@@ -12,7 +12,6 @@ from data.errors import UserError
 from data.kernels.boxes import iou_matrix
 from data.weight_records import ResolvedWeights
 from pipeline.backends.config import DetectorConfig, PoseConfig
-from pipeline.backends.torch_device import torch_device
 from pipeline.backends.ultralytics_net import UltralyticsNetwork
 from pipeline.backends.yolo import open_onnx
 
@@ -96,16 +95,3 @@ def test_an_openvino_folder_without_metadata_is_explained(tmp_path: Path) -> Non
     folder.mkdir()
     with pytest.raises(UserError, match=r"holds no metadata\.yaml"):
         UltralyticsNetwork(DetectorConfig(), _weights(folder), "cpu")
-
-
-def test_a_device_that_is_not_there_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert torch_device("auto") == "cpu"
-    with pytest.raises(UserError, match="this torch sees no GPU"):
-        torch_device("cuda:0")
-    with pytest.raises(UserError, match="unknown device 'gpu'; there are: auto, cpu, cuda, cuda:<index>"):
-        torch_device("gpu")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert (torch_device("auto"), torch_device("cuda"), torch_device("cuda:1")) == ("cuda:0", "cuda:0", "cuda:1")
