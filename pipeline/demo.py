@@ -12,8 +12,8 @@ from data.errors import UserError
 from data.synthetic.export import TRUTH_FILE, VERSION, make_site
 from data.synthetic.scenario import Preset, frozen_hashes, load_preset, preset_names
 from pipeline.evaluation.evaluate import EvaluationOptions, evaluate_folders
-from pipeline.run_folder import RunFolder
-from pipeline.weights import default_cache_dir
+from pipeline.folder.run_folder import RunFolder
+from pipeline.weights.store import default_cache_dir
 
 logger = logging.getLogger(__name__)
 

@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("--resume needs the --output of the interrupted run")
     if arguments.output is None:
         arguments.output = Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
-    from pipeline.start import run
+    from pipeline.job.start import run
 
     code = run(arguments, config)
     if arguments.demo and code == 0:

@@ -44,7 +44,7 @@ AGPL = ("openpifpaf", "ultralytics")
 AGPL_HOMES = ("pipeline/backends/",)
 UNPICKLERS = ("cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve")
 # Read published files with unpicklers that run no code: names are inert stand-ins, or only plain arrays are let in.
-UNPICKLER_HOMES = ("reid/torch_pickle.py", "st_model/importers.py")
+UNPICKLER_HOMES = ("reid/weights/torch_pickle.py", "st_model/importers.py")
 TEXT_SUFFIXES = (
     "",
     ".cfg",
@@ -162,7 +162,10 @@ def test_every_package_is_watched() -> None:
         ("import reid.graph", ["reid.graph"]),
         ("def f():\n    from reid import graph", ["reid"]),
         ("from . import graph", ["trackers"]),
-        ("from importlib import import_module\nimport_module('reid.graph')", ["importlib", "reid.graph"]),
+        (
+            "from importlib import import_module\nimport_module('reid.graph')",
+            ["importlib", "reid.graph"],
+        ),
         ("ENTRIES = {'a': 'reid.graph:Graph'}", ["reid.graph"]),
         ("'see reid.graph'", []),
     ],

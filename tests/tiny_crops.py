@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reid.checkpoints import build_model, save_checkpoint
 from reid.models.spec import PART_NAMES, ModelSpec
+from reid.weights.checkpoints import build_model, save_checkpoint
 
 SPEC = ModelSpec(
     architecture="kpr", backbone="swin", embed_dim=16, depths=(1, 1), heads=(1, 2), height=64, width=32,

@@ -24,9 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from data.site import load_site, save_site
     from pipeline.association.corrections import load_corrections
     from pipeline.config import dump_config, load_config
-    from pipeline.finish import finish
-    from pipeline.job import load_job, timed
-    from pipeline.run_folder import RunFolder
+    from pipeline.folder.run_folder import RunFolder
+    from pipeline.job.finish import finish
+    from pipeline.job.job import load_job, timed
 
     folder = RunFolder(arguments.run).require()
     config = load_config([folder.config, *arguments.config], arguments.overrides)

@@ -125,7 +125,7 @@ def _visits(arguments: argparse.Namespace) -> "tuple[Visits, dict[str, Any]]":
 def _visits_of_run(path: Path, min_confidence: float) -> "Visits":
     """Identities a run is sure of, in the cameras whose clocks can be compared."""
     from data.site import load_site
-    from pipeline.run_folder import RunFolder
+    from pipeline.folder.run_folder import RunFolder
     from st_model.visits import make_visits
 
     folder = RunFolder(path).require()

@@ -38,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from pipeline.backends.registry import build_detector
     from pipeline.config import load_config
-    from pipeline.site_survey import cues, look, site_of
-    from pipeline.weights import WeightStore
+    from pipeline.input.site_survey import cues, look, site_of
+    from pipeline.weights.store import WeightStore
 
     config = load_config(arguments.config, arguments.set)
     detector = build_detector(config.detector, config.run.device, WeightStore(offline=config.run.offline))

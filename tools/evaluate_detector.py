@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from pipeline.backends.registry import build_perceiver
     from pipeline.config import load_config, split_overrides
     from pipeline.evaluation.perception import pictures, score_perceiver, site_frames
-    from pipeline.weights import WeightStore
+    from pipeline.weights.store import WeightStore
 
     if arguments.every < 1:
         raise UserError(f"--every {arguments.every}: give at least 1")

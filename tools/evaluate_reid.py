@@ -11,12 +11,12 @@ from data.errors import UserError
 from pipeline.cli import run
 
 if TYPE_CHECKING:
-    from reid.camera_tokens import CameraUse
     from reid.evaluation.crops import BadCrop
     from reid.evaluation.extract import Extractor, Features, Reading
     from reid.evaluation.tables import ModelResult
-    from reid.metrics import Rule
-    from reid.rerank import Neighbourhood
+    from reid.ranking.metrics import Rule
+    from reid.ranking.rerank import Neighbourhood
+    from reid.samples.camera_tokens import CameraUse
     from reid.training.config import TrainConfig
     from reid.training.samples import ReidData, SourceConfig
 
@@ -186,7 +186,7 @@ def _check(arguments: argparse.Namespace) -> None:
     if not 0 <= arguments.lambda_ <= 1:
         raise UserError(f"--lambda {arguments.lambda_:g}: it is a weight from 0 to 1")
     if arguments.out is not None:
-        from pipeline.made_files import prepare_folder
+        from data.output_folder import prepare_folder
 
         prepare_folder(arguments.out.absolute().parent, [arguments.out], arguments.overwrite)
     folder = arguments.show_out
@@ -250,7 +250,7 @@ def _score(
     reading: "Reading",
     rule: "Rule",
 ) -> "ModelResult":
-    from data.torch_device import torch_device
+    from data.runtime.torch_device import torch_device
     from reid.evaluation.breakdown import breakdown
     from reid.evaluation.extract import extract
     from reid.evaluation.retrieval import Ranking, retrieve
@@ -275,7 +275,7 @@ def _score(
 
 def _neighbourhood(arguments: argparse.Namespace, query: "Features", gallery: "Features") -> "Neighbourhood | None":
     from reid.evaluation.retrieval import neighbourhood_for
-    from reid.rerank import Neighbourhood
+    from reid.ranking.rerank import Neighbourhood
 
     fitting = neighbourhood_for(query, gallery)
     if fitting is None and not arguments.k1:
@@ -293,7 +293,7 @@ def _draw(
     rule: "Rule",
     folder: Path,
 ) -> Path:
-    from data.torch_device import torch_device
+    from data.runtime.torch_device import torch_device
     from pipeline.report.rankings import Rankings, queries_named, worst_queries, write_rankings
 
     scores, device = result.retrieval.scores, torch_device(arguments.device)
@@ -304,7 +304,7 @@ def _draw(
 
 
 def _write(path: Path, tree: dict[str, Any]) -> None:
-    from pipeline.run_folder import write_atomically
+    from pipeline.folder.run_folder import write_atomically
 
     try:
         write_atomically(path, json.dumps(tree, indent=1, allow_nan=False) + "\n")

@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Load, learn, rank, print."""
     arguments = build_parser().parse_args(argv)
     from pipeline.evaluation.st_retrieval import evaluate_protocol, split_by_camera
-    from reid.rerank import Neighbourhood
+    from reid.ranking.rerank import Neighbourhood
 
     if arguments.features is not None:
         if arguments.query or arguments.gallery or arguments.learn:
@@ -119,8 +119,8 @@ def _load(path: Path, arguments: argparse.Namespace) -> "tuple[Sightings, ReidNa
 def _extract(folder: Path, arguments: argparse.Namespace) -> "tuple[Sightings, ReidNames]":
     from data.datasets.reid_folders import read_split
     from pipeline.evaluation.st_retrieval import Sightings
-    from reid.pcb_extract import extract
-    from reid.pcb_files import load_pcb
+    from reid.embedders.pcb import extract
+    from reid.weights.pcb import load_pcb
 
     if arguments.weights is None:
         raise UserError(f"{folder} is a folder of pictures: give the network with --weights, or a feature file")

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run all and print the table."""
     arguments = build_parser().parse_args(argv)
     from data.errors import UserError
-    from pipeline.site_trials import parse_way, run_trial, table
+    from pipeline.trials.site_trials import parse_way, run_trial, table
 
     ways = [parse_way(text) for text in arguments.ways]
     trials = [

@@ -46,11 +46,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_intermixed_args(argv)
     from data.errors import UserError
     from data.formats.part_features import write_part_features
+    from data.output_folder import prepare_folder
     from pipeline.backends.registry import build_embedder
-    from pipeline.made_files import prepare_folder
-    from pipeline.weights import WeightStore
-    from reid.crop_files import CropFolder, CropKeypoints
-    from reid.extraction import extract_features
+    from pipeline.weights.store import WeightStore
+    from reid.embedders.extraction import extract_features
+    from reid.samples.crop_files import CropFolder, CropKeypoints
 
     config = network_config(arguments)
     if arguments.out.suffix != ".npz":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from data.errors import UserError
 from pipeline.cli import run
-from pipeline.weights import SHIPPED, WeightStore
+from pipeline.weights.store import SHIPPED, WeightStore
 
 
 def main(argv: Sequence[str] | None = None) -> int:

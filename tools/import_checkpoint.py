@@ -13,9 +13,9 @@ from typing import Any
 
 from data.errors import UserError
 from pipeline.cli import run
-from pipeline.weights import default_cache_dir
-from reid.checkpoints import CheckpointInfo, save_checkpoint
+from pipeline.weights.store import default_cache_dir
 from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD, PROMPT_GROUPS
+from reid.weights.checkpoints import CheckpointInfo, save_checkpoint
 
 _NORMALISATIONS = {"solider": ((0.5,) * 3, (0.5,) * 3), "imagenet": (IMAGENET_MEAN, IMAGENET_STD)}
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if out.exists() and not arguments.overwrite:
         raise UserError(f"{out} exists already; give another --out, or --overwrite")
     if exporting:
-        from reid.published import export_published
+        from reid.weights.published import export_published
 
         export_published(source, out)
         print(f"{out}: written in the originals' format")
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _import(source: Path, out: Path, arguments: argparse.Namespace) -> None:
-    from reid.published import LICENCE, import_published
+    from reid.weights.published import LICENCE, import_published
 
     if arguments.accept_licence != "hl3":
         raise UserError(

@@ -41,9 +41,9 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Find skeletons, choose targets, write files; prints what was found."""
     arguments = build_parser().parse_intermixed_args(argv)
-    from pipeline.keypoint_prompts import make_prompts, open_look, read_targets
-    from pipeline.weights import WeightStore
-    from reid.crop_files import CropFolder, crop_names
+    from pipeline.labelling.keypoint_prompts import make_prompts, open_look, read_targets
+    from pipeline.weights.store import WeightStore
+    from reid.samples.crop_files import CropFolder, crop_names
 
     config = network_config(arguments)
     names = crop_names(arguments.folder, leave_out=arguments.out)

@@ -19,7 +19,7 @@ from data.errors import UserError
 from pipeline.cli import run
 
 if TYPE_CHECKING:
-    from pipeline.parsing_labels import Fields
+    from pipeline.labelling.parsing_labels import Fields
 
 
 # OpenPifPaf's networks see one field cell in 16 px.
@@ -56,8 +56,8 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Make labels; prints what was written."""
     arguments = build_parser().parse_args(argv)
-    from pipeline.parsing_labels import make_labels
-    from reid.crop_files import CropFolder, CropKeypoints
+    from pipeline.labelling.parsing_labels import make_labels
+    from reid.samples.crop_files import CropFolder, CropKeypoints
 
     if arguments.pifpaf is None and arguments.keypoints is None:
         raise UserError("give --pifpaf (fields of a network) or --keypoints (fields are drawn round skeletons)")
@@ -87,12 +87,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _fields(arguments: argparse.Namespace) -> "Fields":
     """Where fields come from."""
     if arguments.pifpaf is None:
-        from pipeline.parsing_labels import drawn_fields
+        from pipeline.labelling.parsing_labels import drawn_fields
 
         return drawn_fields
     from pipeline.backends.config import PoseConfig
     from pipeline.backends.registry import open_openpifpaf
-    from pipeline.weights import WeightStore
+    from pipeline.weights.store import WeightStore
 
     size = None if arguments.long_edge is None else (arguments.long_edge, arguments.long_edge)
     config = PoseConfig(name="openpifpaf", weights=arguments.pifpaf, input_size=size)

@@ -32,9 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Make the site."""
     arguments = build_parser().parse_args(argv)
     from data.errors import UserError
+    from data.runtime.torch_device import torch_device
     from data.synthetic.export import make_site
     from data.synthetic.scenario import load_preset
-    from data.torch_device import torch_device
 
     if arguments.seed < 0:
         raise UserError(f"--seed {arguments.seed}: give a whole number from 0 up")

@@ -32,8 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Make the pictures."""
     arguments = build_parser().parse_args(argv)
     from data.errors import UserError
+    from data.runtime.torch_device import torch_device
     from data.synthetic.training_set import TrainingSet, make_training_set
-    from data.torch_device import torch_device
 
     for name, least in (("sites", 1), ("seed", 0), ("frames", 0), ("people", 0), ("test_people", 0), ("crops", 2)):
         if getattr(arguments, name) < least:

@@ -22,8 +22,8 @@ from tools.network_options import add_network_options, network_config
 
 if TYPE_CHECKING:
     from pipeline.config import Config
-    from pipeline.weights import WeightStore
-    from reid.crop_files import Crop
+    from pipeline.weights.store import WeightStore
+    from reid.samples.crop_files import Crop
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_intermixed_args(argv)
     from pipeline.backends.registry import build_embedder
     from pipeline.config import Config
-    from pipeline.reid_demo import PAGE, write_demo
-    from pipeline.weights import WeightStore
+    from pipeline.report.crop_comparison import PAGE, write_demo
+    from pipeline.weights.store import WeightStore
 
     sections = tuple(f"{name}." for name in Config.model_fields)
     arguments.overrides = [value for value in arguments.images if value.startswith(sections) and "=" in value]
@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _pictures(paths: Sequence[Path], out: Path) -> list[Path]:
     """The pictures named, and those of the folders named; what an earlier demo wrote is none of them."""
-    from reid.crop_files import crop_names
+    from reid.samples.crop_files import crop_names
 
     found: list[Path] = []
     for path in paths:
@@ -97,8 +97,8 @@ def _pictures(paths: Sequence[Path], out: Path) -> list[Path]:
 
 
 def _read(paths: Sequence[Path], place: Path | None) -> "list[Crop]":
-    from pipeline.reid_demo import LEAST, MOST
-    from reid.crop_files import CropKeypoints, read_crop
+    from pipeline.report.crop_comparison import LEAST, MOST
+    from reid.samples.crop_files import CropKeypoints, read_crop
 
     if not LEAST <= len(paths) <= MOST:
         raise UserError(f"{len(paths)} crops are named; the matrix is drawn for {LEAST} to {MOST}")
@@ -113,8 +113,8 @@ def _with_skeletons(crops: "Sequence[Crop]", config: "Config", weights: "WeightS
     """Let a pose network look at the crops."""
     from dataclasses import replace
 
-    from pipeline.keypoint_prompts import crop_skeletons, open_look
-    from reid.crop_files import named
+    from pipeline.labelling.keypoint_prompts import crop_skeletons, open_look
+    from reid.samples.crop_files import named
 
     look, _ = open_look(config, weights, whole)
     found = look([crop.image for crop in crops])

@@ -25,8 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from data.errors import UserError
     from pipeline.config import load_config
+    from pipeline.folder.run_folder import RunFolder
     from pipeline.rendering.overlay import render_run
-    from pipeline.run_folder import RunFolder
 
     overrides = list(arguments.overrides)
     if arguments.cameras:

@@ -21,8 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_intermixed_args(argv)
 
     from pipeline.config import load_config
+    from pipeline.folder.run_folder import RunFolder
     from pipeline.report.page import write_report
-    from pipeline.run_folder import RunFolder
 
     overrides = [*arguments.overrides, *(["report.anonymize=true"] * arguments.anonymize)]
     folder = RunFolder(arguments.run).require()

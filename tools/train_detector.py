@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), end="")
         return 0
 
-    from data.torch_device import torch_device
+    from data.runtime.torch_device import torch_device
     from pipeline.person_pose.training import Trainer
 
     weights = Trainer(config, arguments.out, torch_device(arguments.device), arguments.resume).run()

@@ -38,10 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from data.config import explain
     from data.datasets.reid_folders import TRAIN, read_split
-    from data.torch_device import torch_device
+    from data.runtime.torch_device import torch_device
     from reid.models.pcb import PCB
-    from reid.pcb_files import load_pcb
     from reid.training.pcb import STATE, PcbTrainingConfig, train_pcb
+    from reid.weights.pcb import load_pcb
     from st_model.files import save_published
     from st_model.plot import draw, published_curves
     from st_model.published import published_distribution

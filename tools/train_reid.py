@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), end="")
         return 0
 
-    from data.torch_device import torch_device
+    from data.runtime.torch_device import torch_device
     from reid.training.engine import Trainer
     from reid.training.writers import ScalarWriter, WandbWriter, Writers, tensorboard_writer
 

@@ -21,10 +21,10 @@ from data.records import (
 )
 from trackers.appearance import DistanceScale
 from trackers.assignment import assign
-from trackers.association import associate, refind_cost
 from trackers.config import TrackerConfig
 from trackers.costs import PairCosts, add_pose, clear_share, pair_costs, pose_distance
 from trackers.lifecycle import confirmable, ended, mark, starters
+from trackers.matching import associate, refind_cost
 from trackers.motion import MotionModel, MotionState
 from trackers.scope import Proposal
 from trackers.table import KEYPOINTS, TrackTable

@@ -1,6 +1,6 @@
 """Which tracklets are one person: cues, calibration, hard constraints, clustering, evidence (DESIGN.md section 5).
 
-``pipeline.associate.associate`` puts the modules together:
+``pipeline.association.associate.associate`` puts the modules together:
 
 table        tracklets as arrays in one canonical order
 appearance   part distances between tracklets, candidate pairs

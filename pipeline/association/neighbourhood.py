@@ -9,8 +9,8 @@ from scipy.special import expit
 from data.records import DoubleArray, FloatArray, IntArray
 from pipeline.association.config import RerankConfig
 from pipeline.association.exclusions import pair_codes
-from reid.reciprocal import encode
-from reid.rerank import Neighbourhood, auto_neighbourhood
+from reid.ranking.reciprocal import encode
+from reid.ranking.rerank import Neighbourhood, auto_neighbourhood
 
 _BLOCK_PAIRS = 1 << 16
 

@@ -29,7 +29,7 @@ class PoseEstimator(Protocol):
     """Gives keypoints for boxes that are already there.
 
     A top-down estimator looks into each box; a bottom-up one finds the skeletons of the whole image and matches them to
-    the boxes (``reid.prompts.match_skeletons``), leaving the rest as ``spare_keypoints``.
+    the boxes (``reid.prompts.assignment.match_skeletons``), leaving the rest as ``spare_keypoints``.
     """
 
     def estimate(self, images: Sequence[Image], detections: Sequence[Detections]) -> list[Poses]:

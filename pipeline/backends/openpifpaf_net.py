@@ -17,13 +17,13 @@ import numpy as np
 from data.errors import UserError
 from data.kernels.images import to_blob
 from data.records import Detections, FloatArray, Image, Poses
-from data.torch_device import torch_device
-from data.torchvision_cure import ensure_torchvision
+from data.runtime.torch_device import torch_device
+from data.runtime.torchvision_cure import ensure_torchvision
 from data.weight_records import ResolvedWeights
 from pipeline.backends.config import DetectorConfig, PoseConfig
 from pipeline.backends.perceiver import boxes_from_skeletons
 from pipeline.backends.selection import visible
-from reid.part_labels import FIELDS
+from reid.samples.part_labels import FIELDS
 
 _STEP = 16
 _PADDING = (124, 116, 104)
@@ -92,7 +92,7 @@ class OpenPifPafNetwork:
             grid: rows and columns the fields are brought to.
 
         Returns:
-            (36, rows, columns) float32, 0-1: 17 keypoints, then 19 limbs, as in ``reid.part_labels``.
+            (36, rows, columns) float32, 0-1: 17 keypoints, then 19 limbs, as in ``reid.samples.part_labels``.
 
         Raises:
             UserError: when the network has other fields.

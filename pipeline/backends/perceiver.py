@@ -7,7 +7,7 @@ import numpy as np
 from data.records import Detections, FloatArray, Image, Poses
 from pipeline.backends.base import Detector, OnePassPerceiver, PoseEstimator
 from pipeline.backends.selection import clean
-from reid.prompts import match_skeletons, person_boxes
+from reid.prompts.assignment import match_skeletons, person_boxes
 
 _NOTHING: FloatArray = np.zeros((0, 17, 3), np.float32)
 
@@ -54,7 +54,7 @@ class MatchedPose:
 
         Args:
             network: its boxes are ignored.
-            keypoint_min: see ``reid.prompts.match_skeletons``.
+            keypoint_min: see ``reid.prompts.assignment.match_skeletons``.
         """
         self._network, self._keypoint_min = network, keypoint_min
 

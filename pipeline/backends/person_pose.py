@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from data.errors import UserError
 from data.records import Detections, FloatArray, Image, Poses
-from data.torch_device import torch_device
+from data.runtime.torch_device import torch_device
 from data.weight_records import ResolvedWeights
 from pipeline.backends.config import DetectorConfig, PoseConfig
 from pipeline.backends.letterbox import Placement, letterbox

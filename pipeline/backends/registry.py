@@ -10,10 +10,10 @@ from data.weight_records import ResolvedWeights
 from pipeline.backends.base import Detector, Perceiver, PoseEstimator
 from pipeline.backends.config import DetectorConfig, PoseConfig
 from pipeline.backends.perceiver import BoxPerceiver, MatchedPose, OnePass, TwoPass
-from pipeline.kpr_weights import real_kpr
-from pipeline.weights import AUTO, WeightStore
+from pipeline.weights.kpr import real_kpr
+from pipeline.weights.store import AUTO, WeightStore
 from reid.config import ReidConfig
-from reid.embedder import Embedder
+from reid.embedders.base import Embedder
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ DETECTORS = {**NETWORKS, "yolox_onnx": "pipeline.backends.yolox:YoloxDetector"}
 BOX_POSES = {"movenet": "pipeline.backends.topdown:open_movenet", "topdown_onnx": "pipeline.backends.topdown:open_onnx"}
 POSES = {**NETWORKS, **BOX_POSES}
 EMBEDDERS = {
-    "osnet_parts": "reid.pooled:PooledPartsEmbedder",
-    "osnet_onnx": "reid.onnx_embedder:OnnxEmbedder",
+    "osnet_parts": "reid.embedders.pooled:PooledPartsEmbedder",
+    "osnet_onnx": "reid.embedders.onnx:OnnxEmbedder",
     "kpr": "pipeline.backends.registry:open_kpr",
 }
 
@@ -179,8 +179,8 @@ def open_openpifpaf(config: Any, weights: ResolvedWeights, device: str, threads:
 
 def open_kpr(config: ReidConfig, weights: ResolvedWeights, device: str, threads: int) -> Embedder:
     """KPR and BPBReID checkpoints know their own preprocessing."""
-    from data.torch_device import torch_device
-    from reid.kpr_embedder import KprEmbedder
+    from data.runtime.torch_device import torch_device
+    from reid.embedders.kpr import KprEmbedder
 
     _set_torch_threads(threads)
     return KprEmbedder(weights.path, torch_device(device), config.batch, config.precision, config.adapt)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from data.errors import UserError
 from data.kernels.images import to_blob
-from data.onnx_runtime import OnnxNetwork
 from data.records import Detections, FloatArray, Image, Poses
+from data.runtime.onnx import OnnxNetwork
 from data.weight_records import ResolvedWeights, input_options
 from pipeline.backends.config import PoseConfig
 from pipeline.backends.crops import cut, points_back, windows

@@ -13,8 +13,8 @@ import numpy as np
 
 from data.errors import UserError
 from data.records import Detections, FloatArray, Image, Poses
-from data.torch_device import torch_device
-from data.torchvision_cure import ensure_torchvision
+from data.runtime.torch_device import torch_device
+from data.runtime.torchvision_cure import ensure_torchvision
 from data.weight_records import ResolvedWeights
 from pipeline.backends.config import DetectorConfig, PoseConfig
 from pipeline.backends.selection import clean, visible
@@ -120,7 +120,7 @@ class UltralyticsNetwork:
 
 def _load(weights: ResolvedWeights) -> Any:
     # Read when the package is imported: no network probing, no installing, no settings outside our cache, no pickles.
-    from pipeline.weights import default_cache_dir
+    from pipeline.weights.store import default_cache_dir
 
     for name, value in {
         "YOLO_OFFLINE": "true",

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from data.errors import UserError
 from data.kernels.images import to_blob
-from data.onnx_runtime import OnnxNetwork
 from data.records import FloatArray, Image
+from data.runtime.onnx import OnnxNetwork
 from data.weight_records import InputOptions
 from pipeline.backends.letterbox import Placement, letterbox
 from pipeline.backends.selection import best_rows, clean, visible
@@ -49,7 +49,7 @@ class YoloSegmenter:
 
     Args:
         path: an Ultralytics segmentation export in ONNX.
-        device: see ``data.onnx_runtime``.
+        device: see ``data.runtime.onnx``.
         threads: CPU threads; 0 takes all cores.
         score_min: people below it are dropped.
 

@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import UserError
-from data.torch_device import torch_device
+from data.runtime.torch_device import torch_device
 from pipeline.backends.registry import EMBEDDERS, build_embedder
 from pipeline.config import load_config
-from pipeline.weights import WeightStore
+from pipeline.weights.store import WeightStore
 
 if TYPE_CHECKING:
-    from reid.camera_tokens import CameraUse
-    from reid.checkpoints import CheckpointInfo
     from reid.evaluation.extract import Extractor
     from reid.evaluation.network import ForegroundRule, NetworkExtractor
     from reid.models.part_head import MaskUse, VisibilityMode
+    from reid.samples.camera_tokens import CameraUse
     from reid.training.config import TrainConfig
+    from reid.weights.checkpoints import CheckpointInfo
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +47,11 @@ def open_network(
     Raises:
         UserError: when the file is absent, damaged or another network's, or needs labels and there is no config.
     """
-    from reid.camera_tokens import tokens_of_cameras
-    from reid.checkpoints import file_sha256, load_model
     from reid.evaluation.network import PUBLISHED_FEATURES, NetworkExtractor
     from reid.models.bpbreid import BPBReID
     from reid.models.kpr import KPR
+    from reid.samples.camera_tokens import tokens_of_cameras
+    from reid.weights.checkpoints import file_sha256, load_model
 
     model, info = load_model(path, torch_device(device))
     assert isinstance(model, (KPR, BPBReID))
@@ -111,9 +111,9 @@ def open_named(
     Raises:
         UserError: for an unknown name, or weights that are missing or of another kind.
     """
-    from reid.checkpoints import file_sha256
     from reid.evaluation.embedders import EmbedderExtractor, PcbExtractor
-    from reid.pcb_files import load_pcb
+    from reid.weights.checkpoints import file_sha256
+    from reid.weights.pcb import load_pcb
 
     if name == PCB:
         path = Path(file)

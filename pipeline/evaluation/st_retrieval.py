@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from data.errors import UserError
 from data.formats.reid_names import ReidNames
 from data.records import DoubleArray, FloatArray, IntArray
-from reid.metrics import RetrievalEvaluator, RetrievalScores, Rule, evaluate_blocks
-from reid.neighbours import unit_rows
-from reid.rerank import Neighbourhood, rerank_features, rerank_rows
+from reid.ranking.metrics import RetrievalEvaluator, RetrievalScores, Rule, evaluate_blocks
+from reid.ranking.neighbours import unit_rows
+from reid.ranking.rerank import Neighbourhood, rerank_features, rerank_rows
 from st_model.model import TransitionModel
 from st_model.published import PublishedDistribution
 from st_model.scores import llr, st_reid_joint

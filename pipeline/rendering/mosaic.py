@@ -10,12 +10,12 @@ import numpy as np
 
 from data.records import Frame, Image
 from data.site import Site, load_site
+from pipeline.folder.run_folder import RunFolder
 from pipeline.rendering.draw import Painter
 from pipeline.rendering.palette import PAPER
 from pipeline.rendering.recording import Playback, Recording
 from pipeline.rendering.text import clock_text
 from pipeline.rendering.video_writer import VideoWriter
-from pipeline.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.errors import UserError
+from pipeline.folder.run_folder import RunFolder
 from pipeline.rendering.config import RenderConfig
 from pipeline.rendering.draw import Painter
 from pipeline.rendering.mosaic import mosaic_path, render_mosaic
 from pipeline.rendering.recording import Playback, Recording
 from pipeline.rendering.text import clock_text
 from pipeline.rendering.video_writer import VideoWriter
-from pipeline.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from data.formats.reid_keypoints import CropSkeletons
 from data.records import FloatArray, Image
+from pipeline.rendering.crop_pictures import heated, prompted
 from pipeline.rendering.palette import INK, PAPER, Rgb
-from reid.pictures import heated, prompted
 
 QUERY: Rgb = (40, 90, 200)
 RIGHT: Rgb = (20, 140, 60)

@@ -12,12 +12,12 @@ from data.errors import UserError
 from data.records import Frame, Image
 from data.sources.base import CameraSpec
 from data.sources.open import is_camera_name, open_source
-from pipeline.ahead import Ahead, stop_all
+from pipeline.folder.run_folder import RunFolder, read_tracklets
+from pipeline.input.ahead import Ahead, stop_all
 from pipeline.rendering.anonymize import blur_regions, head_regions
 from pipeline.rendering.config import RenderConfig
 from pipeline.rendering.scene import Scene
 from pipeline.rendering.timeline import Timeline
-from pipeline.run_folder import RunFolder, read_tracklets
 
 _HOLD_S = 0.5
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.records import FloatArray, IntArray, Tracklet, foot_points
-from pipeline.outputs import root_ids
+from pipeline.folder.track_files import root_ids
 from pipeline.rendering.scene import Scene
 from trackers.interpolation import interpolate
 

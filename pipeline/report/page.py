@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from data.errors import UserError
 from data.records import Link
+from pipeline.folder.run_folder import RunFolder, write_atomically
 from pipeline.rendering.palette import hex_of, text_on
 from pipeline.report import facts as run_facts
 from pipeline.report.config import ReportConfig
@@ -23,7 +24,6 @@ from pipeline.report.lanes import (
 )
 from pipeline.report.people import Person, Stay, in_several_cameras, read_people
 from pipeline.report.pictures import Album, Picture
-from pipeline.run_folder import RunFolder, write_atomically
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 _PICTURES_PER_CAMERA = 4

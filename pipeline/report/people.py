@@ -6,9 +6,9 @@ from typing import Any
 
 from data.errors import UserError
 from data.records import GlobalTrack
-from pipeline.outputs import root_ids
+from pipeline.folder.run_folder import RunFolder
+from pipeline.folder.track_files import root_ids
 from pipeline.rendering.palette import GREY, Rgb, color_of
-from pipeline.run_folder import RunFolder
 
 _SAME_STAY_S = 1.0
 

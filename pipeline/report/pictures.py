@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.crops import read_note
+from pipeline.folder.run_folder import RunFolder
+from pipeline.job.tracklet_crops import read_note
 from pipeline.rendering.anonymize import blur_regions
 from pipeline.report.config import ReportConfig
-from pipeline.run_folder import RunFolder
 
 _JPEG_QUALITY = 82
 _PER_TRACKLET = 4

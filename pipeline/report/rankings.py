@@ -8,12 +8,12 @@ import numpy as np
 
 from data.errors import UserError
 from data.records import FloatArray
+from pipeline.folder.run_folder import write_atomically
 from pipeline.rendering.ranking_sheet import QUERY, RIGHT, WRONG, Column, draw_sheet
-from pipeline.run_folder import write_atomically
 from reid.evaluation.crops import Crop, Prompts, read_crop
 from reid.evaluation.extract import Extractor, Features
 from reid.evaluation.retrieval import Pairs, ranking_of
-from reid.metrics import RetrievalScores, Rule
+from reid.ranking.metrics import RetrievalScores, Rule
 from reid.training.samples import Sample
 
 INDEX = "index.html"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid.evaluation.extract import Features
-from reid.metrics import RetrievalScores
+from reid.ranking.metrics import RetrievalScores
 
 # Upper edges, each in its own bin; the last bin has none.
 _EDGES = (0.0, 0.25, 0.5, 0.75)

@@ -12,7 +12,7 @@ from data.errors import UserError
 from data.formats.reid_keypoints import CropSkeletons
 from data.pictures import read_picture
 from data.records import FloatArray, Image
-from reid.crop_files import BadFiles
+from reid.samples.crop_files import BadFiles
 from reid.training.labels import read_fields
 from reid.training.samples import Sample
 

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reid.embedder import AttentiveEmbedder, Embedder
+from reid.embedders.base import AttentiveEmbedder, Embedder
+from reid.embedders.extraction import crop_request
 from reid.evaluation.crops import Crop
 from reid.evaluation.extract import in_mode
-from reid.extraction import crop_request
 from reid.models.part_head import MaskUse, VisibilityMode
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class PcbExtractor:
     @torch.inference_mode()
     def describe(self, crops: Sequence[Crop]) -> tuple[Tensor, Tensor]:
         """See ``Extractor``."""
-        from reid.pcb_extract import normalise, resize
+        from reid.embedders.pcb import normalise, resize
 
         images = torch.stack([resize(crop.image) for crop in crops]).to(self._device)
         vectors = self._model.descriptor(normalise(images)).cpu()[:, None]

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from data.errors import UserError
 from data.records import DoubleArray, IntArray
-from reid.crop_files import BadFiles
 from reid.evaluation.crops import BadCrop, Crop, Prompts, read_crops
 from reid.models.part_head import MaskUse, VisibilityMode
+from reid.samples.crop_files import BadFiles
 from reid.training.samples import Sample
 
 

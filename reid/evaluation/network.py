@@ -10,13 +10,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from data.errors import UserError
-from reid.camera_tokens import NO_TOKEN
 from reid.evaluation.crops import Crop
 from reid.models.bpbreid import BPBReID
 from reid.models.kpr import KPR
 from reid.models.part_head import ExternalMasks, Kind, MaskUse, PartOutput, VisibilityMode, part_visibility
-from reid.network_input import normalised, prompts_of
-from reid.part_labels import PartGrouping, label_masks
+from reid.samples.camera_tokens import NO_TOKEN
+from reid.samples.network_input import normalised, prompts_of
+from reid.samples.part_labels import PartGrouping, label_masks
 from reid.training.labels import part_masks
 
 TestFeature = Literal[

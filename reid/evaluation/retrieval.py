@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from data.records import FloatArray, IntArray
-from reid.distance import distance_matrix
 from reid.evaluation.extract import Extractor, Features, Reading, extract
-from reid.metrics import RetrievalEvaluator, RetrievalScores, Rule
-from reid.pair_statistics import PairStatistics
-from reid.rerank import Neighbourhood, auto_neighbourhood, rerank_rows
+from reid.ranking.distance import distance_matrix
+from reid.ranking.metrics import RetrievalEvaluator, RetrievalScores, Rule
+from reid.ranking.pair_statistics import PairStatistics
+from reid.ranking.rerank import Neighbourhood, auto_neighbourhood, rerank_rows
 from reid.training.samples import Sample
 
 # Pairs without evidence rank behind all others, and among them right answers come last: what a network does not see

@@ -8,8 +8,8 @@ from typing import Any
 from reid.evaluation.breakdown import GroupScores
 from reid.evaluation.extract import Features
 from reid.evaluation.retrieval import Retrieval
-from reid.metrics import RetrievalScores
-from reid.rerank import Neighbourhood
+from reid.ranking.metrics import RetrievalScores
+from reid.ranking.rerank import Neighbourhood
 
 RANKS = (1, 3, 5, 10, 20)
 _NAME = 34

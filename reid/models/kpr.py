@@ -74,7 +74,7 @@ class KPR(PartModel):
 
         Args:
             images: (N, 3, H, W) normalised RGB.
-            prompts: (N, P, H, W) from ``reid.prompt_masks``, or None for the empty prompt.
+            prompts: (N, P, H, W) from ``reid.prompts.masks``, or None for the empty prompt.
             cameras: (N,) int64 numbers of camera tokens, -1 for none, or None; ignored by a network without them.
             external: part masks from outside, or None.
             visibility: binary or continuous.

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from data.torchvision_cure import ensure_torchvision
+from data.runtime.torchvision_cure import ensure_torchvision
 
 STRIPS, CHANNELS, BOTTLENECK = 6, 2048, 256
 HEIGHT, WIDTH = 384, 192

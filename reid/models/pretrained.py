@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from data.errors import UserError
 from reid.models.spec import ModelSpec
-from reid.torch_pickle import StoredTensor, TorchFile
+from reid.weights.torch_pickle import StoredTensor, TorchFile
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from data.torchvision_cure import ensure_torchvision
+from data.runtime.torchvision_cure import ensure_torchvision
 from reid.models.spec import ModelSpec
 from reid.models.swin import PatchEmbed, Swin
 

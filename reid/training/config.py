@@ -8,14 +8,14 @@ from pydantic import Field, model_validator
 
 from data.config import Section
 from data.section_files import load_section
-from reid.camera_tokens import CameraUse
 from reid.evaluation.network import TestFeature
 from reid.losses.gilt import GILT, KindWeight
 from reid.losses.triplet import Combination
-from reid.metrics import Rule
 from reid.models.part_head import Kind
 from reid.models.spec import PART_NAMES, ModelSpec, stripe_names
-from reid.part_labels import PartGrouping
+from reid.ranking.metrics import Rule
+from reid.samples.camera_tokens import CameraUse
+from reid.samples.part_labels import PartGrouping
 from reid.training.augment import AugmentConfig
 from reid.training.samples import BadFiles, SourceConfig
 from reid.training.schedule import ScheduleConfig

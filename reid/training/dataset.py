@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from data.errors import UserError
 from data.pictures import read_picture
 from data.records import FloatArray, Image
-from reid.part_labels import PartGrouping
+from reid.samples.part_labels import PartGrouping
 from reid.training.batch import TrainBatch
 from reid.training.labels import part_masks, read_fields, resized
 from reid.training.samples import BadFiles, Sample

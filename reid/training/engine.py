@@ -17,17 +17,15 @@ from torch import Tensor, nn
 
 from data.errors import UserError
 from data.records import IntArray
-from reid.camera_tokens import tokens_of_cameras
-from reid.checkpoints import build_model, cameras_entry, save_checkpoint
 from reid.losses.attention import attention_loss
 from reid.losses.gilt import gilt_loss
 from reid.models.bpbreid import BPBReID
 from reid.models.kpr import KPR
 from reid.models.part_head import KINDS, MaskUse, PartOutput
+from reid.models.precision import reduced_dtype
 from reid.models.pretrained import load_backbone
-from reid.part_labels import label_masks
-from reid.precision import reduced_dtype
-from reid.published import BACKBONE
+from reid.samples.camera_tokens import tokens_of_cameras
+from reid.samples.part_labels import label_masks
 from reid.training.augment import augment
 from reid.training.batch import TrainBatch
 from reid.training.config import LabelUse, OptimiserConfig, TrainConfig
@@ -38,6 +36,8 @@ from reid.training.sampler import IdentityBatches
 from reid.training.samples import ReidData, SourceConfig, default_rule, join, read_source
 from reid.training.schedule import learning_rate
 from reid.training.writers import ScalarWriter
+from reid.weights.checkpoints import build_model, cameras_entry, save_checkpoint
+from reid.weights.published import BACKBONE
 
 logger = logging.getLogger(__name__)
 

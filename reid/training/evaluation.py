@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from reid import network_input
 from reid.evaluation import retrieval
 from reid.evaluation.extract import Reading
 from reid.evaluation.network import PUBLISHED_FEATURES, NetworkExtractor, TestFeature
-from reid.metrics import Rule
 from reid.models.bpbreid import BPBReID
 from reid.models.kpr import KPR
 from reid.models.part_head import ExternalMasks, MaskUse
-from reid.part_labels import PartGrouping, label_masks
+from reid.ranking.metrics import Rule
+from reid.samples import network_input
+from reid.samples.part_labels import PartGrouping, label_masks
 from reid.training.batch import TrainBatch
 from reid.training.samples import Sample
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from data.errors import UserError
 from data.records import FloatArray
 from reid.models.part_head import MaskUse
-from reid.part_labels import FIELDS, PartGrouping, fields_from_keypoints, group_fields
+from reid.samples.part_labels import FIELDS, PartGrouping, fields_from_keypoints, group_fields
 from reid.training.samples import Sample
 
 _GRID = (48, 16)

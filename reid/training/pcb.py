@@ -13,8 +13,8 @@ from pydantic import Field
 from data.config import Section
 from data.errors import UserError
 from data.records import IntArray
-from reid.pcb_extract import batches, normalise
-from reid.pcb_files import save_pcb
+from reid.embedders.pcb import batches, normalise
+from reid.weights.pcb import save_pcb
 
 if TYPE_CHECKING:
     import torch

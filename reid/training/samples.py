@@ -19,7 +19,7 @@ from data.datasets.partial_reid import list_partial_reid
 from data.datasets.reid_crops import CropSplits, ReidCrop, Use
 from data.errors import UserError
 from data.formats.reid_keypoints import CropSkeletons, read_keypoint_file
-from reid.metrics import Rule
+from reid.ranking.metrics import Rule
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from pipeline.backends.registry import build_perceiver
 from pipeline.cli import run
 from pipeline.demo import demo_site
 from pipeline.evaluation.perception import score_perceiver, site_frames
+from pipeline.folder.run_folder import RunFolder
 from pipeline.run import main
-from pipeline.run_folder import RunFolder
-from pipeline.weights import WeightStore
+from pipeline.weights.store import WeightStore
 from tools.evaluate_detector import main as evaluate_detector
 from tools.evaluate_synthetic import main as evaluate_synthetic
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from data.records import Detections, Image, PartEmbeddings, Poses
-from reid.embedder import EmbedRequest
+from reid.embedders.base import EmbedRequest
 
 SIZE = (160, 96)
 COLOURS = np.array([(230, 40, 40), (40, 220, 40), (50, 60, 230)], np.uint8)
@@ -59,7 +59,7 @@ class ColourEmbedder:
     dim = 3
 
     def __call__(self, requests: Sequence[EmbedRequest]) -> list[PartEmbeddings]:
-        """See ``reid.embedder.Embedder``."""
+        """See ``reid.embedders.base.Embedder``."""
         return [self._describe(request) for request in requests]
 
     def _describe(self, request: EmbedRequest) -> PartEmbeddings:

@@ -24,9 +24,9 @@ from data.records import (
     View,
     Visit,
 )
-from pipeline.crops import CropCollector
+from pipeline.folder.run_folder import RunFolder
+from pipeline.job.tracklet_crops import CropCollector
 from pipeline.rendering.video_writer import VideoWriter
-from pipeline.run_folder import RunFolder
 
 # Joints of a standing figure in shares of its box.
 _JOINTS = np.array([

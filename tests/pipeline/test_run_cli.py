@@ -10,10 +10,10 @@ import pytest
 from data.errors import UserError
 from data.formats.mot import read_mot
 from pipeline.cli import run
-from pipeline.job import check_same_inputs
-from pipeline.manifest import describe_file
+from pipeline.folder.manifest import describe_file
+from pipeline.folder.run_folder import RunFolder
+from pipeline.job.job import check_same_inputs
 from pipeline.run import main
-from pipeline.run_folder import RunFolder
 
 _SITE = """
 cameras:

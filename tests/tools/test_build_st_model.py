@@ -8,7 +8,7 @@ import pytest
 from data.errors import UserError
 from data.records import GlobalTrack, Visit
 from data.site import Site, save_site
-from pipeline.run_folder import RunFolder
+from pipeline.folder.run_folder import RunFolder
 from st_model.files import load_model, load_published
 from tools.build_st_model import main
 

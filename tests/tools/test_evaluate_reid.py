@@ -10,12 +10,12 @@ import torch
 
 from data.errors import UserError
 from pipeline.cli import run
-from reid.checkpoints import cameras_entry, load_model, save_checkpoint
 from reid.models.pcb import PCB
 from reid.models.spec import ModelSpec
-from reid.pcb_files import save_pcb
 from reid.training.config import load_training
 from reid.training.engine import Trainer
+from reid.weights.checkpoints import cameras_entry, load_model, save_checkpoint
+from reid.weights.pcb import save_pcb
 from tests.tiny_crops import SPEC, skeleton, write_network, write_site
 from tests.tiny_models import colour_network
 from tools.evaluate_reid import main

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import pipeline.weights
+import pipeline.weights.store
 from data.errors import UserError
 from data.weight_records import WeightRecord, known_weights
 from tools.fetch_weights import main
@@ -19,7 +19,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         kinds=("reid",), backends=("osnet_onnx",), file="net.onnx", url=source.as_uri(), licence="MIT",
         sha256=hashlib.sha256(b"weights").hexdigest(), trained_on="real", how="made here",
     )  # fmt: skip
-    monkeypatch.setattr(pipeline.weights, "known_weights", lambda: {"net": record})
+    monkeypatch.setattr(pipeline.weights.store, "known_weights", lambda: {"net": record})
     return tmp_path / "cache"
 
 

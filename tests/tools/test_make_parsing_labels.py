@@ -8,7 +8,7 @@ import pytest
 
 from data.formats.reid_keypoints import write_keypoint_file
 from pipeline.cli import run
-from tests.reid.test_prompts import standing
+from tests.reid.prompts.test_prompts import standing
 from tests.tiny_models import constant_network
 from tools.make_parsing_labels import main
 

@@ -10,9 +10,9 @@ import torch
 
 from data.formats.reid_keypoints import write_keypoint_file
 from pipeline.cli import run
-from reid.checkpoints import build_model, save_checkpoint
 from reid.models.spec import PART_NAMES, ModelSpec
-from tests.reid.test_prompts import standing
+from reid.weights.checkpoints import build_model, save_checkpoint
+from tests.reid.prompts.test_prompts import standing
 from tests.tiny_models import colour_network, constant_network
 from tools.reid_demo import main
 

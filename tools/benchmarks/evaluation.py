@@ -20,7 +20,7 @@ def distances(queries: int, gallery: int) -> tuple[Array, Array, Array, Array, A
 
 def ours(queries: int, gallery: int, convention: Any) -> Job:
     """Block by block."""
-    from reid.metrics import RetrievalEvaluator
+    from reid.ranking.metrics import RetrievalEvaluator
 
     distance, query_id, gallery_id, query_camera, gallery_camera = distances(queries, gallery)
 

@@ -4,7 +4,7 @@ from importlib import import_module
 
 import numpy as np
 
-from reid.neighbours import Search
+from reid.ranking.neighbours import Search
 from tools.benchmarks.base import Case, Contender, Job
 from tools.benchmarks.references import Array, k_reciprocal
 
@@ -24,7 +24,7 @@ def features(queries: int, gallery: int) -> tuple[Array, Array]:
 
 def ours(queries: int, gallery: int, search: Search = "exact") -> Job:
     """Sparse re-ranking from features, the whole (Q, G) result in memory."""
-    from reid.rerank import rerank_features
+    from reid.ranking.rerank import rerank_features
 
     import_module("scipy.sparse")
     query, others = features(queries, gallery)
@@ -33,7 +33,7 @@ def ours(queries: int, gallery: int, search: Search = "exact") -> Job:
 
 def ours_in_blocks(queries: int, gallery: int, search: Search) -> Job:
     """The same, the result consumed block by block."""
-    from reid.rerank import rerank_features
+    from reid.ranking.rerank import rerank_features
 
     import_module("scipy.sparse")
     query, others = features(queries, gallery)

@@ -149,7 +149,7 @@ def test_the_gpu_draws_the_same_tiles(world: World, tmp_path: Path) -> None:
 def test_numpy_needs_no_torch(repository: Path) -> None:
     code = (
         "import sys; import data.synthetic.export; from data.synthetic.devices import rasteriser\n"
-        "from data.torch_device import torch_device\n"
+        "from data.runtime.torch_device import torch_device\n"
         "rasteriser(torch_device('cpu')); sys.exit('torch' in sys.modules)"
     )
     environment = os.environ | {"PYTHONPATH": str(repository)}

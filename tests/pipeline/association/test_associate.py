@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from data.errors import UserError
 from data.site import Site
-from pipeline.associate import Association, associate
+from pipeline.association.associate import Association, associate
 from pipeline.association.config import AssociateConfig, MotionConfig
 from st_model.build import build_model
 from st_model.visits import make_visits

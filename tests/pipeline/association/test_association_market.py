@@ -6,7 +6,7 @@ from scipy.special import expit
 
 from data.records import PartEmbeddings, Tracklet
 from data.site import Site
-from pipeline.associate import associate
+from pipeline.association.associate import associate
 from pipeline.association.config import AssociateConfig
 from pipeline.association.exclusions import build_exclusions
 from pipeline.association.scoring import score_pairs

@@ -5,7 +5,7 @@ import yaml
 
 from data.errors import UserError
 from data.site import Site
-from pipeline.associate import associate
+from pipeline.association.associate import associate
 from pipeline.association.config import AssociateConfig, CorrectionConfig
 from pipeline.association.corrections import Anchor, Correction, load_corrections, resolve
 from pipeline.association.table import build_table

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data.site import Site
-from pipeline.associate import associate
+from pipeline.association.associate import associate
 from pipeline.association.config import AssociateConfig
 from pipeline.association.evidence import spanning
 

@@ -2,7 +2,7 @@ import numpy as np
 
 from data.records import GlobalTrack, Visit
 from data.site import Site
-from pipeline.associate import associate
+from pipeline.association.associate import associate
 from pipeline.association.config import AssociateConfig
 from pipeline.association.inherit import inherit_ids
 from pipeline.association.table import build_table

@@ -3,7 +3,7 @@ import pytest
 
 from pipeline.association.config import RerankConfig
 from pipeline.association.neighbourhood import pair_jaccard, rerank_cue
-from reid.rerank import Neighbourhood, rerank_square
+from reid.ranking.rerank import Neighbourhood, rerank_square
 
 
 def everybody(people, each, seed=0, noise=0.4, dim=32):

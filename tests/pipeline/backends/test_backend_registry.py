@@ -17,9 +17,9 @@ from pipeline.backends.base import Detector, OnePassPerceiver, PoseEstimator
 from pipeline.backends.config import DetectorConfig, PoseConfig
 from pipeline.backends.perceiver import MatchedPose, TwoPass, boxes_from_skeletons
 from pipeline.backends.registry import build_detector, build_embedder, build_perceiver, build_pose
-from pipeline.weights import WeightStore
+from pipeline.weights.store import WeightStore
 from reid.config import ReidConfig
-from reid.embedder import EmbedRequest
+from reid.embedders.base import EmbedRequest
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pipeline.backends.openpifpaf_net import (
     read_annotations,
     spread_fields,
 )
-from reid.part_labels import LIMBS
+from reid.samples.part_labels import LIMBS
 
 
 @pytest.fixture(scope="module")

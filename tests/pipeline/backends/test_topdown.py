@@ -12,7 +12,7 @@ from data.records import Detections
 from data.weight_records import ResolvedWeights
 from pipeline.backends.config import PoseConfig
 from pipeline.backends.topdown import heatmap_peaks, open_movenet, open_onnx, simcc_peaks
-from pipeline.weights import WeightStore
+from pipeline.weights.store import WeightStore
 from tests.tiny_models import constant_network
 
 CONFIG = PoseConfig(colour="rgb", normalisation="imagenet", batch=3)

@@ -28,7 +28,7 @@ def _weights(path: Path) -> ResolvedWeights:
 
 
 def _checkpoint(folder: Path, name: str) -> Path:
-    from data.torchvision_cure import ensure_torchvision
+    from data.runtime.torchvision_cure import ensure_torchvision
 
     ensure_torchvision()
     from ultralytics import YOLO

@@ -14,7 +14,7 @@ from data.weight_records import ResolvedWeights
 from pipeline.backends.config import DetectorConfig, PoseConfig
 from pipeline.backends.yolo import YoloNetwork, describe, open_onnx, open_tflite
 from pipeline.backends.yolox import YoloxDetector
-from pipeline.weights import WeightStore
+from pipeline.weights.store import WeightStore
 from tests.tiny_models import constant_network
 
 ANCHORS = 64 + 16 + 4

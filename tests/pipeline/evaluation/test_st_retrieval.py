@@ -10,7 +10,7 @@ from pipeline.evaluation.st_retrieval import (
     evaluate_protocol,
     split_by_camera,
 )
-from reid.rerank import Neighbourhood
+from reid.ranking.rerank import Neighbourhood
 from st_model.build import build_model
 from st_model.published import PublishedDistribution, published_distribution
 from st_model.scores import arrival_rates_hz

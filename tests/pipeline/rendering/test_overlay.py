@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from data.errors import UserError
+from pipeline.folder.run_folder import RunFolder
 from pipeline.rendering import mosaic
 from pipeline.rendering.config import RenderConfig
 from pipeline.rendering.mosaic import mosaic_path
 from pipeline.rendering.overlay import render_run
 from pipeline.rendering.palette import color_of
 from pipeline.rendering.video_writer import VideoWriter
-from pipeline.run_folder import RunFolder
 from tools.render import main
 
 _FAST: dict[str, Any] = {"preset": "ultrafast", "crf": 12}

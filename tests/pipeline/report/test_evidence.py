@@ -3,10 +3,10 @@
 import math
 
 from data.records import Decision, Link
+from pipeline.folder.run_folder import RunFolder
 from pipeline.report.config import ReportConfig
 from pipeline.report.evidence import choose_links, link_rows
 from pipeline.report.pictures import Album
-from pipeline.run_folder import RunFolder
 
 
 def _link(probability: float, decision: Decision, **changes: object) -> Link:

@@ -11,9 +11,9 @@ import pytest
 
 from data.errors import UserError
 from data.records import GlobalTrack, Visit
+from pipeline.folder.run_folder import RunFolder
 from pipeline.report.config import ReportConfig
 from pipeline.report.page import write_report
-from pipeline.run_folder import RunFolder
 from tools.report import main
 
 _VOID = {"meta", "br", "input", "link", "img", "hr"}

@@ -10,15 +10,15 @@ import torch
 
 from data.errors import UserError
 from data.formats.reid_keypoints import CropSkeletons
-from reid.camera_tokens import tokens_of_cameras
-from reid.checkpoints import load_model
+from reid.embedders.kpr import KprEmbedder
 from reid.evaluation.crops import read_crop, read_crops
 from reid.evaluation.embedders import EmbedderExtractor
 from reid.evaluation.extract import Reading, extract
 from reid.evaluation.network import NetworkExtractor
-from reid.kpr_embedder import KprEmbedder
 from reid.models.spec import ModelSpec
+from reid.samples.camera_tokens import tokens_of_cameras
 from reid.training.samples import ReidData, Sample, SourceConfig, read_source
+from reid.weights.checkpoints import load_model
 from tests.tiny_crops import SPEC, skeleton, write_network, write_site
 
 

@@ -1,0 +1,1 @@
+"""What the machine offers: inference sessions, devices, clocks of stages, progress."""

@@ -1,0 +1,119 @@
+"""The transition model of a run: given by the user, learnt from the run's own links, or none (DESIGN.md 5.8)."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.records import Link, Tracklet
+from data.site import Site
+from pipeline.association.associate import Association
+from pipeline.folder.run_folder import RunFolder
+from st_model.config import SpaceTimeConfig
+from st_model.files import load_model, save_model
+from st_model.fit import CandidateLinks, Sightings, self_train, sightings_of
+from st_model.grid import LagGrid
+from st_model.model import TransitionModel
+
+logger = logging.getLogger(__name__)
+
+_FEWEST_EVENTS = 1.0
+
+Associate = Callable[[TransitionModel | None], Association]
+
+
+@dataclass(frozen=True, slots=True)
+class Transitions:
+    """What a run uses, and how it came to it.
+
+    Attributes:
+        model: None where lags say nothing here.
+        learnt: the run's own links shaped the model.
+        rounds: held-out log likelihood per sighting before and after each round of learning.
+    """
+
+    model: TransitionModel | None
+    learnt: bool
+    rounds: tuple[tuple[float, float], ...]
+
+    def summary(self) -> dict[str, Any]:
+        """For the manifest."""
+        return {
+            "used": self.model is not None,
+            "learnt_from_this_run": self.learnt,
+            "held_out_log_likelihood": [[round(old, 6), round(new, 6)] for old, new in self.rounds],
+        }
+
+
+def lags_speak(site: Site, cameras: Sequence[str]) -> bool:
+    """Whether any two cameras have common clocks and, declared so, no common view."""
+    return any(site.clocks_common(a, b) and site.overlap(a, b) == "none" for a, b in combinations(cameras, 2))
+
+
+def find_transitions(
+    tracklets: Sequence[Tracklet], site: Site, config: SpaceTimeConfig, associate: Associate
+) -> Transitions:
+    """The transition model to associate a run with.
+
+    Args:
+        tracklets: of the whole run.
+        site: clocks and overlap.
+        config: section ``st``; a model named there is the prior of what is learnt.
+        associate: associates these tracklets under a model, or under none.
+
+    Raises:
+        UserError: when the configured model cannot be read.
+    """
+    prior = None if config.model is None else load_model(Path(config.model))
+    cameras = sorted({tracklet.camera for tracklet in tracklets})
+    if config.self_training.rounds == 0 or not lags_speak(site, cameras):
+        return Transitions(prior, False, ())
+    rows = {tracklet.key: row for row, tracklet in enumerate(tracklets)}
+    sightings = _sightings(tracklets, site, cameras)
+
+    def links(model: TransitionModel | None) -> CandidateLinks:
+        return _candidates(associate(model).links, rows, sightings)
+
+    result = self_train(sightings, links, prior, LagGrid(**config.grid.model_dump()), config.lags, config.self_training)
+    if result.model is prior or result.model is None or float(result.model.next_counts.sum()) < _FEWEST_EVENTS:
+        # Without a single transition, all it could say is that everybody leaves for good.
+        return Transitions(prior, False, result.rounds)
+    return Transitions(result.model, True, result.rounds)
+
+
+def save_transitions(found: Transitions, folder: RunFolder) -> None:
+    """Write the model a run learnt, with a picture, into ``space_time/``."""
+    if found.model is None or not found.learnt:
+        return
+    from st_model.plot import draw, model_curves
+
+    folder.space_time.mkdir(exist_ok=True)
+    save_model(found.model, folder.space_time / "model.npz")
+    draw(model_curves(found.model), folder.space_time / "model.png", "learnt from the links of this run")
+
+
+def _sightings(tracklets: Sequence[Tracklet], site: Site, cameras: Sequence[str]) -> Sightings:
+    ends = [site.common_times(tracklet.camera, tracklet.times_s[[0, -1]]) for tracklet in tracklets]
+    return sightings_of(
+        [tracklet.camera for tracklet in tracklets],
+        [float(times[0]) for times in ends],
+        [float(times[1]) for times in ends],
+        list(cameras),
+    )
+
+
+def _candidates(links: Sequence[Link], rows: dict[tuple[str, int], int], sightings: Sightings) -> CandidateLinks:
+    """Links between visits that follow one another on a common clock."""
+    pairs = np.array([(rows[link.a], rows[link.b]) for link in links], np.int64).reshape(-1, 2)
+    earlier, later = pairs.T
+    swap = sightings.enter_s[earlier] > sightings.enter_s[later]
+    earlier, later = np.where(swap, later, earlier), np.where(swap, earlier, later)
+    other = np.array([sum(value for cue, value in link.llr.items() if cue != "space_time") for link in links])
+    probability = np.array([link.probability for link in links])
+    follows = np.array([np.isfinite(link.lag_s) for link in links], bool)
+    follows &= sightings.enter_s[later] >= sightings.leave_s[earlier]
+    return CandidateLinks(earlier, later, probability.astype(np.float64), other.astype(np.float64)).select(follows)

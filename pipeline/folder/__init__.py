@@ -1,0 +1,1 @@
+"""The run folder: its layout, tracklet store, manifest and track files."""

@@ -1,0 +1,50 @@
+"""The manifest: what went into a run, with which versions and weights, and what was skipped."""
+
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from data.weight_records import file_sha256
+
+_PACKAGES = (
+    "torch", "numpy", "scipy", "opencv-python", "av", "onnxruntime", "ai-edge-litert", "ultralytics", "openpifpaf",
+    "timm", "pyarrow", "motmetrics", "lap", "filterpy",
+)  # fmt: skip
+
+
+def describe_file(path: Path) -> dict[str, Any]:
+    """Size in bytes and SHA-256 of a file; empty for anything else (a stream, a folder)."""
+    if not path.is_file():
+        return {}
+    return {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+
+
+def versions() -> dict[str, str]:
+    """Versions of the interpreter, of this project and of the packages that shape results."""
+    found = {"python": platform.python_version(), "platform": platform.platform(), "commit": _commit()}
+    for name in ("mtmct", *_PACKAGES):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _commit() -> str:
+    home = Path(__file__).resolve().parents[2]
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(home), "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=5
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return done.stdout.strip() or "unknown"
+
+
+def command_line() -> Sequence[str]:
+    """The arguments the process was started with."""
+    return sys.argv

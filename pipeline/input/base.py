@@ -1,0 +1,46 @@
+"""What a run can start from: the protocol of its inputs."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from data.runtime.stage_clock import StageClock
+from data.site import Site
+from pipeline.input.perception import Perceived
+
+
+class PerceivedInput(Protocol):
+    """Something a run tracks: batches of perceived frames, and what to write of it into the manifest."""
+
+    cameras: tuple[str, ...]
+
+    @property
+    def warnings(self) -> dict[str, list[str]]:
+        """Per camera, what was left out or went wrong so far."""
+        ...
+
+    def batches(self, after: Mapping[str, int], clock: StageClock) -> Iterator[list[Perceived]]:
+        """Batches in the global order, from the frame after ``after[camera]`` on (-1: from the start)."""
+        ...
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """Per camera: uri, fps, size, frames, bytes, sha256."""
+        ...
+
+    def total_frames(self) -> int | None:
+        """Frames of all cameras, or None where unknown."""
+        ...
+
+    def close(self) -> None:
+        """Release decoders and threads."""
+        ...
+
+
+def common_time(site: Site) -> Callable[[str, float], float]:
+    """(camera, source seconds) -> seconds on the site's common clock."""
+
+    def common(camera: str, time_s: float) -> float:
+        return float(site.common_times(camera, np.array([time_s]))[0])
+
+    return common

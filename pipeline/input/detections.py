@@ -1,0 +1,123 @@
+"""Detections from files, with or without features, as a run's input."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.errors import UserError
+from data.formats.detections_in import CameraDetections, read_detection_folder
+from data.kernels import boxes as box_kernels
+from data.records import Frame, Image, View
+from data.runtime.stage_clock import StageClock
+from data.site import Site
+from pipeline.config import RunConfig
+from pipeline.folder.manifest import describe_file
+from pipeline.input.base import common_time
+from pipeline.input.batching import TimedFrame, batches, merge_by_time
+from pipeline.input.perception import Perceived, look_up
+
+_NO_IMAGE: Image = np.zeros((0, 0, 3), np.uint8)
+
+
+class DetectionInput:
+    """See ``pipeline.input.base.PerceivedInput``."""
+
+    def __init__(self, folder: Path, features: Path | None, site: Site, run: RunConfig, limit: int | None) -> None:
+        """Read the files.
+
+        Args:
+            folder: see ``read_detection_folder``.
+            features: folder of ``<camera>.npy``, or None to look beside the detections.
+            site: frame rates, sizes and clocks.
+            run: batch sizes.
+            limit: frames per camera, or None.
+
+        Raises:
+            UserError: for broken files, and for a camera whose frame rate the site does not give.
+        """
+        self._found: dict[str, CameraDetections] = read_detection_folder(folder, features)
+        if site.cameras:
+            site.check_cameras(list(self._found))
+        self.cameras = tuple(self._found)
+        self._look = look_up(self._found)
+        self._site, self._run = site, run
+        self._fps = {camera: _fps(site, camera) for camera in self.cameras}
+        self._outside = dict.fromkeys(self.cameras, 0)
+        self._frames = {
+            camera: found.frame_count if limit is None else min(found.frame_count, limit)
+            for camera, found in self._found.items()
+        }
+
+    @property
+    def warnings(self) -> dict[str, list[str]]:
+        """What was left out so far."""
+        lines = {camera: list(found.warnings) for camera, found in self._found.items()}
+        for camera, count in self._outside.items():
+            if count:
+                lines[camera].append(f"{count} boxes lie outside the frame: not used")
+        return lines
+
+    def batches(self, after: Mapping[str, int], clock: StageClock) -> Iterator[list[Perceived]]:
+        """See ``PerceivedInput``."""
+        streams = {camera: self._camera_frames(camera, after[camera] + 1) for camera in self.cameras}
+        merged = merge_by_time(streams, common_time(self._site))
+        for batch in batches(merged, self._run.batch_frames, self._run.batch_window_s):
+            with clock.measure("read", len(batch)):
+                perceived = [self._perceive(timed) for timed in batch]
+            yield perceived
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """See ``PerceivedInput``."""
+        described = {}
+        for camera, found in self._found.items():
+            width, height = self._site.size(camera) or (0, 0)
+            described[camera] = {
+                "uri": str(found.path),
+                "fps": self._fps[camera],
+                "width": width,
+                "height": height,
+                "frames": self._frames[camera],
+                **describe_file(found.path),
+            }
+            if found.features is not None and found.features.path != found.path:
+                described[camera]["features"] = {
+                    "uri": str(found.features.path),
+                    **describe_file(found.features.path),
+                }
+        return described
+
+    def total_frames(self) -> int | None:
+        """See ``PerceivedInput``."""
+        return sum(self._frames.values())
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _camera_frames(self, camera: str, start: int) -> Iterator[Frame]:
+        for index in range(start, self._frames[camera]):
+            yield Frame(camera, index, index / self._fps[camera], _NO_IMAGE)
+
+    def _perceive(self, timed: TimedFrame) -> Perceived:
+        frame = timed.frame
+        found = self._found[frame.camera]
+        ((detections, poses),) = self._look([timed])
+        embeddings = None if found.features is None else found.embeddings(found.rows(frame.index))
+        size = self._site.size(frame.camera) or (0, 0)
+        if size != (0, 0):
+            inside = box_kernels.areas(box_kernels.clip(detections.boxes, *size)) > 0
+            if not inside.all():
+                self._outside[frame.camera] += int((~inside).sum())
+                detections = detections.select(inside)
+                poses = None if poses is None else poses.select(inside)
+                embeddings = None if embeddings is None else embeddings.select(inside)
+        view = View(frame.camera, frame.index, frame.time_s, size, detections, poses)
+        return Perceived(timed.common_s, view, None, embeddings)
+
+
+def _fps(site: Site, camera: str) -> float:
+    fps = site.fps(camera)
+    if fps is None:
+        raise UserError(f"the frame rate of camera '{camera}' is unknown; give --site with cameras.{camera}.fps")
+    return fps

@@ -1,0 +1,150 @@
+"""Videos, image folders and streams as a run's input."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from data.config import SourcesConfig
+from data.formats.detections_in import CameraDetections
+from data.records import Frame
+from data.runtime.stage_clock import StageClock
+from data.site import Site
+from data.sources.base import CameraSpec, FrameSource
+from data.sources.open import open_source
+from pipeline.config import RunConfig
+from pipeline.folder.manifest import describe_file
+from pipeline.input.ahead import Ahead, stop_all
+from pipeline.input.base import common_time
+from pipeline.input.batching import batches, merge_by_time
+from pipeline.input.perception import Look, Perceived, perceive
+
+
+def _limited(frames: Iterator[Frame], limit: int | None) -> Iterator[Frame]:
+    for frame in frames:
+        if limit is not None and frame.index >= limit:
+            return
+        yield frame
+
+
+def open_sources(specs: Sequence[CameraSpec], config: SourcesConfig) -> dict[str, FrameSource]:
+    """Open every source, by camera.
+
+    Raises:
+        UserError: for the first that cannot be opened; those before it are closed again.
+    """
+    opened: dict[str, FrameSource] = {}
+    try:
+        for spec in specs:
+            opened[spec.camera] = open_source(spec, config)
+    except Exception:
+        for source in opened.values():
+            source.close()
+        raise
+    return opened
+
+
+class VideoInput:
+    """Videos, image folders or streams, decoded and looked at ahead of the tracker."""
+
+    def __init__(
+        self,
+        sources: Mapping[str, FrameSource],
+        depth: int,
+        run: RunConfig,
+        look: Look,
+        site: Site,
+        limit: int | None,
+        given: Mapping[str, CameraDetections] | None = None,
+    ) -> None:
+        """Set up; nothing is decoded yet.
+
+        Args:
+            sources: opened, by camera (see ``open_sources``); closed with this input.
+            depth: decoded frames that may wait per camera.
+            run: batch sizes and queue depths.
+            look: finds the people of a frame.
+            site: puts source times on the common clock.
+            limit: frames per camera, or None.
+            given: the detection files ``look`` reads, by camera; None where networks look.
+        """
+        self._given = dict(given or {})
+        self._sources = dict(sources)
+        self.cameras = tuple(self._sources)
+        self._run, self._depth, self._look, self._limit = run, depth, look, limit
+        self._common_time = common_time(site)
+        self._threads: list[Ahead[Any]] = []
+
+    @property
+    def warnings(self) -> dict[str, list[str]]:
+        """What each source, and the detection file beside it, gave cause to complain about so far."""
+        lines = {camera: list(source.warnings) for camera, source in self._sources.items()}
+        for camera, given in self._given.items():
+            lines[camera] += [*given.warnings, *_misfits(given, self._sources[camera].info.frame_count)]
+        return lines
+
+    def batches(self, after: Mapping[str, int], clock: StageClock) -> Iterator[list[Perceived]]:
+        """Decode and perceive in threads; see ``PerceivedInput``."""
+        decoders = {}
+        for camera, source in self._sources.items():
+            frames = _timed(_limited(source.frames(after[camera] + 1), self._limit), clock)
+            decoders[camera] = Ahead(frames, self._depth, f"decode-{camera}")
+        self._threads.extend(decoders.values())
+        merged = merge_by_time({camera: iter(decoder) for camera, decoder in decoders.items()}, self._common_time)
+        grouped = batches(merged, self._run.batch_frames, self._run.batch_window_s)
+        perceived = Ahead(perceive(grouped, self._look, clock), self._run.queue_batches, "perceive")
+        self._threads.append(perceived)
+        yield from perceived
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """See ``PerceivedInput``."""
+        described: dict[str, dict[str, Any]] = {
+            camera: {
+                "uri": source.info.uri,
+                "fps": source.info.fps,
+                "width": source.info.width,
+                "height": source.info.height,
+                "frames": source.info.frame_count,
+                "timestamps": source.info.timestamps,
+                "live": source.info.live,
+                **describe_file(Path(source.info.uri)),
+            }
+            for camera, source in self._sources.items()
+        }
+        for camera, given in self._given.items():
+            described[camera]["detections"] = {"uri": str(given.path), **describe_file(given.path)}
+        return described
+
+    def total_frames(self) -> int | None:
+        """See ``PerceivedInput``."""
+        counts = [source.info.frame_count for source in self._sources.values()]
+        if any(count is None for count in counts):
+            return None
+        return sum(count if self._limit is None else min(count, self._limit) for count in counts if count is not None)
+
+    def close(self) -> None:
+        """See ``PerceivedInput``."""
+        stop_all(self._threads)
+        for source in self._sources.values():
+            source.close()
+
+
+def _misfits(given: CameraDetections, frames: int | None) -> list[str]:
+    """Signs that detections were made of another video."""
+    if frames is None:
+        return []
+    late = int((given.frames >= frames).sum())
+    if late:
+        return [f"{late} detections of {given.path} lie after frame {frames}, the last that the video announces"]
+    # Of the formats only COCO's has an entry for every frame, whether somebody is there or not.
+    if given.path.suffix == ".json" and given.frame_count < frames:
+        return [f"{given.path} tells of {given.frame_count} frames, the video has {frames}: nobody in the others"]
+    return []
+
+
+def _timed(frames: Iterator[Frame], clock: StageClock) -> Iterator[Frame]:
+    while True:
+        with clock.measure("decode"):
+            frame = next(frames, None)
+        if frame is None:
+            return
+        yield frame

@@ -1,0 +1,1 @@
+"""Keypoint prompts and parsing labels for folders of crops."""

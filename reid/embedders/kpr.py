@@ -1,0 +1,221 @@
+"""KPR and BPBReID networks as the pipeline's appearance model."""
+
+import logging
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from data.errors import UserError
+from data.kernels.boxes import clip
+from data.records import FloatArray, PartEmbeddings
+from data.skeletons import COCO17
+from reid.embedders.base import EmbedRequest
+from reid.models.bpbreid import BPBReID
+from reid.models.kpr import KPR
+from reid.models.part_head import part_visibility
+from reid.models.precision import reduced_dtype
+from reid.models.spec import ModelSpec
+from reid.prompts.assignment import negatives_for
+from reid.prompts.masks import draw_prompts
+from reid.samples.crops import grey_world_gains
+from reid.samples.device_crops import crop_batch
+from reid.weights.checkpoints import file_sha256, load_model
+
+logger = logging.getLogger(__name__)
+
+_MIN_CONFIDENCE = 0.3
+_SAME_PERSON = 0.85
+
+
+class KprEmbedder:
+    """Describes people by their foreground and their body parts, prompted by their keypoints.
+
+    The requests of all cameras are cut, resized, prompted and run together. A part is visible where it wins a pixel of
+    the crop; its visibility is then its highest probability. The foreground is as visible as the most visible part, so
+    a crop that shows only background is no evidence.
+
+    Args:
+        weights_path: a checkpoint of ``reid.weights.checkpoints``.
+        device: torch device.
+        batch: crops that go through the network at once.
+        precision: fp32, bf16, fp16 or auto, see ``reid.precision``: of the backbone, which is nearly all of the work.
+            Which part wins a pixel, and the vectors, are computed in fp32: rounding there would change visibilities.
+        adapt: "none", or "grey_world": even out the colour cast of each frame first.
+
+    Raises:
+        UserError: when the checkpoint is absent, damaged or of another kind, or the precision is unknown.
+    """
+
+    def __init__(
+        self, weights_path: Path, device: str, batch: int, precision: str = "auto", adapt: str = "none"
+    ) -> None:
+        model, info = load_model(weights_path, device)
+        assert isinstance(model, (KPR, BPBReID))
+        if info.spec.needs_masks:
+            raise UserError(f"{weights_path} has no attention of its own: it needs parsing labels and cannot run here")
+        self._model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._device, self._batch = torch.device(device), batch
+        self._reduced, self._adapt = reduced_dtype(precision, self._device), adapt
+        self.spec: ModelSpec = info.spec
+        self._mean = torch.tensor(info.spec.mean, device=self._device)
+        self._std = torch.tensor(info.spec.std, device=self._device)
+        self.model_id = f"{info.spec.architecture}-{info.spec.backbone}-{file_sha256(weights_path)[:12]}"
+        self.model_id += "" if adapt == "none" else f"+{adapt}"
+        self.part_names: tuple[str, ...] = ("foreground", *info.spec.part_names)
+        self.part_kinds: tuple[str, ...] = ("holistic", *("part" for _ in info.spec.part_names))
+        self.dim = model.dim
+        if info.spec.cameras:
+            logger.info("%s has tokens for its training cameras; they do not apply here", weights_path.name)
+
+    def __call__(self, requests: Sequence[EmbedRequest]) -> list[PartEmbeddings]:
+        """One ``PartEmbeddings`` per request; a row whose box shows less than a pixel is no evidence."""
+        return [made for made, _ in self._describe(requests, masks=False)]
+
+    def with_masks(self, requests: Sequence[EmbedRequest]) -> list[tuple[PartEmbeddings, FloatArray]]:
+        """As a call; with the network's attention, (N, 1+K, h, w) probabilities, zero for a row of no evidence."""
+        return self._describe(requests, masks=True)
+
+    def _describe(self, requests: Sequence[EmbedRequest], *, masks: bool) -> list[tuple[PartEmbeddings, FloatArray]]:
+        counts = [len(request.boxes) for request in requests]
+        total, parts = sum(counts), len(self.part_names)
+        vectors = np.zeros((total, parts, self.dim), np.float32)
+        visibility = np.zeros((total, parts), np.float32)
+        attention = np.zeros((total, parts, 0, 0), np.float32)
+        if total:
+            frames = np.repeat(np.arange(len(requests)), counts)
+            rectangles = np.concatenate([_rectangles(request) for request in requests])
+            prompts = [_prompt_points(request) for request in requests]
+            targets = np.concatenate([target for target, _, _ in prompts])
+            negatives = np.concatenate([negative for _, negative, _ in prompts])
+            offsets = np.cumsum([0, *counts[:-1]])
+            owners = np.concatenate([rows + offset for (_, _, rows), offset in zip(prompts, offsets, strict=True)])
+            sound = np.flatnonzero((rectangles[:, 2:] > rectangles[:, :2]).all(axis=1))
+            for start in range(0, len(sound), self._batch):
+                rows = sound[start : start + self._batch]
+                mine = np.flatnonzero(np.isin(owners, rows))
+                vectors[rows], visibility[rows], looked = self._embed(
+                    requests, frames[rows], rectangles[rows], targets[rows], negatives[mine],
+                    np.searchsorted(rows, owners[mine]),
+                )  # fmt: skip
+                if masks:
+                    if not attention.size:
+                        attention = np.zeros((total, *looked.shape[1:]), np.float32)
+                    attention[rows] = looked.cpu().numpy()
+        ends = np.cumsum(counts)
+        return [
+            (
+                PartEmbeddings(
+                    vectors[end - count : end],
+                    visibility[end - count : end],
+                    self.part_names,
+                    self.part_kinds,
+                    self.model_id,
+                ),
+                attention[end - count : end],
+            )
+            for end, count in zip(ends, counts, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def _embed(
+        self,
+        requests: Sequence[EmbedRequest],
+        frames: NDArray[np.int64],
+        rectangles: NDArray[np.int64],
+        targets: FloatArray,
+        negatives: FloatArray,
+        owners: NDArray[np.int64],
+    ) -> tuple[FloatArray, FloatArray, torch.Tensor]:
+        """Rows of one batch -> unit vectors (B, 1+K, D), visibility (B, 1+K), masks (B, 1+K, h, w) on the device."""
+        size = (self.spec.height, self.spec.width)
+        used, places = np.unique(frames, return_inverse=True)
+        images = [torch.from_numpy(np.ascontiguousarray(requests[row].image)).to(self._device) for row in used]
+        gains = None
+        if self._adapt == "grey_world":
+            gains = self._tensor(np.stack([grey_world_gains(requests[row].image) for row in used])[places])
+        crops = crop_batch(
+            images, self._tensor(places), self._tensor(rectangles), size, self._mean, self._std, gains
+        ).contiguous(memory_format=torch.channels_last)
+        with self._autocast():
+            if isinstance(self._model, KPR):
+                prompts = None
+                if targets[..., 2].any() or len(negatives):
+                    assert self.spec.prompt_groups is not None
+                    prompts = draw_prompts(
+                        self._tensor(_into_crop(targets, rectangles, size)),
+                        self._tensor(_into_crop(negatives, rectangles[owners], size)),
+                        self._tensor(owners),
+                        size,
+                        self.spec.prompt_groups,
+                        self.spec.negatives,
+                        _MIN_CONFIDENCE,
+                    )
+                features = self._model.feature_map(crops, prompts)
+            else:
+                features = self._model.feature_map(crops)
+        output = self._model.describe(features.float(), None, "continuous", ("foreg", "parts"), scores=False)
+        seen = output.visibility["parts"]
+        if output.pixel_logits is not None:
+            seen = seen * part_visibility(output.pixel_logits, "binary")["parts"]
+        seen = torch.cat([seen.amax(1, keepdim=True), seen], 1).float()
+        vectors = torch.cat([output.bn_embeddings["foreg"][:, None], output.embeddings["parts"]], 1).float()
+        vectors = F.normalize(vectors, dim=-1) * (seen > 0)[..., None]
+        masks = torch.cat([output.masks["foreg"][:, None], output.masks["parts"]], 1).float()
+        return vectors.cpu().numpy(), seen.cpu().numpy(), masks
+
+    def _tensor(self, array: NDArray[np.generic]) -> torch.Tensor:
+        return torch.from_numpy(array).to(self._device)
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        return torch.autocast(self._device.type, self._reduced, enabled=self._reduced is not None)
+
+
+def _rectangles(request: EmbedRequest) -> NDArray[np.int64]:
+    """Whole pixels that cover each box inside its frame, (N, 4) x1 y1 x2 y2; empty where nothing of it is inside."""
+    height, width = request.image.shape[:2]
+    finite = np.isfinite(request.boxes).all(axis=1, keepdims=True)
+    boxes = clip(np.where(finite, request.boxes, 0).astype(np.float64), width, height)
+    return np.concatenate([np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])], axis=1).astype(np.int64)
+
+
+def _prompt_points(request: EmbedRequest) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
+    """The skeletons of one request: targets (N, 17, 3), negatives (M, 17, 3) and the row each negative is for."""
+    if request.keypoints is None:
+        none = np.zeros((len(request.boxes), 17, 3), np.float32)
+        return none, none[:0], np.zeros(0, np.int64)
+    negatives, counts = negatives_for(request.boxes, request.keypoints, request.negatives, _MIN_CONFIDENCE)
+    rows, columns = np.nonzero(np.arange(negatives.shape[1]) < counts[:, None])
+    targets = np.nan_to_num(request.keypoints).astype(np.float32)
+    others = negatives[rows, columns]
+    different = ~_same_person(targets[rows], others)
+    return targets, others[different], rows[different]
+
+
+def _same_person(a: FloatArray, b: FloatArray) -> NDArray[np.bool_]:
+    """Whether two skeletons, (M, 17, 3) each, lie on each other (object keypoint similarity above 0.85).
+
+    A pose estimator often finds one person in two overlapping boxes; as a negative prompt they would erase themselves.
+    """
+    seen = (a[..., 2] > _MIN_CONFIDENCE) & (b[..., 2] > _MIN_CONFIDENCE)
+    points = np.where(seen[..., None], a[..., :2], np.nan)
+    count = seen.sum(axis=1)
+    extent = np.where(
+        count[:, None] > 1, np.nanmax(points, 1, initial=-np.inf) - np.nanmin(points, 1, initial=np.inf), 0
+    )
+    area = np.maximum(extent.prod(axis=1), 1.0)
+    spread = 2 * area[:, None] * (2 * np.asarray(COCO17.sigmas)) ** 2
+    close = np.exp(-((a[..., :2] - b[..., :2]) ** 2).sum(-1) / spread) * seen
+    return close.sum(axis=1) > _SAME_PERSON * np.maximum(count, 1)
+
+
+def _into_crop(skeletons: FloatArray, rectangles: NDArray[np.int64], size: tuple[int, int]) -> FloatArray:
+    """Keypoints in the frame -> keypoints in the resized crop of each row, (M, 17, 3)."""
+    extent = rectangles[:, 2:] - rectangles[:, :2]
+    scale = np.array(size[::-1]) / extent
+    points = (skeletons[..., :2] - rectangles[:, None, :2]) * scale[:, None]
+    return np.concatenate([points, skeletons[..., 2:]], axis=-1).astype(np.float32)

@@ -1,0 +1,93 @@
+"""Any ONNX network that turns a crop into one vector, as an appearance model with the single holistic part "global"."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from data.errors import UserError
+from data.kernels.images import to_blob
+from data.records import FloatArray, Image, PartEmbeddings
+from data.runtime.onnx import OnnxNetwork
+from data.weight_records import InputOptions, ResolvedWeights, input_options
+from reid.config import ReidConfig
+from reid.embedders.base import Embedder, EmbedRequest
+from reid.samples.crops import cut_crops, unit
+
+
+class OnnxEmbedder:
+    """Describes people by one vector of their whole crop; visibility is 1 where the box shows a pixel."""
+
+    part_names: tuple[str, ...] = ("global",)
+    part_kinds: tuple[str, ...] = ("holistic",)
+
+    def __init__(self, config: ReidConfig, weights: ResolvedWeights, device: str, threads: int = 0) -> None:
+        """Open a network.
+
+        Raises:
+            UserError: when the file is no embedding network, or nothing is known of its preprocessing.
+        """
+        self._options = input_options(config, weights, "reid")
+        self._network = OnnxNetwork(weights.path, device, threads, str(weights.path))
+        self._size, self._channels_first = input_layout(self._network, self._options)
+        shape = self._network.output_shapes[0]
+        if len(shape) != 2 or shape[1] is None:
+            raise UserError(
+                f"{weights.path} gives output of shape {shape}; one vector per crop is expected: (batch, D)"
+            )
+        self._config = config
+        self.dim = shape[1]
+        self.model_id = model_id("global", weights, config)
+
+    def __call__(self, requests: Sequence[EmbedRequest]) -> list[PartEmbeddings]:
+        """One ``PartEmbeddings`` per request, see ``Embedder``."""
+        crops = cut_crops(requests, self._size, self._config.adapt)
+        vectors = np.zeros((crops.total, 1, self.dim), np.float32)
+        visibility = np.zeros((crops.total, 1), np.float32)
+        for start in range(0, len(crops.rows), self._config.batch):
+            rows = crops.rows[start : start + self._config.batch]
+            blob = self._blob(crops.images[start : start + self._config.batch])
+            vectors[rows, 0] = unit(self._network.run(blob, pad_to=self._config.batch)[0])
+            visibility[rows, 0] = vectors[rows, 0].any(axis=-1)
+        return split_rows(self, requests, vectors, visibility)
+
+    def _blob(self, images: Image) -> FloatArray:
+        return to_blob(images, str(self._options.colour), str(self._options.normalisation), self._channels_first)
+
+
+def input_layout(network: OnnxNetwork, options: InputOptions) -> tuple[tuple[int, int], bool]:
+    """Height and width of the crops a network takes, and whether channels come first.
+
+    Raises:
+        UserError: when its input is no picture of a known size.
+    """
+    shape = network.input_shape
+    if len(shape) != 4 or (shape[1] == 3) == (shape[3] == 3):
+        raise UserError(
+            f"{network.label} takes input of shape {shape}; (batch, 3, H, W) or (batch, H, W, 3) is expected"
+        )
+    channels_first = shape[1] == 3
+    height, width = shape[2:] if channels_first else shape[1:3]
+    if height is None or width is None:
+        if options.input_size is None:
+            raise UserError(f"{network.label} takes crops of any size; set reid.input_size to height, width px")
+        return options.input_size, channels_first
+    return (height, width), channels_first
+
+
+def model_id(scheme: str, weights: ResolvedWeights, config: ReidConfig) -> str:
+    """What embeddings must have in common to be compared: how they are made, the weights, the colour correction."""
+    return f"{scheme}:{weights.model_id}" + ("" if config.adapt == "none" else f"+{config.adapt}")
+
+
+def split_rows(
+    embedder: Embedder, requests: Sequence[EmbedRequest], vectors: FloatArray, visibility: FloatArray
+) -> list[PartEmbeddings]:
+    """Hand the rows of all requests back to their requests."""
+    ends = np.cumsum([0, *(len(request.boxes) for request in requests)])
+    return [
+        PartEmbeddings(
+            vectors[first:last], visibility[first:last], embedder.part_names, embedder.part_kinds, embedder.model_id
+        )
+        for first, last in pairwise(ends)
+    ]

@@ -1,0 +1,1 @@
+"""Whose skeleton is whose, and how a network is told."""

@@ -1,0 +1,1 @@
+"""Distances, re-ranking and retrieval metrics."""

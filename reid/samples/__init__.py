@@ -1,0 +1,1 @@
+"""From crops, skeletons and label maps to network input."""

@@ -1,0 +1,93 @@
+"""Cutting people out of frames for appearance networks that take uint8 crops of one size."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.kernels.boxes import clip
+from data.records import DoubleArray, FloatArray, Image
+from reid.embedders.base import EmbedRequest
+
+# A colour cast stronger than this is the scene's own colour, not the camera's.
+_MAX_GAIN = 1.6
+_SAMPLE_STEP = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Crops:
+    """The crops of all rows of several requests.
+
+    Attributes:
+        images: (S, h, w, 3) uint8 RGB, one per sound row.
+        rows: (S,) int64, which row of the concatenated requests each crop shows.
+        regions: (S, 4) float32 xyxy px, the part of the frame each crop shows.
+        total: number of rows, the unsound ones included (boxes that show no pixel of the frame, or are not finite).
+    """
+
+    images: Image
+    rows: NDArray[np.int64]
+    regions: FloatArray
+    total: int
+
+
+def cut_crops(requests: Sequence[EmbedRequest], size: tuple[int, int], adapt: str = "none") -> Crops:
+    """Cut and resize every box: to whole pixels outwards, clipped to the frame, without keeping the aspect.
+
+    Args:
+        requests: any number of frames, of any sizes.
+        size: height, width of a crop, px.
+        adapt: "none", or "grey_world": even out the colour cast of each frame first.
+    """
+    import cv2
+
+    images, rows, regions, first = [], [], [], 0
+    for request in requests:
+        height, width = request.image.shape[:2]
+        gains = grey_world_gains(request.image) if adapt == "grey_world" else None
+        outer = np.concatenate([np.floor(request.boxes[:, :2]), np.ceil(request.boxes[:, 2:])], axis=1)
+        sound = np.isfinite(outer).all(axis=1)
+        outer = clip(np.where(sound[:, None], outer, 0), width, height)
+        sound &= ((outer[:, 2:] - outer[:, :2]) >= 1).all(axis=1)
+        for row in np.flatnonzero(sound):
+            x1, y1, x2, y2 = outer[row].astype(int)
+            shrinks = (y2 - y1) > size[0]
+            crop = cv2.resize(
+                request.image[y1:y2, x1:x2],
+                (size[1], size[0]),
+                interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
+            )
+            images.append(crop if gains is None else np.clip(crop * gains + 0.5, 0, 255).astype(np.uint8))
+            rows.append(first + int(row))
+            regions.append(outer[row])
+        first += len(request.boxes)
+    empty = np.zeros((0, *size, 3), np.uint8)
+    return Crops(
+        np.stack(images) if images else empty,
+        np.array(rows, np.int64),
+        np.array(regions, np.float32).reshape(-1, 4),
+        first,
+    )
+
+
+def grey_world_gains(image: Image) -> DoubleArray:
+    """Factor per channel that gives a frame's channels one mean (grey world, Buchsbaum 1980).
+
+    Args:
+        image: (H, W, 3) uint8.
+
+    Returns:
+        (3,), limited so that the scene's own colour is not taken for a camera's cast.
+    """
+    means = image[::_SAMPLE_STEP, ::_SAMPLE_STEP].reshape(-1, 3).mean(axis=0) if image.size else np.ones(3)
+    gains: DoubleArray = np.clip(means.mean() / np.maximum(means, 1.0), 1 / _MAX_GAIN, _MAX_GAIN)
+    return gains
+
+
+def unit(vectors: FloatArray) -> FloatArray:
+    """Unit length along the last axis; zero vectors, and vectors that are not finite, become zero."""
+    vectors = np.where(np.isfinite(vectors).all(axis=-1, keepdims=True), vectors, 0)
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    out: FloatArray = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 1e-12)
+    return out.astype(np.float32)

@@ -1,0 +1,173 @@
+"""A whole run on a world of coloured blocks: identities over cameras, same bytes twice, and after a kill."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.errors import UserError
+from data.formats.mot import read_mot, write_mot
+from data.records import Tracks
+from data.site import Site
+from data.sources.open import parse_camera_specs
+from pipeline.config import Config, load_config
+from pipeline.input.perception import Perceived, look_at
+from pipeline.input.videos import VideoInput, open_sources
+from pipeline.job.finish import finish
+from pipeline.job.job import Job, check_same_inputs, load_job, prepare_folder, track
+from tests.pipeline import blocks
+
+
+class Killed(Exception):
+    """Stands for a kill -9: nothing is cleaned up."""
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Two cameras of different rates; red and green appear in both, blue in one."""
+    folder = tmp_path_factory.mktemp("videos")
+    blocks.write_video(folder / "hall.mp4", 80, 10, [(0, 0, 60, 2), (1, 5, 70, 2)])
+    blocks.write_video(folder / "door.mp4", 160, 20, [(1, 0, 120, 1), (0, 20, 150, 1), (2, 40, 160, 1)])
+    return [str(folder / "hall.mp4"), str(folder / "door.mp4")]
+
+
+@pytest.fixture
+def config() -> Config:
+    """Small parts and batches, so that a short video has many of both."""
+    return load_config([], ["run.part_s=1.5", "run.batch_frames=4", "tracker.appearance=always", "run.device=cpu"])
+
+
+def _run(videos: list[str], root: Path, config: Config, *, resume: bool = False, listener: Any = None) -> Job:
+    specs = parse_camera_specs(videos)
+    site = Site.blank([spec.camera for spec in specs])
+    source = VideoInput(open_sources(specs, config.sources), 4, config.run, look_at(blocks.detect), site, None)
+    try:
+        folder = prepare_folder(root, config, site, overwrite=False, resume=resume)
+        job = Job(folder, config, site, source.describe())
+        job.write_manifest("running")
+        track(job, source, blocks.ColourEmbedder(), resume=resume, listener=listener)
+        job.write_manifest("tracked")
+    finally:
+        source.close()
+    finish(job)
+    return job
+
+
+def _results(root: Path) -> dict[str, bytes]:
+    """Everything the promise of identical bytes covers."""
+    names = ["global_tracks.json", "links.jsonl", "site.yaml", "config.yaml"]
+    paths = [root / name for name in names]
+    for folder in ("tracklets", "tracks", "local_tracks", "crops"):
+        paths += [path for path in sorted((root / folder).rglob("*")) if path.is_file()]
+    return {str(path.relative_to(root)): path.read_bytes() for path in paths}
+
+
+def test_people_keep_one_id_over_cameras(videos: list[str], tmp_path: Path, config: Config) -> None:
+    job = _run(videos, tmp_path / "run", config)
+    people = job.folder.read_global_tracks()
+    cameras = sorted(tuple(sorted({visit.camera for visit in person.visits})) for person in people)
+    assert cameras == [("door",), ("door", "hall"), ("door", "hall")]
+    hall, door = (read_mot(job.folder.tracks(camera), "tracks") for camera in ("hall", "door"))
+    assert set(hall.ids) < set(door.ids)
+    assert hall.frames.max() < 80
+    assert door.frames.max() < 160
+    assert job.counts["cameras"]["door"]["frames"] == 160
+
+
+def test_the_same_run_twice_gives_the_same_bytes(videos: list[str], tmp_path: Path, config: Config) -> None:
+    _run(videos, tmp_path / "a", config)
+    _run(videos, tmp_path / "b", config)
+    assert _results(tmp_path / "a") == _results(tmp_path / "b")
+
+
+@pytest.mark.parametrize("kill_at", [3, 37, 120, 200])
+def test_a_killed_run_resumes_to_the_same_bytes(
+    videos: list[str], tmp_path: Path, config: Config, kill_at: int
+) -> None:
+    _run(videos, tmp_path / "whole", config)
+    seen: list[int] = []
+
+    def kill(item: Perceived, tracks: Tracks) -> None:
+        seen.append(item.view.frame_index)
+        if len(seen) == kill_at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        _run(videos, tmp_path / "killed", config, listener=kill)
+    resumed: list[tuple[str, int]] = []
+    _run(
+        videos, tmp_path / "killed", config, resume=True,
+        listener=lambda item, tracks: resumed.append((item.view.camera, item.view.frame_index)),
+    )  # fmt: skip
+    assert _results(tmp_path / "whole") == _results(tmp_path / "killed")
+    if kill_at > 100:
+        assert len(resumed) < 240, "a late kill must not start from the first frame"
+
+
+def test_association_again_changes_nothing_and_needs_no_video(
+    videos: list[str], tmp_path: Path, config: Config
+) -> None:
+    job = _run(videos, tmp_path / "run", config)
+    before = _results(tmp_path / "run")
+    again = load_job(job.folder, config)
+    finish(again)
+    assert _results(tmp_path / "run") == before
+    manifest = job.folder.read_json(job.folder.manifest)
+    assert manifest["timings"]["stages"]["track"]["items"] == 240
+    assert manifest["timings"]["stages"]["associate"]["items"] == 1
+    assert manifest["counts"]["cameras"]["hall"]["frames"] == 80
+
+
+def test_a_video_without_people_is_a_complete_run(tmp_path: Path, config: Config) -> None:
+    blocks.write_video(tmp_path / "empty.mp4", 20, 10, [])
+    job = _run([str(tmp_path / "empty.mp4")], tmp_path / "run", config)
+    assert job.folder.read_global_tracks() == []
+    assert job.folder.tracks("empty").read_text() == ""
+    assert job.folder.read_links() == []
+    manifest = job.folder.read_json(job.folder.manifest)
+    assert (manifest["status"], manifest["warnings"]["empty"]) == ("complete", ["nobody was detected"])
+    assert job.folder.report.exists()
+
+
+def test_truth_is_scored(videos: list[str], tmp_path: Path, config: Config) -> None:
+    job = _run(videos, tmp_path / "run", config)
+    truth = tmp_path / "truth"
+    truth.mkdir()
+    for camera in job.cameras:
+        write_mot(truth / f"{camera}.txt", read_mot(job.folder.tracks(camera), "tracks"), "gt")
+    finish(job, truth=truth)
+    scores = job.folder.read_json(job.folder.metrics)
+    assert scores["scores"][-1]["kind"] == "cross_camera"
+    assert scores["scores"][-1]["IDF1"] == 1.0
+
+
+def test_other_videos_cannot_be_resumed(videos: list[str], tmp_path: Path, config: Config) -> None:
+    job = _run(videos, tmp_path / "run", config)
+    other = {camera: dict(found) for camera, found in job.inputs.items()}
+    other["hall"]["sha256"] = "0" * 64
+    with pytest.raises(UserError, match="camera 'hall' is not the input"):
+        check_same_inputs(job.folder, other)
+
+
+def test_a_folder_with_results_is_kept(videos: list[str], tmp_path: Path, config: Config) -> None:
+    _run(videos, tmp_path / "run", config)
+    site = Site.blank(["a"])
+    with pytest.raises(UserError, match="--overwrite, --resume or another --output"):
+        prepare_folder(tmp_path / "run", config, site, overwrite=False, resume=False)
+    with pytest.raises(UserError, match="another configuration"):
+        prepare_folder(tmp_path / "run", load_config([], ["run.part_s=3"]), site, overwrite=False, resume=True)
+    prepare_folder(tmp_path / "run", config, site, overwrite=True, resume=False)
+    assert not (tmp_path / "run" / "global_tracks.json").exists()
+
+
+def test_a_folder_of_something_else_is_never_cleared(tmp_path: Path, config: Config) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(UserError, match="not a run folder"):
+        prepare_folder(tmp_path, config, Site.blank(["a"]), overwrite=True, resume=False)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_an_output_that_cannot_be_written_is_named(tmp_path: Path, config: Config) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write to"):
+        prepare_folder(tmp_path / "file" / "run", config, Site.blank(["a"]), overwrite=False, resume=False)

@@ -1,0 +1,278 @@
+"""The extractor: crops and prompts of full frames, batched over cameras."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.errors import UserError
+from reid.embedders.base import AttentiveEmbedder, EmbedRequest
+from reid.embedders.kpr import KprEmbedder
+from reid.models.spec import PART_NAMES, ModelSpec
+from reid.prompts.masks import draw_prompts
+from reid.samples.device_crops import crop_batch
+from reid.weights.checkpoints import build_model, load_model, save_checkpoint
+
+SPEC = ModelSpec(
+    architecture="kpr", backbone="swin", embed_dim=16, depths=(1, 1, 2), heads=(1, 2, 4), height=64, width=44,
+    mean=(0.5,) * 3, std=(0.25,) * 3, part_names=PART_NAMES["five_v"], prompt_groups="cck6", dim=24, identities=7,
+)  # fmt: skip
+NO_SKELETONS = np.zeros((0, 17, 3), np.float32)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A small network whose parts and prompts matter."""
+    torch.manual_seed(4)
+    state = build_model(SPEC).state_dict()
+    for name, tensor in state.items():
+        if "masks_patch_embed.norm" in name or name.startswith("pixel_classifier.classifier.weight"):
+            tensor.copy_(torch.randn_like(tensor))
+    path = tmp_path_factory.mktemp("kpr") / "small.safetensors"
+    save_checkpoint(path, state, SPEC)
+    return path
+
+
+@pytest.fixture(scope="module")
+def embedder(weights):
+    return KprEmbedder(weights, "cpu", 4, "fp32")
+
+
+def request(seed, people=3, keypoints=True, size=(90, 120), spare=1):
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 255, (9, 12, 3), dtype=np.uint8)
+    image = cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
+    corners = rng.integers(0, 50, (people, 2)).astype(np.float32)
+    boxes = np.concatenate([corners, corners + rng.integers(12, 40, (people, 2))], 1).astype(np.float32)
+
+    def skeletons(around):
+        places = rng.uniform(0, 1, (len(around), 17, 2)) * (around[:, None, 2:] - around[:, None, :2])
+        confidence = rng.uniform(0, 1, (len(around), 17, 1))
+        return np.concatenate([places + around[:, None, :2], confidence], -1).astype(np.float32)
+
+    own = skeletons(boxes) if keypoints else None
+    return EmbedRequest(image, boxes, own, skeletons(boxes[:spare]) if keypoints else NO_SKELETONS)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**31))
+def test_crops_equal_opencvs(seed):
+    rng = np.random.default_rng(seed)
+    frames = [rng.integers(0, 256, (*rng.integers(8, 60, 2), 3), dtype=np.uint8) for _ in range(3)]
+    rows = rng.integers(0, 3, 5)
+    rectangles = []
+    for row in rows:
+        height, width = frames[row].shape[:2]
+        x, y = rng.integers(0, width - 1), rng.integers(0, height - 1)
+        rectangles.append([x, y, rng.integers(x + 1, width + 1), rng.integers(y + 1, height + 1)])
+    size = (32, 16)
+    crops = crop_batch(
+        [torch.from_numpy(frame) for frame in frames], torch.from_numpy(rows), torch.tensor(rectangles), size,
+        torch.zeros(3), torch.ones(3),
+    )  # fmt: skip
+    assert crops.shape == (5, 3, *size)
+    for row, (x1, y1, x2, y2), crop in zip(rows, rectangles, crops):
+        want = cv2.resize(frames[row][y1:y2, x1:x2], size[::-1], interpolation=cv2.INTER_LINEAR)
+        error = np.abs(crop.permute(1, 2, 0).numpy() * 255 - want)
+        assert error.max() <= 1.01  # OpenCV rounds to whole grey levels, with 11 bits of weight
+
+
+def test_a_row_is_what_the_network_says_about_its_crop(weights, embedder):
+    model, _ = load_model(weights)
+    asked = request(1)
+    got = embedder([asked])[0]
+    for row in range(3):
+        box = asked.boxes[row].astype(int)
+        x1, y1, x2, y2 = box
+        crop = cv2.resize(asked.image[y1:y2, x1:x2].astype(np.float32), (44, 64), interpolation=cv2.INTER_LINEAR)
+        scale = np.array([44 / (x2 - x1), 64 / (y2 - y1), 1], np.float32)
+        shift = np.array([x1, y1, 0], np.float32)
+        others = [asked.keypoints[other] for other in range(3) if other != row] + list(asked.negatives)
+        prompts = draw_prompts(
+            torch.from_numpy((asked.keypoints[row] - shift) * scale)[None],
+            torch.from_numpy((np.stack(others) - shift) * scale),
+            torch.zeros(len(others), dtype=torch.int64),
+            (64, 44),
+            "cck6",
+        )
+        with torch.inference_mode():
+            out = model(torch.from_numpy((crop / 255 - 0.5) / 0.25).permute(2, 0, 1)[None], prompts)
+        seen = out.visibility["parts"][0].numpy()
+        assert np.array_equal(got.visibility[row, 1:] > 0, seen)
+        parts = torch.nn.functional.normalize(out.embeddings["parts"][0], dim=-1).numpy()
+        assert np.abs(got.vectors[row, 1:][seen] - parts[seen]).max() <= 1e-4
+        whole = torch.nn.functional.normalize(out.bn_embeddings["foreg"][0], dim=-1).numpy()
+        assert np.abs(got.vectors[row, 0] - whole).max() <= 1e-4
+
+
+def test_vectors_are_unit_or_absent(embedder):
+    assert embedder.part_names == ("foreground", *PART_NAMES["five_v"])
+    assert embedder.part_kinds == ("holistic",) + ("part",) * 5
+    for result in embedder([request(seed) for seed in range(4)]):
+        lengths = np.linalg.norm(result.vectors, axis=-1)
+        assert np.allclose(lengths[result.visibility > 0], 1, atol=1e-5)
+        assert not lengths[result.visibility == 0].any()
+        assert result.vectors.dtype == result.visibility.dtype == np.float32
+        assert result.visibility.max() <= 1
+        assert np.array_equal(result.visibility[:, 0], result.visibility[:, 1:].max(1))
+
+
+def test_requests_do_not_mix(embedder):
+    requests = [request(5), request(6, people=0), request(7, keypoints=False), request(8, people=6, size=(70, 100))]
+    together = embedder(requests)
+    assert [len(result) for result in together] == [3, 0, 3, 6]
+    for asked, result in zip(requests, together):
+        alone = embedder([asked])[0]
+        assert np.allclose(result.vectors, alone.vectors, atol=1e-5)
+        assert np.allclose(result.visibility, alone.visibility, atol=1e-5)
+    again = embedder(requests)
+    assert all(np.array_equal(a.vectors, b.vectors) for a, b in zip(together, again))
+    assert embedder([]) == []
+
+
+def test_prompts_matter_and_negatives_too(embedder):
+    asked = request(9)
+    plain = embedder([EmbedRequest(asked.image, asked.boxes, None, NO_SKELETONS)])[0]
+    positive = embedder([EmbedRequest(asked.image, asked.boxes[:1], asked.keypoints[:1], NO_SKELETONS)])[0]
+    negative = embedder([EmbedRequest(asked.image, asked.boxes[:1], asked.keypoints[:1], asked.negatives)])[0]
+    assert not np.allclose(plain.vectors[:1], positive.vectors, atol=1e-4)
+    assert not np.allclose(negative.vectors, positive.vectors, atol=1e-4)
+    empty = embedder([EmbedRequest(asked.image, asked.boxes, np.zeros((3, 17, 3), np.float32), NO_SKELETONS)])[0]
+    assert np.array_equal(empty.vectors, plain.vectors)
+
+
+def test_a_second_skeleton_of_the_same_person_is_no_negative(embedder):
+    asked = request(10, people=1)
+    asked.keypoints[..., 2] = 0.9
+    alone = embedder([EmbedRequest(asked.image, asked.boxes, asked.keypoints, NO_SKELETONS)])[0]
+    twin = asked.keypoints + np.array([0.1, -0.1, 0], np.float32)
+    doubled = embedder([EmbedRequest(asked.image, asked.boxes, asked.keypoints, twin)])[0]
+    assert np.array_equal(alone.vectors, doubled.vectors)
+
+
+@pytest.mark.parametrize(
+    "box", [(10, 10, 10, 30), (30, 30, 20, 20), (-50, -50, -10, -10), (500, 10, 600, 40), (np.nan, 0, 10, 10)]
+)
+def test_boxes_that_show_nothing_are_no_evidence(embedder, box):
+    asked = request(11, people=2)
+    boxes = asked.boxes.copy()
+    boxes[0] = box
+    result = embedder([EmbedRequest(asked.image, boxes, None, NO_SKELETONS)])[0]
+    whole = embedder([EmbedRequest(asked.image, asked.boxes[1:], None, NO_SKELETONS)])[0]
+    assert not result.visibility[0].any()
+    assert not result.vectors[0].any()
+    assert np.allclose(result.vectors[1], whole.vectors[0], atol=1e-5)
+
+
+def test_boxes_beyond_the_frame_are_cut(embedder):
+    asked = request(12, people=1)
+    outside, inside = np.float32([[-20, -5, 40, 300]]), np.float32([[0, 0, 40, 90]])
+    a, b = (embedder([EmbedRequest(asked.image, boxes, None, NO_SKELETONS)])[0] for boxes in (outside, inside))
+    assert np.array_equal(a.vectors, b.vectors)
+
+
+def test_bfloat16_stays_close(weights, embedder):
+    asked = request(13, people=6)
+    half = KprEmbedder(weights, "cpu", 4, "bf16")([asked])[0]
+    full = embedder([asked])[0]
+    both = (half.visibility > 0) & (full.visibility > 0)
+    assert both.sum() >= 0.9 * (full.visibility > 0).sum()
+    assert ((half.vectors * full.vectors).sum(-1)[both] > 0.995).all()
+
+
+def test_reduced_precision_keeps_visibilities_and_rankings(weights, embedder):
+    asked = [request(seed, people=6) for seed in range(30, 34)]
+    full, half = (one(asked) for one in (embedder, KprEmbedder(weights, "cpu", 8, "bf16")))
+    vectors = [np.concatenate([rows.vectors for rows in results]) for results in (full, half)]
+    seen = [np.concatenate([rows.visibility for rows in results]) > 0 for results in (full, half)]
+    assert (seen[0] == seen[1]).mean() > 0.95
+    whole = [found[:, 0] @ found[:, 0].T - 2 * np.eye(len(found)) for found in vectors]
+    clear = np.sort(whole[0])[:, -1] - np.sort(whole[0])[:, -2] > 0.01
+    assert clear.any()
+    assert np.array_equal(whole[0].argmax(1)[clear], whole[1].argmax(1)[clear])
+
+
+def test_only_the_backbone_runs_in_reduced_precision(weights, monkeypatch):
+    half = KprEmbedder(weights, "cpu", 4, "bf16")
+    seen = []
+    feature_map, describe = half._model.feature_map, half._model.describe
+    monkeypatch.setattr(half._model, "feature_map", lambda *a: seen.append(feature_map(*a)) or seen[-1])
+    monkeypatch.setattr(
+        half._model, "describe", lambda features, *a, **o: seen.append(features) or describe(features, *a, **o)
+    )
+    half([request(40)])
+    assert [features.dtype for features in seen] == [torch.bfloat16, torch.float32]
+
+
+def test_a_colour_cast_is_evened_out(weights, embedder):
+    image = request(41).image // 2 + 50
+    tint = np.array([1.2, 1.0, 0.8])
+    tint *= image.mean() / (image * tint).mean()
+    asked, tinted = (replace(request(41), image=shown.astype(np.uint8)) for shown in (image, image * tint))
+    adapting = KprEmbedder(weights, "cpu", 4, "fp32", "grey_world")
+    assert adapting.model_id == embedder.model_id + "+grey_world"
+
+    def change(one):
+        return 1 - (one([asked])[0].vectors * one([tinted])[0].vectors).sum(-1)[:, 0]
+
+    assert (change(adapting) < 0.5 * change(embedder)).all()
+    # Frames of one batch are evened out each by itself.
+    together = adapting([asked, tinted])
+    assert np.allclose(together[1].vectors, adapting([tinted])[0].vectors, atol=1e-5)
+
+
+def test_gains_multiply_colours_within_their_range():
+    frame = torch.full((8, 8, 3), 200, dtype=torch.uint8)
+    rows, rectangles = torch.tensor([0, 0]), torch.tensor([[0, 0, 8, 8], [2, 2, 6, 6]])
+    gains = torch.tensor([[1.0, 0.5, 2.0], [1.0, 1.0, 1.0]])
+    crops = crop_batch([frame], rows, rectangles, (4, 4), torch.zeros(3), torch.ones(3), gains)
+    assert torch.allclose(crops[0, :, 1, 1], torch.tensor([200 / 255, 100 / 255, 1.0]))
+    assert torch.allclose(crops[1], torch.tensor(200 / 255))
+
+
+def test_bpbreid_serves_too(tmp_path):
+    spec = ModelSpec(architecture="bpbreid", backbone="resnet50", height=64, width=32, dim=24)
+    torch.manual_seed(0)
+    save_checkpoint(tmp_path / "b.safetensors", build_model(spec).state_dict(), spec)
+    embedder = KprEmbedder(tmp_path / "b.safetensors", "cpu", 8, "fp32")
+    result = embedder([request(14)])[0]
+    assert result.vectors.shape == (3, 9, 24)
+    assert result.model_id.startswith("bpbreid-resnet50-")
+
+
+def test_misuse(weights, tmp_path):
+    with pytest.raises(UserError, match="fp32, bf16"):
+        KprEmbedder(weights, "cpu", 4, "fp8")
+    with pytest.raises(UserError, match="fp16 needs a CUDA device"):
+        KprEmbedder(weights, "cpu", 4, "fp16")
+    with pytest.raises(UserError, match="not found"):
+        KprEmbedder(tmp_path / "none.safetensors", "cpu", 4)
+    spec = SPEC.model_copy(update={"learnable_attention": False})
+    save_checkpoint(tmp_path / "fixed.safetensors", build_model(spec).state_dict(), spec)
+    with pytest.raises(UserError, match="parsing labels"):
+        KprEmbedder(tmp_path / "fixed.safetensors", "cpu", 4)
+
+
+def test_masks_are_the_networks_attention(weights, embedder):
+    requests = [request(15), request(16, people=0), request(17, people=2)]
+    requests[2].boxes[0] = (30, 30, 20, 20)
+    plain = embedder(requests)
+    attentive = embedder.with_masks(requests)
+    assert isinstance(embedder, AttentiveEmbedder)
+    for result, (same, masks) in zip(plain, attentive, strict=True):
+        assert np.array_equal(result.vectors, same.vectors)
+        assert masks.shape[:2] == result.visibility.shape
+        assert masks.shape[2:] == (16, 11)
+        assert np.allclose(masks[:, 0], masks[:, 1:].max(1, initial=0))
+    masks = attentive[0][1]
+    assert masks[:, 1:].sum(1).max() <= 1 + 1e-5
+    assert masks[:, 1:].sum(1).min() < 0.9  # what is missing is the background
+    seen = plain[0].visibility > 0
+    assert np.allclose(masks.max((2, 3))[seen], plain[0].visibility[seen], atol=1e-5)
+    assert not attentive[2][1][0].any()
+    assert attentive[2][1][1].any()
+    assert embedder.with_masks([]) == []

@@ -1,0 +1,241 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from data.errors import UserError
+from data.pictures import read_picture
+from data.runtime.torchvision_cure import ensure_torchvision
+from reid.embedders.pcb import extract, resize
+from reid.models.pcb import PCB
+from reid.training.pcb import (
+    PcbTrainingConfig,
+    augment_pictures,
+    erase_rectangles,
+    predictions,
+    strip_loss,
+    train_pcb,
+)
+from reid.weights.pcb import load_pcb, save_pcb
+from st_model.files import load_published
+from tools.evaluate_st_reid import main as evaluate
+from tools.train_pcb import main as train
+
+
+@pytest.fixture(autouse=True)
+def _small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reid.models.pcb.HEIGHT", 64)
+    monkeypatch.setattr("reid.models.pcb.WIDTH", 32)
+
+
+@pytest.fixture
+def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ResNet of an eighth of the width and a quarter of the depth in place of ResNet-50."""
+    ensure_torchvision()
+    from timm.models.resnet import Bottleneck, ResNet
+
+    def create(name: str, pretrained: bool, num_classes: int, global_pool: str) -> ResNet:
+        assert name == "resnet50"
+        widths = (8, 16, 32, 64)
+        return ResNet(Bottleneck, (1, 1, 1, 1), num_classes, channels=widths, global_pool=global_pool)
+
+    monkeypatch.setattr("timm.create_model", create)
+    monkeypatch.setattr("reid.models.pcb.CHANNELS", 256)
+
+
+def write_market(root: Path, folder: str, people: range, shots: int = 3) -> list[Path]:
+    """Pictures of people in clothes of their own colours."""
+    (root / folder).mkdir(parents=True)
+    paths = []
+    for person in people:
+        rng = np.random.default_rng(person)
+        colours = rng.integers(30, 225, (2, 3))
+        for camera in (1, 2):
+            for shot in range(shots):
+                picture = np.full((64, 32, 3), 128) + rng.integers(-20, 20, (64, 32, 3))
+                picture[8:32, 8:24], picture[32:60, 10:22] = colours[0], colours[1]
+                name = f"{person:04d}_c{camera}s1_{500 * person + 300 * camera + 10 * shot:06d}_00.png"
+                paths.append(root / folder / name)
+                cv2.imwrite(str(paths[-1]), picture.astype(np.uint8))
+    return paths
+
+
+@pytest.mark.usefixtures("small_network")
+def test_training_learns_and_writes_what_it_promises(tmp_path: Path) -> None:
+    write_market(tmp_path, "bounding_box_train", range(1, 4), shots=1)
+    output = tmp_path / "run"
+    settings = ["epochs=3", "batch=8", "save_every=2", "backbone_rate=0.002", "heads_rate=0.01", "erase=0.0"]
+    arguments = [str(tmp_path), "--dataset", "market", "--output", str(output), "--no-pretrained"]
+    assert train([*arguments, *settings]) == 0
+    log = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in log] == [1, 2, 3]
+    assert log[-1]["loss"] < log[0]["loss"]
+    assert sorted(path.name for path in output.glob("*.safetensors")) == [
+        "pcb_002.safetensors",
+        "pcb_last.safetensors",
+    ]
+    assert load_published(output / "st_distribution.npz").counts.tolist() == [[0, 3], [0, 0]]
+    assert (output / "st_distribution.png").stat().st_size > 1000
+    assert load_pcb(output / "pcb_last.safetensors").identities == 3
+    with pytest.raises(UserError, match="exists; give another --output"):
+        train([*arguments, *settings])
+    with pytest.raises(UserError, match="settings: unknown key 'epoch'"):
+        train([*arguments, "--overwrite", "epoch=3"])
+    for wrong in ("epochs", "epochs=["):
+        with pytest.raises(UserError, match="written key=value"):
+            train([*arguments, "--overwrite", wrong])
+    with pytest.raises(UserError, match="unknown device 'gpu'"):
+        train([*arguments, "--overwrite", "--device", "gpu"])
+    nothing = [str(tmp_path), "--dataset", "market", "--output", str(tmp_path / "none"), "--resume"]
+    with pytest.raises(UserError, match=r"none holds no training to resume: there is no state\.pt"):
+        train(nothing)
+    assert not (tmp_path / "none").exists()
+    save_pcb(PCB(9), tmp_path / "other.safetensors")
+    with pytest.raises(UserError, match="knows 9 identities"):
+        train([*arguments, "--overwrite", "--weights", str(tmp_path / "other.safetensors")])
+    with pytest.raises(UserError, match="give one of them"):
+        train([*arguments, "--overwrite", "--resume"])
+    with pytest.raises(UserError, match="trained with other settings"):
+        train([*arguments, *settings, "--resume", "epochs=4"])
+
+
+class Killed(Exception):
+    """Stands for a kill -9."""
+
+
+@pytest.mark.usefixtures("small_network")
+def test_an_interrupted_training_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_market(tmp_path, "bounding_box_train", range(1, 3), shots=1)
+    settings = ["epochs=3", "batch=2", "save_every=2", "drop_every=2", "heads_rate=0.01", "jitter=0.1"]
+
+    def arguments(name: str) -> list[str]:
+        output = str(tmp_path / name)
+        return [str(tmp_path), "--dataset", "market", "--output", output, "--no-pretrained", *settings]
+
+    assert train(arguments("whole")) == 0
+    steps = 0
+    real_loss = strip_loss
+
+    def killing(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        nonlocal steps
+        steps += 1
+        if steps == 4:  # In the middle of the second epoch.
+            raise Killed
+        return real_loss(logits, labels)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("reid.training.pcb.strip_loss", killing)
+        with pytest.raises(Killed):
+            train(arguments("cut"))
+    assert not (tmp_path / "cut" / "pcb_last.safetensors").exists()
+    torch.manual_seed(99)  # Whatever else the process draws must not matter.
+    assert train([*arguments("cut"), "--resume"]) == 0
+    for name in ("log.jsonl", "pcb_002.safetensors", "pcb_last.safetensors"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes(), name
+
+
+@pytest.mark.usefixtures("small_network")
+def test_resuming_needs_the_same_training(tmp_path: Path) -> None:
+    paths = write_market(tmp_path, "train", range(1, 3), shots=1)
+    labels, config = np.repeat([0, 1], 2), PcbTrainingConfig(epochs=1, batch=4)
+    with pytest.raises(UserError, match=r"no training to resume: there is no state\.pt"):
+        train_pcb(PCB(2), paths, labels, config, tmp_path / "run", resume=True)
+    train_pcb(PCB(2), paths, labels, config, tmp_path / "run")
+    for model, order, message in ((PCB(2), paths[::-1], "other pictures"), (PCB(2, True), paths, "other network")):
+        with pytest.raises(UserError, match=message):
+            train_pcb(model, order, labels, config, tmp_path / "run", resume=True)
+    changed = config.model_copy(update={"save_every": 3})
+    assert not train_pcb(PCB(2), paths, labels, changed, tmp_path / "run", resume=True).training
+
+
+@pytest.mark.usefixtures("small_network")
+def test_the_same_seed_trains_the_same_network(tmp_path: Path) -> None:
+    paths = write_market(tmp_path, "train", range(1, 3), shots=1)
+    labels = np.repeat([0, 1], 2)
+    config = PcbTrainingConfig(epochs=1, batch=4, heads_rate=0.01)
+    states = []
+    for number in range(2):
+        torch.manual_seed(5)
+        model = train_pcb(PCB(2), paths, labels, config, tmp_path / str(number))
+        states.append(model.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(states[0].values(), states[1].values()))
+
+
+def test_folders_are_searched_with_published_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in ("query", "gallery"):
+        write_market(tmp_path, folder, range(1, 5), shots=1)
+    write_market(tmp_path, "learn", range(20, 23), shots=1)
+    torch.manual_seed(0)
+    save_pcb(PCB(4), tmp_path / "pcb.safetensors")
+    arguments = [f"--{name}={tmp_path / name}" for name in ("query", "gallery", "learn")]
+    assert evaluate([*arguments, "--weights", str(tmp_path / "pcb.safetensors"), "--k1", "4", "--k2", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "8 queries, 8 gallery pictures; transition times from 3 other identities" in out
+    with pytest.raises(UserError, match="give the network with --weights"):
+        evaluate(arguments)
+
+
+def test_descriptors_do_not_depend_on_the_batch(tmp_path: Path) -> None:
+    paths = write_market(tmp_path, "p", range(1, 3), shots=1)
+    torch.manual_seed(0)
+    model = PCB(2)
+    one, many = extract(model, paths, size=1), extract(model, paths, size=3)
+    assert one.shape == (4, 12288)
+    assert np.allclose(one, many, atol=1e-5)
+    assert np.allclose(np.linalg.norm(one, axis=1), 1, atol=1e-5)
+
+
+def test_pictures_that_cannot_be_read_are_user_errors(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").write_bytes(b"no picture")
+    for name, message in (("x.jpg", "no picture that can be decoded"), ("absent.jpg", "cannot read")):
+        with pytest.raises(UserError, match=message):
+            read_picture(tmp_path / name)
+
+
+def test_resizing_is_pils_bicubic() -> None:
+    from PIL import Image
+
+    picture = np.random.default_rng(0).integers(0, 256, (57, 31, 3)).astype(np.uint8)
+    want = np.asarray(Image.fromarray(picture).resize((32, 64), Image.Resampling.BICUBIC))
+    got = resize(picture).permute(1, 2, 0).numpy() * 255
+    assert np.abs(got - want).max() <= 1.01
+    assert np.abs(got - want).mean() < 0.1
+
+
+def test_the_loss_is_the_sum_over_strips() -> None:
+    logits, labels = torch.randn(6, 5, 4), torch.tensor([0, 1, 2, 3, 0])
+    want = sum(float(torch.nn.functional.cross_entropy(strip, labels)) for strip in logits)
+    assert float(strip_loss(logits, labels)) == pytest.approx(want, rel=1e-6)
+    sure = torch.zeros(6, 1, 4)
+    sure[:, 0, 2] = 1.0
+    assert predictions(sure).tolist() == [2]
+
+
+def test_erasing_covers_a_rectangle_of_the_published_size() -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = erase_rectangles(torch.ones(200, 3, 96, 48), 1.0, generator)
+    gone = (images[:, 0] == 0).float().mean((1, 2))
+    assert ((gone > 0.015) & (gone < 0.42)).all()
+    untouched = erase_rectangles(torch.ones(20, 3, 96, 48), 0.0, generator)
+    assert (untouched == 1).all()
+    some = (erase_rectangles(torch.ones(400, 3, 96, 48), 0.5, generator)[:, 0] == 0).any(2).any(1)
+    assert 0.4 < some.float().mean() < 0.6
+
+
+def test_augmentation_mirrors_and_jitters_by_its_generator() -> None:
+    images = torch.rand(40, 3, 96, 48)
+    config = PcbTrainingConfig(erase=0.0, jitter=0.1)
+    first, second = (augment_pictures(images, config, torch.Generator().manual_seed(1)) for _ in range(2))
+    assert torch.equal(first, second)
+    plain = augment_pictures(images, PcbTrainingConfig(erase=0.0, flip=0.0), torch.Generator().manual_seed(1))
+    mirrored = augment_pictures(images, PcbTrainingConfig(erase=0.0, flip=1.0), torch.Generator().manual_seed(1))
+    assert torch.equal(plain.flip(3), mirrored)
+    assert 0 < (first - plain).abs().mean() < 2
+
+
+def test_too_few_pictures_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="1 pictures with 1 labels are no training set"):
+        train_pcb(PCB(1), [tmp_path / "x.png"], np.zeros(1, np.int64), PcbTrainingConfig(), tmp_path)
