@@ -195,6 +195,7 @@ class Tracklet:
         group_id: id shared over an overlap group (a must-link later repair may revoke), or -1.
         world_xy: (T, 2) float32 metres on the ground, or None.
         world_cov: (T, 2, 2) float32 square metres, or None.
+        world_height: (T,) float32, body height in metres, NaN where unknown; or None.
         frame_size: (width, height) in pixels; (0, 0) where unknown.
     """
 
@@ -211,6 +212,7 @@ class Tracklet:
     group_id: int = -1
     world_xy: FloatArray | None = None
     world_cov: FloatArray | None = None
+    world_height: FloatArray | None = None
     frame_size: tuple[int, int] = (0, 0)
 
     def __len__(self) -> int:

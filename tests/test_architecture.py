@@ -331,6 +331,8 @@ def texts() -> Iterator[Path]:
     folders = [HOME / name for name in (*MAY_IMPORT, ".ci", ".github", "docs", "tests")]
     for path in [*HOME.glob("*"), *(path for folder in folders for path in sorted(folder.rglob("*")))]:
         inside = relative(path).split("/")[1:]
+        if path.name == ".git":  # In a linked working tree this is a file that says where the repository lies.
+            continue
         if path.is_file() and path.suffix in TEXT_SUFFIXES and not any(part[0] in "._" for part in inside[:-1]):
             yield path
 

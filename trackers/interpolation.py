@@ -100,4 +100,5 @@ def _fill(tracklet: Tracklet, max_gap_s: float) -> Tracklet:
         prototype_rows=place[tracklet.prototype_rows],
         world_xy=None if tracklet.world_xy is None else on_line(tracklet.world_xy),
         world_cov=None if tracklet.world_cov is None else on_line(tracklet.world_cov),
+        world_height=None if tracklet.world_height is None else on_line(tracklet.world_height),
     )

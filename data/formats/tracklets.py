@@ -8,7 +8,7 @@
 | times_s, frames, scores | list of T | source seconds, frame index from 0, score 0-1 |
 | boxes | list of 4 T | x1 y1 x2 y2 px of each row in turn |
 | keypoints | list of 17 x 3 T or null | x px, y px, confidence |
-| world_xy, world_cov | list of 2 T, 4 T or null | metres, square metres |
+| world_xy, world_cov, world_height | list of 2 T, 4 T, T or null | metres, square metres, metres |
 | model_id | string or null | null: no prototypes |
 | part_names, part_kinds | list of P or null | |
 | vector_size | int32 or null | D |
@@ -31,6 +31,8 @@ from data.records import PartEmbeddings, Tracklet
 _VERSION = 1
 _VERSION_KEY = b"mtmct_tracklets_version"
 _KEYPOINTS = 17
+# Absent from files that were written before the column was.
+_LATER_COLUMNS = ("world_height",)
 _REPEATED = ["camera", "model_id", "part_names.list.element", "part_kinds.list.element"]
 
 
@@ -110,6 +112,7 @@ def _schema() -> Any:
         ("keypoints", pa.list_(pa.float32())),
         ("world_xy", pa.list_(pa.float32())),
         ("world_cov", pa.list_(pa.float32())),
+        ("world_height", pa.list_(pa.float32())),
         ("model_id", pa.string()),
         ("part_names", pa.list_(pa.string())),
         ("part_kinds", pa.list_(pa.string())),
@@ -144,6 +147,7 @@ def _columns(tracklets: Sequence[Tracklet]) -> dict[str, Any]:
         "keypoints": numbers(lambda one: one.keypoints, np.float32),
         "world_xy": numbers(lambda one: one.world_xy, np.float32),
         "world_cov": numbers(lambda one: one.world_cov, np.float32),
+        "world_height": numbers(lambda one: one.world_height, np.float32),
         "model_id": pa.array(of_parts(lambda parts: parts.model_id), pa.string()),
         "part_names": pa.array(of_parts(lambda parts: list(parts.part_names)), pa.list_(pa.string())),
         "part_kinds": pa.array(of_parts(lambda parts: list(parts.part_kinds)), pa.list_(pa.string())),
@@ -175,6 +179,8 @@ class _Columns:
         return list(self._table.column(name).to_pylist())
 
     def lists(self, name: str, dtype: Any) -> list[NDArray[Any] | None]:
+        if name in _LATER_COLUMNS and name not in self._table.column_names:
+            return [None] * self.count
         column = self._table.column(name).combine_chunks()
         offsets = column.offsets.to_numpy()
         content = column.values.to_numpy(zero_copy_only=False)
@@ -197,6 +203,7 @@ def _tracklets(columns: _Columns) -> list[Tracklet]:
     boxes, scores = columns.lists("boxes", np.float32), columns.lists("scores", np.float32)
     keypoints = columns.lists("keypoints", np.float32)
     world_xy, world_cov = columns.lists("world_xy", np.float32), columns.lists("world_cov", np.float32)
+    world_height = columns.lists("world_height", np.float32)
     rows = columns.lists("prototype_rows", np.int64)
     prototypes = _prototypes(columns)
     found = []
@@ -217,6 +224,7 @@ def _tracklets(columns: _Columns) -> list[Tracklet]:
                 group_id=plain["group_id"][row],
                 world_xy=_maybe(world_xy[row], (length, 2)),
                 world_cov=_maybe(world_cov[row], (length, 2, 2)),
+                world_height=_maybe(world_height[row], (length,)),
                 frame_size=(plain["frame_width"][row], plain["frame_height"][row]),
             )
         )

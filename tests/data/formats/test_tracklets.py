@@ -38,6 +38,7 @@ def make(seed: int, length: int = 5, prototypes: int | None = 3, parts: int = 4,
         "group_id": seed + 7,
         "world_xy": random.normal(size=(length, 2)).astype(np.float32),
         "world_cov": random.normal(size=(length, 2, 2)).astype(np.float32),
+        "world_height": random.uniform(1.5, 2, length).astype(np.float32),
         "frame_size": (1920, 1080),
     }
     return Tracklet(**{**values, **changes})
@@ -72,7 +73,7 @@ def test_everything_comes_back(tmp_path):
 
 def test_absent_and_empty_fields(tmp_path):
     bare = Tracklet("c", 0, np.array([0.1]), np.array([3]), np.zeros((1, 4), np.float32), np.zeros(1, np.float32))
-    none = make(1, keypoints=None, world_xy=None, world_cov=None, prototypes=None)
+    none = make(1, keypoints=None, world_xy=None, world_cov=None, world_height=None, prototypes=None)
     empty = make(2, prototypes=0)
     no_rows = make(4, length=0, prototypes=0)
     round_trip(tmp_path / "part.parquet", [bare, none, empty, no_rows, make(5)])
@@ -176,3 +177,12 @@ def test_columns_of_different_length(tmp_path):
     )
     with pytest.raises(UserError, match="do not fit together"):
         read_tracklets(path)
+
+
+def test_files_from_before_heights_were_kept(tmp_path):
+    path = tmp_path / "p.parquet"
+    write_tracklets(path, [make(0)])
+    pq.write_table(pq.read_table(path).drop_columns(["world_height"]), path)
+    (back,) = read_tracklets(path)
+    assert back.world_height is None
+    np.testing.assert_array_equal(back.world_xy, make(0).world_xy)
