@@ -5,6 +5,7 @@ count from 1); id -1 means none and 0 is a valid id. Construction does not valid
 enters, call ``check`` once.
 """
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -143,6 +144,8 @@ class View:
         size: (width, height) of the frame in pixels.
         detections: N boxes.
         poses: row-aligned skeletons, or None where no pose estimator runs.
+        common_s: ``time_s`` on the common clock, by which views of several cameras are compared; NaN where nobody asked
+            for it.
     """
 
     camera: str
@@ -151,6 +154,7 @@ class View:
     size: tuple[int, int]
     detections: Detections
     poses: Poses | None = None
+    common_s: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

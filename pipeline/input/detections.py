@@ -112,8 +112,8 @@ class DetectionInput:
                 detections = detections.select(inside)
                 poses = None if poses is None else poses.select(inside)
                 embeddings = None if embeddings is None else embeddings.select(inside)
-        view = View(frame.camera, frame.index, frame.time_s, size, detections, poses)
-        return Perceived(timed.common_s, view, None, embeddings)
+        view = View(frame.camera, frame.index, frame.time_s, size, detections, poses, timed.common_s)
+        return Perceived(view, None, embeddings)
 
 
 def _fps(site: Site, camera: str) -> float:

@@ -17,16 +17,19 @@ class Perceived:
     """One camera at one instant, ready for its tracker.
 
     Attributes:
-        common_s: seconds on the common clock.
-        view: what was found in the frame.
+        view: what was found in the frame, and when on the common clock.
         image: (H, W, 3) uint8 RGB, or None when the run starts from detection files.
         embeddings: appearance of every row where a file gave it, else None: the embedder is asked on demand.
     """
 
-    common_s: float
     view: View
     image: Image | None = None
     embeddings: PartEmbeddings | None = None
+
+    @property
+    def common_s(self) -> float:
+        """Seconds on the common clock."""
+        return self.view.common_s
 
 
 Look = Callable[[Sequence[TimedFrame]], list[tuple[Detections, Poses | None]]]
@@ -57,7 +60,7 @@ def perceive(batches: Iterable[Sequence[TimedFrame]], look: Look, clock: StageCl
         with clock.measure("perceive", len(batch)):
             found = look(batch)
         yield [
-            Perceived(timed.common_s, _view(timed, detections, poses), timed.frame.image)
+            Perceived(_view(timed, detections, poses), timed.frame.image)
             for timed, (detections, poses) in zip(batch, found, strict=True)
         ]
 
@@ -65,4 +68,4 @@ def perceive(batches: Iterable[Sequence[TimedFrame]], look: Look, clock: StageCl
 def _view(timed: TimedFrame, detections: Detections, poses: Poses | None) -> View:
     frame = timed.frame
     height, width = frame.image.shape[:2]
-    return View(frame.camera, frame.index, frame.time_s, (width, height), detections, poses)
+    return View(frame.camera, frame.index, frame.time_s, (width, height), detections, poses, timed.common_s)
