@@ -1,12 +1,16 @@
-"""Fixtures that every test may use."""
+"""Fixtures that every test may use, and how hypothesis runs: no test may fail because the machine is slow."""
 
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TESTDATA = Path(os.environ.get("MTMCT_TESTDATA", REPOSITORY.parent / "shared" / "data"))
+
+settings.register_profile("mtmct", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mtmct")
 
 
 @pytest.fixture(scope="session")

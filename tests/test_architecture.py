@@ -136,7 +136,7 @@ def relative(path: Path) -> str:
 def child(code: str, *arguments: str, cwd: Path = HOME) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(HOME), "COLUMNS": "120", "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", code, *arguments], cwd=cwd, env=environment, capture_output=True, text=True
     )
 
 

@@ -152,7 +152,7 @@ def test_mistakes():
         CameraModel.from_projection(np.full((3, 4), np.nan))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.floats(2, 12), st.floats(8, 70), st.floats(-180, 180), st.floats(4, 40), st.floats(-0.3, 0.3))
 def test_any_sensible_camera_goes_there_and_back(height, pitch, yaw, distance, side):
     rotation, shift = looking_down(height, pitch, yaw)

@@ -84,7 +84,7 @@ def joint_by_loop(similarity: np.ndarray, qc: np.ndarray, qf: np.ndarray, gc: np
     return out
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000))
 def test_the_joint_score_equals_its_definition_also_for_missing_and_far_frames(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -99,7 +99,7 @@ def test_the_joint_score_equals_its_definition_also_for_missing_and_far_frames(s
     assert np.abs(single - want).max() < 1e-5
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 100))
 def test_swapping_query_and_gallery_transposes_the_score_unless_frames_tie(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -111,7 +111,7 @@ def test_swapping_query_and_gallery_transposes_the_score_unless_frames_tie(seed:
     assert np.array_equal(forth, back.T)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.permutations(range(60)))
 def test_the_order_of_detections_does_not_matter(order: list[int]) -> None:
     rng = np.random.default_rng(1)

@@ -106,7 +106,7 @@ def test_rare_is_not_impossible() -> None:
     assert np.log(model.floor) < unseen < model.log_density("c", "a", 200.0) - 2
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 100))
 def test_merging_equals_building_at_once(first: int, second: int, seed: int) -> None:
     one = people(first, seed, ("cam1", "cam2", "cam10"))
@@ -145,7 +145,7 @@ def test_models_on_different_bins_do_not_merge() -> None:
         build_model(people(5, 1), GRID).merged(build_model(people(5, 2), LagGrid()))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 50), st.sampled_from([0.25, 0.5, 2.0, 64.0]))
 def test_scale_of_time(seed: int, scale: float) -> None:
     visits = people(40, seed)
@@ -158,7 +158,7 @@ def test_scale_of_time(seed: int, scale: float) -> None:
     assert np.allclose(other.log_density([[0], [1]], [[1], [2]], lags * scale), want, atol=1e-6)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 50), st.floats(-1e5, 1e6))
 def test_shifting_the_clock_changes_nothing(seed: int, shift: float) -> None:
     visits = people(20, seed)
@@ -169,7 +169,7 @@ def test_shifting_the_clock_changes_nothing(seed: int, shift: float) -> None:
 
 
 @given(st.permutations(["x", "y", "z"]))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_names_of_cameras_and_people_do_not_matter(names: list[str]) -> None:
     plain, renamed = people(60, 4), people(60, 4, tuple(names), first=500)
     one, two = build_model(plain, GRID), build_model(renamed, GRID)

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
@@ -7,8 +8,8 @@ import pytest
 from data.errors import UserError
 from data.registry import resolve
 from tools.benchmark import BENCHMARKS, main
-from tools.benchmarks import evaluation, references, reranking, space_time
-from tools.benchmarks.base import Case, Contender, measure
+from tools.benchmarks import base, evaluation, references, reranking, space_time
+from tools.benchmarks.base import Case, Contender, Measurement, measure
 
 
 def test_the_distribution_reference_equals_the_original(golden: Path) -> None:
@@ -86,11 +87,15 @@ def test_a_different_result_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert main(["eval", "--ours-only"]) == 0
 
 
-def test_scaled_times_and_failures() -> None:
-    size = {"queries": 20, "gallery": 100, "convention": "standard"}
-    once = measure(Contender("x", "tools.benchmarks.evaluation:ours", size), 1)
-    many = measure(Contender("x", "tools.benchmarks.evaluation:ours", size, scale=1000.0), 1)
-    assert many.wall_s > 20 * once.wall_s
+def test_times_of_a_part_of_the_work_are_scaled(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = json.dumps({"wall_s": 0.5, "cpu_s": 0.25, "peak_mib": 90.0, "base_mib": 60.0, "check": 7.0})
+    monkeypatch.setattr(base.subprocess, "run", lambda command, **_: CompletedProcess(command, 0, f"noise\n{worker}\n"))
+    once, many = (measure(Contender("x", "m:f", scale=scale), 1) for scale in (1.0, 1000.0))
+    assert once == Measurement(0.5, 0.25, 90.0, 60.0, 7.0)
+    assert many == Measurement(500.0, 250.0, 90.0, 60.0, 7.0)
+
+
+def test_failures_are_named() -> None:
     with pytest.raises(UserError, match=r"benchmark 'broken' failed: .*nothing"):
         measure(Contender("broken", "tools.benchmarks.evaluation:nothing"), 1)
     with pytest.raises(UserError, match="unknown benchmark 'rerun'"):

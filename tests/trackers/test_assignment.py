@@ -18,7 +18,7 @@ def total(cost: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> float:
     return float((cost[rows, columns] - LIMIT).sum())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     cost=st.tuples(st.integers(1, 12), st.integers(1, 12)).flatmap(
         lambda shape: arrays(np.float64, shape, elements=st.floats(0, 1, width=32))

@@ -75,7 +75,7 @@ def test_gating_distance_equals_filterpy() -> None:
             kalman.x, kalman.P = oracle(model, state, row).x, oracle(model, state, row).P
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(dt=st.floats(1e-4, 5), parts=st.integers(2, 9), memory=st.floats(0.05, 1e4), speed=st.floats(0.05, 3))
 def test_many_short_steps_equal_one_long_step(dt: float, parts: int, memory: float, speed: float) -> None:
     model = MotionModel(MotionConfig(speed=speed, speed_memory_s=memory))

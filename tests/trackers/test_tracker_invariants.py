@@ -83,7 +83,7 @@ def test_the_same_input_gives_the_same_bytes() -> None:
     assert story(brief(), 80, 0) == story(brief(), 80, 0)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 1000), order=st.integers(0, 1000))
 def test_the_order_of_the_detections_does_not_matter(seed: int, order: int) -> None:
     assert story(brief(), 30, seed, order) == story(brief(), 30, seed)
@@ -189,7 +189,7 @@ def test_any_number_of_people(count: int) -> None:
     assert (len(tracker.flush())) == count
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_anything_at_all_gives_valid_tracks(data: st.DataObject) -> None:
     tracker = CameraTracker("hall", brief())

@@ -84,7 +84,7 @@ def test_models_and_shapes_may_differ(tmp_path):
     round_trip(tmp_path / "p.parquet", [make(0, parts=1, dim=512), make(1, parts=7, dim=3), make(2, prototypes=None)])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(st.integers(0, 10**6), st.integers(0, 6), st.none() | st.integers(0, 4), st.integers(1, 3)),

@@ -49,7 +49,7 @@ def mesh(seed: int, count: int, grain: float) -> tuple[np.ndarray, np.ndarray, n
     return points.astype(np.float32), inverse.astype(np.float32), faces
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(0, 2**31), st.integers(3, 30), st.sampled_from([0.0, 1.0, 32.0]), st.sampled_from([1, 2]))
 def test_tiles_agree_on_random_meshes(seed: int, count: int, grain: float, align: int) -> None:
     assert agree(TorchRasteriser("cpu"), *mesh(seed, count, grain), align)

@@ -32,7 +32,7 @@ def slow(points: np.ndarray, inverse: np.ndarray, faces: np.ndarray, size: tuple
     return buffer
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**31), st.integers(3, 12))
 def test_rasteriser_agrees_with_the_plain_loop(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)

@@ -56,7 +56,7 @@ def test_no_part_in_common_is_nan(make):
     assert np.isnan(compare(looks, np.array([0]), np.array([1]), 0.25).distance).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 1000))
 def test_weights_agree_with_the_shared_kernel(make, seed):
     rng = np.random.default_rng(seed)

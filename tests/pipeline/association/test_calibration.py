@@ -11,7 +11,7 @@ CONFIG = AppearanceConfig()
 PRIOR = AppearancePrior()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     same=st.floats(0.05, 1.0),
     gap=st.floats(0.0, 1.0),

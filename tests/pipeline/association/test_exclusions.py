@@ -76,7 +76,7 @@ def test_declared_different(make):
     assert reason(tracklets, make.site("a", "b"), [(0, 1)]) == DECLARED
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), overlap=st.sampled_from(["none", "unknown"]))
 def test_possible_counts_what_reasons_allow(make, seed, overlap):
     rng = np.random.default_rng(seed)

@@ -10,7 +10,7 @@ from pipeline.backends.letterbox import letterbox
 from pipeline.backends.selection import best_rows, clean
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 300), st.integers(1, 300), st.booleans())
 def test_a_box_survives_the_way_there_and_back(height: int, width: int, centred: bool) -> None:
     image = np.zeros((height, width, 3), np.uint8)
@@ -52,7 +52,7 @@ def test_boxes_are_clipped_and_what_is_no_box_goes() -> None:
     assert len(clean(boxes[:0], scores[:0], 100, 60, 0.6, 10)[0]) == 0
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.floats(-50, 150), st.floats(-50, 150), st.floats(1, 120), st.floats(1, 120))
 def test_a_window_holds_its_box_in_the_crops_aspect(x: float, y: float, width: float, height: float) -> None:
     box = np.array([[x, y, x + width, y + height]], np.float32)

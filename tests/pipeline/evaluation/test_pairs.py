@@ -69,7 +69,7 @@ def test_join_is_one_long_sequence() -> None:
 
 
 @given(st.lists(st.lists(st.floats(0.01, 1), min_size=1, max_size=4), min_size=1, max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_assignment_is_the_best_there_is(scores: list[list[float]]) -> None:
     width = min(len(row) for row in scores)
     matrix = np.array([row[:width] for row in scores])

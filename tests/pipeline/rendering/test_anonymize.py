@@ -107,7 +107,7 @@ def test_what_is_left_is_a_few_dozen_numbers() -> None:
     assert np.abs(one[inside].astype(int) - other[inside].astype(int)).max() <= 2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(

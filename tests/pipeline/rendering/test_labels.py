@@ -24,7 +24,7 @@ def _scenes(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([x, y, x + width, y + height], axis=1), np.stack([label_width, label_height], axis=1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_scenes())
 def test_labels_are_inside_the_frame_and_apart(scene: tuple[np.ndarray, np.ndarray]) -> None:
     boxes, sizes = scene

@@ -96,7 +96,7 @@ def test_heads_of_people_about_to_come_or_just_gone_count() -> None:
         assert sorted(boxes[:, 0].tolist()) == expected, frame
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=12, unique=True), max_size=6),
     st.lists(st.integers(0, 3), min_size=6, max_size=6),

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.report.lanes import (
@@ -25,7 +25,6 @@ def _person(label: str, *stays: tuple[str, float, float]) -> Person:
     return Person(label, f"person-{label}", (10, 20, 30), 0.9, made)
 
 
-@settings(deadline=None)
 @given(st.floats(0, 2e9), st.floats(1, 1e8))
 def test_tick_labels_never_meet_and_stay_in_the_chart(start_s: float, length_s: float) -> None:
     marks = ticks(Span(start_s, start_s + length_s))
@@ -67,7 +66,6 @@ def test_times_read_well(seconds: float, text: str) -> None:
     assert time_text(seconds) == text
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.floats(0, 100), st.floats(0.0, 40)), min_size=1, max_size=25))
 def test_bars_that_meet_in_time_lie_in_different_rows(stays: list[tuple[str, float, float]]) -> None:
     people = [_person(str(n), (camera, start, start + length)) for n, (camera, start, length) in enumerate(stays)]

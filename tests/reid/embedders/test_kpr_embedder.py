@@ -58,7 +58,7 @@ def request(seed, people=3, keypoints=True, size=(90, 120), spare=1):
     return EmbedRequest(image, boxes, own, skeletons(boxes[:spare]) if keypoints else NO_SKELETONS)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**31))
 def test_crops_equal_opencvs(seed):
     rng = np.random.default_rng(seed)

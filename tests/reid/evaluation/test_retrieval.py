@@ -71,7 +71,7 @@ def by_hand(
     return float(np.mean(precisions)), curve, precisions
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**31), rule=st.sampled_from(RULES), binary=st.booleans())
 def test_scores_equal_a_loop(seed: int, rule: Rule, binary: bool) -> None:
     query, gallery = features(seed, 9, binary=binary), features(seed + 1, 25, binary=binary)
@@ -90,7 +90,7 @@ def test_scores_equal_a_loop(seed: int, rule: Rule, binary: bool) -> None:
         assert single.seen == pytest.approx(float(shown.double().mean()))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**31), chunk=st.integers(1, 12), reranked=st.booleans())
 def test_neither_chunks_nor_the_order_of_the_gallery_change_scores(seed: int, chunk: int, reranked: bool) -> None:
     query, gallery = features(seed, 9, blind=0.7), features(seed + 1, 25, blind=0.7)

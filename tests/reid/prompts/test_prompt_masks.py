@@ -64,7 +64,7 @@ POINTS = arrays(
 ).map(lambda a: np.concatenate([a[..., :2], (a[..., 2:] + 10) / 90], -1))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     points=POINTS,
     grouping=st.sampled_from(sorted(PROMPT_GROUPS)),

@@ -27,7 +27,7 @@ BOXES = np.stack([box_of(*person) for person in PEOPLE])
 SKELETONS = np.stack([standing(*person) for person in PEOPLE])
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.permutations(range(4)), st.floats(0.2, 5), st.floats(-300, 300))
 def test_matching_does_not_depend_on_order_place_or_scale(order: list[int], scale: float, shift: float) -> None:
     boxes, skeletons = BOXES * np.float32(scale) + np.float32(shift), SKELETONS[order].copy()
@@ -115,7 +115,7 @@ def test_a_person_found_twice_is_no_negative_of_itself() -> None:
     assert counts.tolist() == [1]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1))
 def test_negatives_agree_with_the_plain_definition(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -68,7 +68,7 @@ def test_no_shared_part_is_no_evidence(golden):
     assert torch.equal(distance_matrix(q, g[:4], qv, gv[:4]), ours[:, :4])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**31),
     mode=st.sampled_from(["binary", "continuous", "none"]),

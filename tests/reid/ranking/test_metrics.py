@@ -96,7 +96,7 @@ def test_parity_of_the_rules(golden: Path, name: str, rule: Rule) -> None:
     assert np.abs(precision[~np.isnan(precision)] - want["AP"]).max() < 1e-9
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 12), st.integers(1, 60), st.integers(0, 10_000), st.booleans())
 def test_both_conventions_equal_their_definition(queries: int, gallery: int, seed: int, single: bool) -> None:
     data = random_case(queries, gallery, seed)
@@ -113,7 +113,7 @@ def test_both_conventions_equal_their_definition(queries: int, gallery: int, see
         assert standard.mean_ap == pytest.approx(mean_ap, abs=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000), st.sampled_from(["market", "intra", "inter", "all"]))
 def test_equal_distances_rank_by_position(seed: int, rule: Rule) -> None:
     data = random_case(8, 40, seed, levels=3)
@@ -124,7 +124,7 @@ def test_equal_distances_rank_by_position(seed: int, rule: Rule) -> None:
     assert np.array_equal(tied.average_precision, untied.average_precision, equal_nan=True)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.permutations(range(50)), st.integers(0, 100))
 def test_the_order_of_the_gallery_does_not_matter_without_ties(order: list[int], seed: int) -> None:
     data = random_case(6, 50, seed)
@@ -133,7 +133,7 @@ def test_the_order_of_the_gallery_does_not_matter_without_ties(order: list[int],
     assert score(data).mean_ap == pytest.approx(score(mixed).mean_ap, nan_ok=True)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 100), st.floats(0.01, 100))
 def test_a_monotone_change_of_distances_changes_nothing(seed: int, factor: float) -> None:
     data = random_case(6, 50, seed)

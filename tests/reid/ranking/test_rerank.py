@@ -62,7 +62,7 @@ def test_parity_of_features_and_distances(golden: Path, k1: int, k2: int, lambda
     assert np.abs(sparse - want).max() < 1e-5
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(1, 6),
     st.integers(1, 40),
@@ -83,7 +83,7 @@ def test_sparse_and_dense_equal_the_definition_at_any_size(
     assert np.abs(rerank_features(q, g, parameters).matrix() - want).max() < 2e-5
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.permutations(range(30)), st.integers(0, 100))
 def test_permuting_the_gallery_permutes_the_result(order: list[int], seed: int) -> None:
     rows = features(36, 8, seed)
@@ -93,7 +93,7 @@ def test_permuting_the_gallery_permutes_the_result(order: list[int], seed: int) 
     assert np.abs(plain[:, order] - mixed).max() < 1e-6
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 100), st.sampled_from([1e-3, 0.5, 40.0]))
 def test_scaling_all_distances_changes_nothing(seed: int, scale: float) -> None:
     rows = features(30, 8, seed)

@@ -43,7 +43,7 @@ def run(batch, seed=0, **changes):
     return augment(batch, config, torch.Generator().manual_seed(seed), NAMES, MEAN)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sizes=st.lists(st.integers(1, 9), min_size=4, max_size=12), people=st.integers(2, 4), pictures=st.integers(1, 4))
 def test_batches_hold_p_identities_of_k_pictures(sizes, people, pictures):
     identities = np.repeat(np.arange(len(sizes)) * 3, sizes)
