@@ -1,0 +1,60 @@
+"""Whose the tracklets of a run are, by the boxes they share with ground truth."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data.errors import UserError
+from data.formats.mot import PEDESTRIAN, MotTable, read_mot
+from data.records import Tracklet
+from pipeline.evaluation.association.truth import TrackletTruth
+from pipeline.evaluation.layout import find_truth
+from pipeline.evaluation.pairs import Comparison, assign
+
+MIN_IOU = 0.5
+
+
+def truth_of_run(tracklets: Sequence[Tracklet], truth: Path, min_iou: float = MIN_IOU) -> TrackletTruth:
+    """Give each row of a run's tracklets to a person: one to one in every frame, largest sum of IoU.
+
+    Args:
+        tracklets: of the run; cameras without truth are left out.
+        truth: folder of ``<camera>.txt`` with ids shared over cameras.
+        min_iou: boxes that overlap less are not one person.
+
+    Raises:
+        UserError: when the folder holds no truth, or none of the run's cameras.
+    """
+    found = find_truth(truth)
+    cameras = sorted({tracklet.camera for tracklet in tracklets} & set(found.paths))
+    if not cameras:
+        raise UserError(f"{truth} has the cameras {', '.join(found.paths)}, none of which the run has")
+    kept = sorted((item for item in tracklets if item.camera in cameras), key=lambda item: item.key)
+    place = {tracklet.key: row for row, tracklet in enumerate(kept)}
+    owners, people, truth_rows = [], [], 0
+    for camera in cameras:
+        table = read_mot(found.paths[camera], "gt")
+        table = table.select(table.flags & (table.class_ids == PEDESTRIAN))
+        truth_rows += len(table)
+        own = [tracklet for tracklet in kept if tracklet.camera == camera]
+        boxes = MotTable.make(
+            np.concatenate([item.frames for item in own]),
+            np.concatenate([np.full(len(item), place[item.key]) for item in own]),
+            np.concatenate([item.boxes for item in own]),
+        )
+        last = max(int(side.frames.max(initial=-1)) for side in (table, boxes))
+        comparison = Comparison.of(table, boxes, last + 1)
+        pairs = comparison.pairs.select(comparison.pairs.iou >= min_iou)
+        pairs = pairs.select(assign(comparison, pairs, pairs.iou))
+        owners.append(comparison.predictions.ids[pairs.prediction])
+        people.append(comparison.truth.ids[pairs.truth])
+    both, rows = np.unique(np.stack([np.concatenate(owners), np.concatenate(people)]), axis=1, return_counts=True)
+    return TrackletTruth(
+        keys=tuple(tracklet.key for tracklet in kept),
+        length=np.array([len(tracklet) for tracklet in kept], np.int64),
+        tracklet=both[0],
+        person=both[1],
+        rows=rows.astype(np.int64),
+        truth_rows=truth_rows,
+    )
