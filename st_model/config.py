@@ -36,7 +36,7 @@ class LagModelConfig(Section):
 
 
 class SelfTrainingConfig(Section):
-    """Learning transitions from a run's own links (DESIGN.md 5.8)."""
+    """Learning transitions from a run's own links."""
 
     rounds: int = Field(5, ge=0, le=5, description="rounds of association and fitting; 0 switches it off")
     min_probability: float = Field(0.5, ge=0, le=1, description="links below this probability count nothing")

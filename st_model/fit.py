@@ -1,4 +1,4 @@
-"""Learning transitions from links between unlabelled visits, and from them alone (DESIGN.md 5.8)."""
+"""Learning transitions from links between unlabelled visits, and from them alone."""
 
 import logging
 from collections.abc import Callable

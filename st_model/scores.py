@@ -23,8 +23,9 @@ def llr(
 ) -> DoubleArray:
     """Natural-log likelihood ratio of "the person who left is the one who entered" against "somebody else entered".
 
-    log density(lag) - log arrival rate at the camera entered (DESIGN.md 5.3). With the ``next`` table the density is
-    that of going there next, so the probability of not having left for good counts as well.
+    log density(lag) - log arrival rate at the camera entered: the person arrives with that density, anybody else at
+    that rate (Poisson arrivals). With the ``next`` table the density is that of going there next, so the probability of
+    not having left for good counts as well.
 
     Args:
         model: the transition model.
@@ -94,8 +95,9 @@ def st_reid_joint(
     constants: JointConstants | None = None,
     out: NDArray[np.floating[Any]] | None = None,
 ) -> NDArray[np.floating[Any]]:
-    """Joint similarity of ST-ReID: f(similarity) f(probability of the lag bin) (specs: ST-ReID 1.3).
+    """Joint similarity of ST-ReID: f(similarity) f(probability of the lag bin).
 
+    Wang et al., "Spatial-Temporal Person Re-identification", AAAI 2019, section 3.3, as the authors' code has it.
     The query is the later one where its frame is strictly larger. A lag beyond the last bin and a negative (missing)
     frame have probability 0. Works through the queries in chunks; beyond the result it needs a few megabytes.
 

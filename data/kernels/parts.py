@@ -1,4 +1,4 @@
-"""Visibility-weighted distance between part embeddings (DESIGN.md 5.1)."""
+"""Visibility-weighted distance between part embeddings."""
 
 from typing import Literal
 
@@ -21,17 +21,34 @@ def pair_weights(a: PartEmbeddings, b: PartEmbeddings, mode: VisibilityMode = "c
     Returns:
         (N, M, P) float32, >= 0.
     """
-    if mode == "binary":
-        weights = ((a.visibility[:, None] > 0.5) & (b.visibility[None] > 0.5)).astype(np.float32)
-    else:
-        weights = np.sqrt(a.visibility.astype(np.float32)[:, None] * b.visibility.astype(np.float32)[None])
     holistic = np.array([kind == "holistic" for kind in a.part_kinds])
+    return joint_visibility(a.visibility[:, None], b.visibility[None], holistic, mode)
+
+
+def joint_visibility(
+    a: FloatArray, b: FloatArray, holistic: NDArray[np.bool_], mode: VisibilityMode = "continuous"
+) -> FloatArray:
+    """Weight of each part from two visibilities, as ``pair_weights`` has it.
+
+    Args:
+        a: (..., P) visibility of each part, 0-1.
+        b: (..., P), of a shape that broadcasts with that of ``a``.
+        holistic: (P,) whether a part describes all that is visible.
+        mode: how two visibilities become a weight.
+
+    Returns:
+        (..., P) float32 in the common shape, >= 0.
+    """
+    if mode == "binary":
+        weights = ((a > 0.5) & (b > 0.5)).astype(np.float32)
+    else:
+        weights = np.sqrt(a.astype(np.float32) * b.astype(np.float32))
     if holistic.any() and not holistic.all():
-        seen_a, seen_b = a.visibility[:, ~holistic], b.visibility[:, ~holistic]
-        union = np.maximum(seen_a[:, None], seen_b[None]).sum(-1)
+        seen_a, seen_b = a[..., ~holistic], b[..., ~holistic]
+        union = np.maximum(seen_a, seen_b).sum(-1)
         share = weights[..., ~holistic].sum(-1)
         np.divide(share, union, out=share, where=union > 0)
-        share[(seen_a.sum(-1) == 0)[:, None] | (seen_b.sum(-1) == 0)[None]] = 1
+        share[np.broadcast_to((seen_a.sum(-1) == 0) | (seen_b.sum(-1) == 0), share.shape)] = 1
         weights[..., holistic] *= np.clip(share, 0, 1)[..., None]
     return weights
 

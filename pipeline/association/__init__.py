@@ -1,4 +1,4 @@
-"""Which tracklets are one person: cues, calibration, hard constraints, clustering, evidence (DESIGN.md section 5).
+"""Which tracklets are one person: cues, calibration, hard constraints, clustering, evidence.
 
 ``pipeline.association.associate.associate`` puts the modules together:
 

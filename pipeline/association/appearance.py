@@ -1,10 +1,11 @@
-"""How alike tracklets look: one look per tracklet to find candidates, prototype pairs to compare them in full."""
+"""How alike tracklets appear: one mean vector each to find candidates, prototype pairs to compare them in full."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data.kernels.parts import joint_visibility
 from data.records import FloatArray, IntArray, PartEmbeddings
 from pipeline.association.config import AppearanceConfig
 from pipeline.association.table import TrackletTable
@@ -15,7 +16,7 @@ _MOST_HALVES = 400
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Looks:
+class Family:
     """Appearance of the F tracklets that one model described, camera means removed.
 
     Attributes:
@@ -45,7 +46,7 @@ class Looks:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PairLooks:
+class PairDistances:
     """Distances of E pairs.
 
     Attributes:
@@ -60,13 +61,13 @@ class PairLooks:
     parts: FloatArray
     part_weights: FloatArray
 
-    def select(self, rows: NDArray[np.bool_]) -> "PairLooks":
+    def select(self, rows: NDArray[np.bool_]) -> "PairDistances":
         """Keep some pairs."""
-        return PairLooks(self.distance[rows], self.visibility[rows], self.parts[rows], self.part_weights[rows])
+        return PairDistances(self.distance[rows], self.visibility[rows], self.parts[rows], self.part_weights[rows])
 
 
-def gather_looks(table: TrackletTable, config: AppearanceConfig) -> list[Looks]:
-    """One ``Looks`` per model (and shape of its embeddings), by model id."""
+def gather_families(table: TrackletTable, config: AppearanceConfig) -> list[Family]:
+    """One ``Family`` per model (and shape of its embeddings), by model id."""
     families: dict[tuple[str, tuple[str, ...], int], list[int]] = {}
     for row, tracklet in enumerate(table.tracklets):
         found = tracklet.prototypes
@@ -75,7 +76,7 @@ def gather_looks(table: TrackletTable, config: AppearanceConfig) -> list[Looks]:
     return [_gather(table, np.array(rows, np.int64), config) for _, rows in sorted(families.items())]
 
 
-def _gather(table: TrackletTable, rows: IntArray, config: AppearanceConfig) -> Looks:
+def _gather(table: TrackletTable, rows: IntArray, config: AppearanceConfig) -> Family:
     chosen = [_spread(table.tracklets[row].prototypes, config.prototypes) for row in rows]
     example = chosen[0]
     most, parts, dim = max(len(item) for item in chosen), len(example.part_names), example.vectors.shape[2]
@@ -93,7 +94,7 @@ def _gather(table: TrackletTable, rows: IntArray, config: AppearanceConfig) -> L
     mean = np.matmul(visibility[:, :, None], vectors)[:, :, 0]
     _to_unit_length(mean)
     best = -(-most // 4)
-    return Looks(
+    return Family(
         rows=rows,
         vectors=vectors,
         visibility=visibility,
@@ -121,20 +122,20 @@ def _to_unit_length(vectors: FloatArray) -> None:
 
 
 def _remove_camera_means(vectors: FloatArray, visibility: FloatArray, camera: IntArray, prior: float) -> float:
-    """Subtract n / (n + prior) of the mean look of each camera, n its tracklets; returns the mean share, 0-1.
+    """Subtract n / (n + prior) of the mean appearance of each camera, n its tracklets; returns the mean share, 0-1.
 
     The mean holds what the camera and the network have in common for everybody. Of few tracklets it holds the people
     themselves, and its removal would turn them away from one another; hence the prior.
     """
     weight = visibility.sum(axis=-1)
-    look = np.matmul(visibility[:, :, None], vectors)[:, :, 0]
-    np.divide(look, weight[..., None], out=look, where=weight[..., None] > _TINY)
+    mean = np.matmul(visibility[:, :, None], vectors)[:, :, 0]
+    np.divide(mean, weight[..., None], out=mean, where=weight[..., None] > _TINY)
     described = (weight > _TINY).astype(np.float32)
     shares = []
     for number in np.unique(camera):
         members = camera == number
         count = described[members].sum(axis=0)
-        total = look[members].sum(axis=0)
+        total = mean[members].sum(axis=0)
         removed = total / np.maximum(count + prior, _TINY)[:, None]
         vectors[members] -= np.where(visibility[members, ..., None] > 0, removed[None, :, None], 0.0)
         shares.append(np.full(members.sum(), (count / np.maximum(count + prior, _TINY)).mean()))
@@ -142,18 +143,18 @@ def _remove_camera_means(vectors: FloatArray, visibility: FloatArray, camera: In
     return float(np.concatenate(shares).mean())
 
 
-def nearest_pairs(looks: Looks, count: int) -> tuple[IntArray, IntArray]:
-    """Candidate pairs: each tracklet with its nearest ``count`` by mean look; all pairs of a small set.
+def nearest_pairs(family: Family, count: int) -> tuple[IntArray, IntArray]:
+    """Candidate pairs: each tracklet with its nearest ``count`` by mean appearance; all pairs of a small set.
 
     Returns:
-        Places in ``looks`` (not rows of the table), a < b, sorted, each pair once.
+        Places in the family (not rows of the table), a < b, sorted, each pair once.
     """
-    total = len(looks)
+    total = len(family)
     if total - 1 <= count:
         a, b = np.triu_indices(total, 1)
         return a.astype(np.int64), b.astype(np.int64)
-    root = np.sqrt(looks.seen)
-    flat = np.ascontiguousarray((looks.mean * root[..., None]).reshape(total, -1))
+    root = np.sqrt(family.seen)
+    flat = np.ascontiguousarray((family.mean * root[..., None]).reshape(total, -1))
     found = []
     step = max(1, _BLOCK_FLOATS // total)
     for start in range(0, total, step):
@@ -172,36 +173,36 @@ def nearest_pairs(looks: Looks, count: int) -> tuple[IntArray, IntArray]:
     return codes // total, codes % total
 
 
-def compare(looks: Looks, a: IntArray, b: IntArray, best_share: float) -> PairLooks:
+def compare(family: Family, a: IntArray, b: IntArray, best_share: float) -> PairDistances:
     """Distances of pairs of places.
 
-    Per part, half the distance of the mean looks and half the mean of the nearest ``best_share`` of the prototype pairs
-    in which it is seen: the first is steadier, the second survives prototypes of somebody else. On Market-1501 with a
-    quarter of foreign prototypes the two together had a higher AUC than either.
+    Per part, half the distance of the mean vectors and half the mean of the nearest ``best_share`` of the prototype
+    pairs in which it is seen: the first is steadier, the second survives prototypes of somebody else. On Market-1501
+    with a quarter of foreign prototypes the two together had a higher AUC than either.
 
     Memory is bounded by chunks; the result does not depend on them.
     """
-    pairs, parts = len(a), len(looks.part_names)
+    pairs, parts = len(a), len(family.part_names)
     result = np.empty((pairs, parts), np.float32)
-    per_pair = 2 * looks.vectors[0].size
+    per_pair = 2 * family.vectors[0].size
     step = max(1, _BLOCK_FLOATS // max(per_pair, 1))
     for start in range(0, pairs, step):
         left, right = a[start : start + step], b[start : start + step]
-        result[start : start + step] = _part_distances(looks, left, right, best_share)
-    weights = joint_visibility(looks.seen[a], looks.seen[b], looks.holistic)
+        result[start : start + step] = _part_distances(family, left, right, best_share)
+    weights = joint_visibility(family.seen[a], family.seen[b], family.holistic)
     weights[np.isnan(result)] = 0.0
     total = weights.sum(axis=1)
     distance = np.full(pairs, np.nan, np.float32)
     np.divide((weights * np.nan_to_num(result)).sum(axis=1), total, out=distance, where=total > _TINY)
     result[weights <= _TINY] = np.nan
-    return PairLooks(distance, total / max(parts, 1), result, weights)
+    return PairDistances(distance, total / max(parts, 1), result, weights)
 
 
-def _part_distances(looks: Looks, a: IntArray, b: IntArray, best_share: float) -> FloatArray:
+def _part_distances(family: Family, a: IntArray, b: IntArray, best_share: float) -> FloatArray:
     """(E, P) float32; NaN where a part is not seen in both."""
-    mean = 1.0 - (looks.mean[a] * looks.mean[b]).sum(axis=-1)
-    between = 1.0 - np.matmul(looks.vectors[a], looks.vectors[b].swapaxes(-1, -2))
-    both = (looks.visibility[a] > 0)[..., None] & (looks.visibility[b] > 0)[..., None, :]
+    mean = 1.0 - (family.mean[a] * family.mean[b]).sum(axis=-1)
+    between = 1.0 - np.matmul(family.vectors[a], family.vectors[b].swapaxes(-1, -2))
+    both = (family.visibility[a] > 0)[..., None] & (family.visibility[b] > 0)[..., None, :]
     flat = np.where(both, between, np.inf).reshape(*both.shape[:2], -1)
     flat.sort(axis=-1)
     number = both.reshape(flat.shape).sum(axis=-1)
@@ -211,34 +212,22 @@ def _part_distances(looks: Looks, a: IntArray, b: IntArray, best_share: float) -
     return np.where(number > 0, 0.5 * (mean + nearest), np.nan).astype(np.float32)
 
 
-def joint_visibility(a: FloatArray, b: FloatArray, holistic: NDArray[np.bool_]) -> FloatArray:
-    """Weight of each part of row-aligned pairs: (E, P), (E, P) -> (E, P), as ``data.kernels.parts.pair_weights``."""
-    weights = np.sqrt(a * b)
-    if holistic.any() and not holistic.all():
-        union = np.maximum(a[:, ~holistic], b[:, ~holistic]).sum(axis=1)
-        share = weights[:, ~holistic].sum(axis=1)
-        np.divide(share, union, out=share, where=union > 0)
-        share[(a[:, ~holistic].sum(axis=1) == 0) | (b[:, ~holistic].sum(axis=1) == 0)] = 1
-        weights[:, holistic] *= np.clip(share, 0, 1)[:, None]
-    return weights
-
-
-def halves(looks: Looks, table: TrackletTable, gap_s: float, best_share: float) -> FloatArray:
+def halves(family: Family, table: TrackletTable, gap_s: float, best_share: float) -> FloatArray:
     """Distance between the first and the last prototypes of tracklets that have some ``gap_s`` apart, (H,).
 
     A few hundred tracklets are enough, taken evenly.
     """
     first, last, visibility_first, visibility_last = [], [], [], []
-    for place in np.linspace(0, len(looks) - 1, min(len(looks), _MOST_HALVES)).astype(np.int64):
-        tracklet = table.tracklets[looks.rows[place]]
-        used = _spread_rows(tracklet.prototype_rows, looks.vectors.shape[2])
+    for place in np.linspace(0, len(family) - 1, min(len(family), _MOST_HALVES)).astype(np.int64):
+        tracklet = table.tracklets[family.rows[place]]
+        used = _spread_rows(tracklet.prototype_rows, family.vectors.shape[2])
         if len(used) < 2 or used[-1] >= len(tracklet):
             continue
         times = tracklet.times_s[used]
         middle = 0.5 * (times[0] + times[-1])
         early, late = times <= middle - gap_s / 2, times >= middle + gap_s / 2
         if early.any() and late.any():
-            seen = looks.visibility[place].copy()
+            seen = family.visibility[place].copy()
             seen[:, len(used) :] = 0
             first.append(place)
             visibility_first.append(np.where(_padded(early, seen.shape[1]), seen, 0))
@@ -248,19 +237,19 @@ def halves(looks: Looks, table: TrackletTable, gap_s: float, best_share: float) 
         return np.zeros(0, np.float32)
     places = np.array(first + last)
     visibility = np.stack(visibility_first + visibility_last)
-    vectors = np.where(visibility[..., None] > 0, looks.vectors[places], 0.0).astype(np.float32)
+    vectors = np.where(visibility[..., None] > 0, family.vectors[places], 0.0).astype(np.float32)
     mean = np.matmul(visibility[:, :, None], vectors)[:, :, 0]
     _to_unit_length(mean)
-    parted = Looks(
+    parted = Family(
         np.arange(len(places)),
         vectors,
         visibility,
         mean,
         visibility.max(axis=-1),
-        looks.holistic,
-        looks.part_names,
-        looks.model_id,
-        looks.share_removed,
+        family.holistic,
+        family.part_names,
+        family.model_id,
+        family.share_removed,
     )
     count = len(first)
     distance = compare(parted, np.arange(count), np.arange(count, 2 * count), best_share).distance

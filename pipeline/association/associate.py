@@ -1,4 +1,4 @@
-"""Cross-camera association: from tracklets to identities with evidence (DESIGN.md section 5).
+"""Cross-camera association: from tracklets to identities with evidence.
 
 Needs tracklets only, no video and no GPU.
 """
@@ -13,11 +13,12 @@ from pipeline.association.absence import split_absences
 from pipeline.association.clustering import cluster
 from pipeline.association.config import AssociateConfig
 from pipeline.association.corrections import Correction, resolve
+from pipeline.association.cue import CueInput, SourceBuilder
 from pipeline.association.evidence import confidences, global_tracks, make_links
 from pipeline.association.exclusions import MustLink, build_exclusions, join, must_links
 from pipeline.association.inherit import inherit_ids
+from pipeline.association.registry import SOURCES
 from pipeline.association.scoring import score_pairs
-from pipeline.association.space_time import space_time
 from pipeline.association.table import TrackletTable, build_table
 from st_model.model import TransitionModel
 
@@ -29,6 +30,7 @@ class Association:
     Attributes:
         global_tracks: every tracklet is a visit of exactly one, by global id.
         links: evidence: the links that hold identities together and the best candidates of every tracklet.
+        teaching: log odds of each link by the cues that may teach transit times.
         labels: global id of each (camera, local_id).
         calibration: what the associator learnt of this site, plain values; empty without appearance.
         warnings: lines for the user.
@@ -36,6 +38,7 @@ class Association:
 
     global_tracks: tuple[GlobalTrack, ...]
     links: tuple[Link, ...]
+    teaching: tuple[float, ...]
     labels: dict[tuple[str, int], int]
     calibration: dict[str, Any]
     warnings: list[str]
@@ -50,6 +53,7 @@ def associate(
     previous: Sequence[GlobalTrack] | None = None,
     corrections: Sequence[Correction] = (),
     seed: int = 0,
+    cues: Sequence[SourceBuilder] = SOURCES,
 ) -> Association:
     """Decide which tracklets are one person.
 
@@ -63,6 +67,7 @@ def associate(
         previous: an earlier association of the same run, whose global ids are taken over.
         corrections: pairs a person declared the same or different.
         seed: of the sample that calibration draws from large sets.
+        cues: the kinds of evidence.
 
     Raises:
         UserError: when two tracklets have one (camera, local_id), or one has no rows.
@@ -72,25 +77,23 @@ def associate(
     exclusions = build_exclusions(table, config.constraints, declared.different)
     atoms, certain, dropped = join(must_links(table, declared.same), exclusions)
     warnings = [*declared.warnings, *(_dropped_line(table, link, reason) for link, reason in dropped)]
-    lags = None
-    if transition is not None:
-        lags = space_time(table, transition, config.space_time_bound, config.motion.max_gap_s)
-    scores = score_pairs(table, exclusions, lags, config, seed)
+    scores = score_pairs(CueInput(table, exclusions, config, transition, seed), cues)
     warnings.extend(scores.warnings)
     labels = cluster(
         atoms,
         scores,
         exclusions,
-        lags,
         same_probability=config.same_probability,
         support=config.support,
         sweeps=config.sweeps,
     )
     labels = split_absences(table, labels, config.forget_after_s)
     ids = inherit_ids(table, labels, previous)
+    links, teaching = make_links(table, scores, labels, exclusions, certain, config)
     return Association(
         global_tracks=tuple(global_tracks(table, labels, ids, confidences(scores, labels, certain))),
-        links=tuple(make_links(table, scores, labels, exclusions, certain, config)),
+        links=tuple(links),
+        teaching=tuple(teaching.tolist()),
         labels={key: ids[name] for key, name in zip(table.keys, labels.tolist())},
         calibration=scores.calibration,
         warnings=warnings,

@@ -1,4 +1,4 @@
-"""From distances to log-likelihood ratios, learnt on the site itself without labels (DESIGN.md 5.7).
+"""From distances to log-likelihood ratios, learnt on the site itself without labels.
 
 Distances of one person and of different people each follow a normal distribution with two slopes; the shapes are
 measured, the means and widths are learnt, by expectation maximisation with conjugate priors. The expectation lets the
@@ -76,7 +76,7 @@ def _log_density(d: DoubleArray, mean: float, std: float, shape: tuple[float, fl
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+class CalibrationSample:
     """What a site offers to learn one model's distances from.
 
     Attributes:
@@ -105,7 +105,7 @@ class Sample:
 
 
 def expected_different(prior: AppearancePrior, share_removed: float) -> float:
-    """Mean distance of different people once a share of the common look is removed.
+    """Mean distance of different people once a share of the common appearance is removed.
 
     Unit vectors with a common part of squared length c have mean cosine c, so distance 1 - c; (1 - share)^2 of the
     common part remains. Between 2 and 60 people this was within .03 of what Market-1501 gave.
@@ -140,7 +140,7 @@ def prior_meeting(config: AppearanceConfig) -> Meeting:
     return Meeting(config.match_prior, config.return_prior)
 
 
-def fit(sample: Sample, prior: AppearancePrior, config: AppearanceConfig) -> tuple[Calibration, Meeting]:
+def fit(sample: CalibrationSample, prior: AppearancePrior, config: AppearanceConfig) -> tuple[Calibration, Meeting]:
     """Learn from a site's own pairs what distances mean, and how often people are seen again."""
     start = prior_calibration(prior, config, sample.share_removed)
     current, meeting = start, prior_meeting(config)
@@ -156,7 +156,7 @@ def fit(sample: Sample, prior: AppearancePrior, config: AppearanceConfig) -> tup
 
 
 def _maximise(
-    sample: Sample,
+    sample: CalibrationSample,
     prior: AppearancePrior,
     start: Calibration,
     current: Calibration,
@@ -192,7 +192,7 @@ def _maximise(
 def _anchored(prior: AppearancePrior, halves: DoubleArray, different: float) -> tuple[float, float]:
     """Ratio and spread expected of one person's distances.
 
-    Halves of one tracklet bound the easy end: between cameras people look less alike than that, by the known shift.
+    Halves of one tracklet bound the easy end: between cameras people appear less alike than that, by the known shift.
     """
     if not len(halves):
         return prior.same_ratio, prior.same_spread

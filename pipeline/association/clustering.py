@@ -1,4 +1,4 @@
-"""Constrained clustering of tracklets into identities (DESIGN.md 5.6).
+"""Constrained clustering of tracklets into identities.
 
 Average-linkage agglomeration, strongest linkage first, while it is positive and nothing excludes it. Then tracklets
 move or change places (``refinement``), and groups split and join again, while that raises pairs x linkage, the evidence
@@ -15,7 +15,6 @@ from pipeline.association.exclusions import Exclusions
 from pipeline.association.linkage import Edges, Evidence, Group, Sums, between
 from pipeline.association.refinement import Refinement
 from pipeline.association.scoring import Scores
-from pipeline.association.space_time import SpaceTime
 
 _NO_PAIRS = Sums()
 
@@ -27,7 +26,6 @@ def cluster(
     atoms: Sequence[Sequence[int]],
     scores: Scores,
     exclusions: Exclusions,
-    lags: SpaceTime | None,
     *,
     same_probability: float,
     support: float,
@@ -39,7 +37,6 @@ def cluster(
         atoms: sets of rows that are one person for certain; every row is in one.
         scores: evidence about candidate pairs.
         exclusions: pairs that cannot be one person; no group will hold one, unless an atom does.
-        lags: transition model for the order of visits, or None.
         same_probability: groups are joined from this probability on.
         support: weight of the logarithm of the number of pairs.
         sweeps: rounds of refinement at most.
@@ -47,7 +44,7 @@ def cluster(
     Returns:
         (N,) identity of each row, numbered from 0 by the lowest row of each.
     """
-    evidence = Evidence(atoms, scores, exclusions, lags, same_probability, support)
+    evidence = Evidence(atoms, scores, exclusions, same_probability, support)
     groups = _agglomerate(evidence, evidence.atoms)
     active = set(range(len(atoms)))
     for _ in range(sweeps):
@@ -60,7 +57,7 @@ def cluster(
         for group in refinement.groups:
             groups.extend(_split(evidence, group) if changed.intersection(group.atoms) else [group])
         groups = _agglomerate(evidence, groups)
-        # Gains that are means times pairs need not fall for ever: a round that has to look at no less ends it.
+        # Gains that are means times pairs need not fall for ever: a round that has no fewer atoms to try ends it.
         if len(changed) >= len(active):
             break
         active = changed

@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.records import DoubleArray, IntArray
-from pipeline.association.candidates import Candidates
 from pipeline.association.exclusions import Exclusions
-from pipeline.association.space_time import SpaceTime
 from pipeline.association.table import TrackletTable
 
 _MOST_CERTAIN = 0.95
@@ -100,17 +98,21 @@ class Competition:
 
 
 def build_competition(
-    table: TrackletTable, exclusions: Exclusions, candidates: Candidates, lags: SpaceTime | None
+    table: TrackletTable, exclusions: Exclusions, a: IntArray, b: IntArray, odds: DoubleArray, nobody: DoubleArray
 ) -> Competition:
-    """Both directions of every candidate pair."""
-    source = np.concatenate([candidates.a, candidates.b])
-    target = np.concatenate([candidates.b, candidates.a])
+    """Both directions of every candidate pair.
+
+    Args:
+        table: the tracklets.
+        exclusions: pairs that cannot be, which leave fewer choices.
+        a: (E,) row of each pair.
+        b: (E,) row of each pair.
+        odds: (E,) log prior odds where a cue settles them; NaN elsewhere.
+        nobody: (2E,) probability that the source has no counterpart where a cue knows it; NaN elsewhere.
+    """
+    source, target = np.concatenate([a, b]), np.concatenate([b, a])
     camera = table.camera[target]
-    alone = np.ones(len(source))
-    if lags is not None:
-        timed = ~np.isnan(np.tile(candidates.space_time, 2))
-        alone = np.where(timed, np.maximum(lags.alone(source, target), 1.0 - _MOST_CERTAIN), 1.0)
-    odds = np.where(np.isnan(candidates.motion), candidates.space_time, candidates.fragment_prior)
+    alone = np.where(np.isnan(nobody), 1.0, np.maximum(nobody, 1.0 - _MOST_CERTAIN))
     return Competition(
         source=source,
         target=target,

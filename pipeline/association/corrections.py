@@ -1,4 +1,4 @@
-"""What a person declared: these two are one, those are not (DESIGN.md 5.9).
+"""What a person declared: these two are one, those are not.
 
 version: 1
 corrections:

@@ -10,6 +10,7 @@ from scipy.special import expit
 
 from data.records import Decision, DoubleArray, GlobalTrack, IntArray, Link, Visit
 from pipeline.association.config import AssociateConfig
+from pipeline.association.cue import Explanation
 from pipeline.association.exclusions import REASONS, Exclusions, MustLink
 from pipeline.association.scoring import Scores
 from pipeline.association.table import TrackletTable
@@ -41,7 +42,7 @@ def make_links(
     exclusions: Exclusions,
     certain: Sequence[MustLink],
     config: AssociateConfig,
-) -> list[Link]:
+) -> tuple[list[Link], DoubleArray]:
     """The links that hold identities together, and the best candidates of every tracklet.
 
     Args:
@@ -53,16 +54,17 @@ def make_links(
         config: settings.
 
     Returns:
-        By (a, b); at most N (links_per_tracklet + 1) and one per must-link.
+        Links by (a, b), at most N (links_per_tracklet + 1) and one per must-link; and of each its log odds by the cues
+        that may teach transit times, (L,).
     """
-    candidates, total = scores.candidates, scores.total
+    candidates, total, teaching = scores.pairs, scores.total, scores.teaching
     joined = labels[candidates.a] == labels[candidates.b]
     rows = np.union1d(
         _best_per_tracklet(candidates.a, candidates.b, total, config.links_per_tracklet),
         spanning(candidates.a, candidates.b, total, joined, len(table)),
     )
     margins = _margins(scores, labels, rows)
-    links = {}
+    links, taught = {}, {}
     first, second = table.earlier_first(candidates.a, candidates.b)
     lags = table.lags_s(first, second)
     blocked = _blocked(table, labels, exclusions, candidates.a[rows], candidates.b[rows])
@@ -71,14 +73,15 @@ def make_links(
         decision: Decision = "same" if joined[row] else "uncertain"
         if not joined[row] and (against or probability < config.different_probability):
             decision = "different"
-        distances, visibility = _parts(scores, row)
+        explanation = _explain(scores, row)
         a, b = int(first[row]), int(second[row])
+        taught[a, b] = float(teaching[row])
         links[a, b] = Link(
             a=table.tracklets[a].key,
             b=table.tracklets[b].key,
-            llr=_cues(scores, row),
-            part_distances=distances,
-            part_visibility=visibility,
+            llr={cue.name: float(cue.llr[row]) for cue in scores.cues if not np.isnan(cue.llr[row])},
+            part_distances=explanation.part_distances,
+            part_visibility=explanation.part_visibility,
             lag_s=float(lags[row]),
             probability=probability,
             decision=decision,
@@ -89,7 +92,8 @@ def make_links(
         ends = table.earlier_first(np.array([link.a]), np.array([link.b]))
         a, b = int(ends[0][0]), int(ends[1][0])
         links[a, b] = _certain(table, a, b, float(table.lags_s(*ends)[0]), link.reason, links.get((a, b)))
-    return [links[pair] for pair in sorted(links, key=lambda pair: (table.tracklets[pair[0]].key, pair))]
+    order = sorted(links, key=lambda pair: (table.tracklets[pair[0]].key, pair))
+    return [links[pair] for pair in order], np.array([taught.get(pair, 0.0) for pair in order])
 
 
 def _certain(table: TrackletTable, a: int, b: int, lag_s: float, reason: str, found: Link | None) -> Link:
@@ -107,30 +111,15 @@ def _certain(table: TrackletTable, a: int, b: int, lag_s: float, reason: str, fo
     )
 
 
-def _cues(scores: Scores, row: int) -> dict[str, float]:
-    """Every cue that spoke; their sum is the log odds."""
-    columns = {
-        "appearance": scores.appearance,
-        "motion": scores.candidates.motion,
-        "space_time": scores.candidates.space_time,
-        "rerank": scores.rerank,
-        "rivals": scores.rivals,
-    }
-    found = {name: float(column[row]) for name, column in columns.items() if not np.isnan(column[row])}
-    if np.isnan(scores.candidates.space_time[row]):
-        found["prior"] = float(scores.prior[row])
-    return found
-
-
-def _parts(scores: Scores, row: int) -> tuple[dict[str, float], dict[str, float]]:
-    family = int(scores.candidates.family[row])
-    if family < 0:
-        return {}, {}
-    pairs, place = scores.candidates.compared[family], scores.candidates.place[row]
-    names = scores.candidates.families[family].part_names
-    seen = [part for part in range(len(names)) if not np.isnan(pairs.parts[place, part])]
-    distances = {names[part]: float(pairs.parts[place, part]) for part in seen}
-    return distances, {names[part]: float(pairs.part_weights[place, part]) for part in seen}
+def _explain(scores: Scores, row: int) -> Explanation:
+    """What the evidence of a pair rests on, over all cues."""
+    distances, visibility = {}, {}
+    for cue in scores.cues:
+        if cue.explain is not None:
+            found = cue.explain(row)
+            distances.update(found.part_distances)
+            visibility.update(found.part_visibility)
+    return Explanation(distances, visibility)
 
 
 def _best_per_tracklet(a: IntArray, b: IntArray, total: DoubleArray, most: int) -> IntArray:
@@ -165,7 +154,7 @@ def spanning(a: IntArray, b: IntArray, total: DoubleArray, joined: NDArray[np.bo
 
 def _margins(scores: Scores, labels: IntArray, rows: IntArray) -> DoubleArray:
     """Log odds of each pair less those of the best alternative of either side: a candidate outside both identities."""
-    a, b, total = scores.candidates.a, scores.candidates.b, scores.total
+    a, b, total = scores.pairs.a, scores.pairs.b, scores.total
     found = _alternatives(a, b, total, labels)
     left, right = a[rows], b[rows]
     same = labels[left] == labels[right]
@@ -211,7 +200,7 @@ def _blocked(table: TrackletTable, labels: IntArray, exclusions: Exclusions, a: 
 def confidences(scores: Scores, labels: IntArray, certain: Iterable[MustLink]) -> DoubleArray:
     """Lowest probability of the links that hold each identity together; 1 for a single tracklet, (identities,)."""
     links = list(certain)
-    candidates = scores.candidates
+    candidates = scores.pairs
     a = np.concatenate([candidates.a, [link.a for link in links]]).astype(np.int64)
     b = np.concatenate([candidates.b, [link.b for link in links]]).astype(np.int64)
     odds = np.concatenate([scores.total, np.full(len(links), np.inf)])

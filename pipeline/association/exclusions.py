@@ -1,4 +1,4 @@
-"""Hard constraints: pairs that cannot be one person, and pairs that are (DESIGN.md 5.5)."""
+"""Hard constraints: pairs that cannot be one person, and pairs that are."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""New identities take over the global ids of an earlier association (DESIGN.md 5.6)."""
+"""New identities take over the global ids of an earlier association."""
 
 from collections.abc import Sequence
 

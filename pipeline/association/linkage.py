@@ -3,8 +3,8 @@
 linkage(A, B) = mean log odds of the pairs between them + support log(number of pairs)
                 + what the order in time of the joined group gains on that of its parts - logit(same_probability)
 
-A mean, not a sum: looks of one person depend on one another, so ten pairs are not ten times the evidence (measured on
-Market-1501, where sums lost 5 to 30 points of precision).
+A mean, not a sum: what one person's pairs show depends on one another, so ten pairs are not ten times the evidence
+(measured on Market-1501, where sums lost 5 to 30 points of precision).
 """
 
 import math
@@ -17,7 +17,6 @@ import numpy as np
 from data.records import DoubleArray, IntArray
 from pipeline.association.exclusions import Exclusions
 from pipeline.association.scoring import Scores
-from pipeline.association.space_time import SpaceTime
 
 
 class Sums(NamedTuple):
@@ -68,12 +67,12 @@ class Evidence:
         atoms: Sequence[Sequence[int]],
         scores: Scores,
         exclusions: Exclusions,
-        lags: SpaceTime | None,
         same_probability: float,
         support: float,
     ) -> None:
         """Sum the scores over the pairs of atoms."""
-        self._exclusions, self._lags, self._support = exclusions, lags, support
+        self._exclusions, self._support = exclusions, support
+        self._steps = scores.orders
         self._threshold = float(np.log(same_probability / (1 - same_probability)))
         self._missing = scores.missing
         self.atoms = [
@@ -100,7 +99,7 @@ class Evidence:
     ) -> list[float]:
         """Linkage of pairs of groups, row by row; with ``only_positive`` negative ones need only be negative."""
         found = [self._mean(x, y, between) - self._threshold for x, y, between in zip(a, b, sums)]
-        if self._lags is None:
+        if not self._steps:
             return found
         timed = list(range(len(found)))
         if only_positive:
@@ -114,7 +113,7 @@ class Evidence:
         """What the order in time can gain at most: each row put between two others opens one link and closes two."""
         fewer = min(len(a.rows), len(b.rows))
         links = 1 if len(a.rows) + len(b.rows) == 2 else 3 * fewer
-        return 0.0 if self._lags is None else links * self._lags.bound
+        return links * sum(step.bound for step in self._steps)
 
     def _mean(self, a: Group, b: Group, sums: Sums) -> float:
         evident, number, rest, others = sums
@@ -130,9 +129,10 @@ class Evidence:
         return rest / others if others else 0.0
 
     def _orders(self, groups: Sequence[Sequence[int]]) -> DoubleArray:
-        if self._lags is None or not len(groups):
-            return np.zeros(len(groups))
-        return self._lags.orders(groups)
+        total = np.zeros(len(groups))
+        for step in self._steps if len(groups) else []:
+            total += step.orders(groups)
+        return total
 
 
 def between(edges: Sequence[Edges], atoms: Sequence[int], owner: Sequence[int]) -> Edges:
@@ -151,7 +151,7 @@ def _atom_edges(atoms: Sequence[Sequence[int]], scores: Scores) -> list[Edges]:
     owner = np.zeros(len(scores.crowd), np.int64)
     for number, rows in enumerate(atoms):
         owner[list(rows)] = number
-    a, b = owner[scores.candidates.a], owner[scores.candidates.b]
+    a, b = owner[scores.pairs.a], owner[scores.pairs.b]
     apart = a != b
     a, b, base, evident = a[apart], b[apart], scores.base[apart], scores.evident[apart]
     codes = np.minimum(a, b) * max(len(atoms), 1) + np.maximum(a, b)

@@ -1,4 +1,4 @@
-"""Does one tracklet of a camera go on where another ended?"""
+"""Motion as a cue: does one tracklet of a camera go on where another ended?"""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,11 @@ from numpy.typing import NDArray
 
 from data.records import DoubleArray, IntArray, Tracklet, foot_points
 from pipeline.association.config import MotionConfig
+from pipeline.association.cue import Cue, CueInput
+from pipeline.association.exclusions import pair_codes
 from pipeline.association.table import TrackletTable
+
+NAME = "motion"
 
 _OTHER_HEIGHT_SPREAD = 0.5
 _BORDER = 0.01
@@ -29,6 +33,34 @@ class Fragments:
     b: IntArray
     llr: DoubleArray
     prior: DoubleArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MotionSource:
+    """Fragments of one track among ``total`` tracklets."""
+
+    fragments: Fragments
+    total: int
+
+    def propose(self) -> tuple[IntArray, IntArray]:
+        """Every pair with a short gap."""
+        return self.fragments.a, self.fragments.b
+
+    def measure(self, a: IntArray, b: IntArray) -> Cue:
+        """Motion and prior of the sorted pairs; no evidence where a pair is no fragment."""
+        llr, prior = np.full(len(a), np.nan), np.full(len(a), np.nan)
+        codes = pair_codes(a, b, self.total)
+        wanted = pair_codes(self.fragments.a, self.fragments.b, self.total)
+        place = np.searchsorted(codes, wanted)
+        inside = np.flatnonzero(place < len(codes))
+        inside = inside[codes[place[inside]] == wanted[inside]]
+        llr[place[inside]], prior[place[inside]] = self.fragments.llr[inside], self.fragments.prior[inside]
+        return Cue(NAME, llr, evident=True, prior_odds=prior, one_visit=~np.isnan(llr))
+
+
+def motion_source(given: CueInput) -> MotionSource:
+    """Find the fragments."""
+    return MotionSource(find_fragments(given.table, given.config.motion), len(given.table))
 
 
 def find_fragments(table: TrackletTable, config: MotionConfig) -> Fragments:

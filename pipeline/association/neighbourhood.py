@@ -1,5 +1,6 @@
-"""Shared neighbours as one more cue: k-reciprocal re-ranking over tracklets (DESIGN.md 5.4)."""
+"""Shared neighbours as a cue: k-reciprocal re-ranking over tracklets."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,23 @@ from scipy.special import expit
 
 from data.records import DoubleArray, FloatArray, IntArray
 from pipeline.association.config import RerankConfig
+from pipeline.association.cue import CandidatePairs, Cue, CueInput
 from pipeline.association.exclusions import pair_codes
 from reid.ranking.reciprocal import encode
 from reid.ranking.rerank import Neighbourhood, auto_neighbourhood
 
+NAME = "rerank"
+
 _BLOCK_PAIRS = 1 << 16
+
+
+def shared_neighbours(given: CueInput, pairs: CandidatePairs, cues: Sequence[Cue], total: DoubleArray) -> Cue | None:
+    """What shared neighbours add, where one cue's distances are comparable among all that have any."""
+    found = [cue.neighbours for cue in cues if cue.neighbours is not None]
+    if not given.config.rerank.enabled or not found:
+        return None
+    llr, facts = rerank_cue(pairs.a, pairs.b, found[0].distance, total, found[0].rows, given.config.rerank)
+    return Cue(NAME, llr, facts={NAME: facts})
 
 
 def rerank_cue(

@@ -1,4 +1,4 @@
-"""What a lag says, under a transition model (DESIGN.md 5.2, 5.3)."""
+"""Lags as a cue: what the time between two visits says, under a transition model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.records import DoubleArray, IntArray
+from pipeline.association.cue import Cue, CueInput
 from pipeline.association.table import TrackletTable
 from st_model.model import TransitionModel
 from st_model.scores import arrival_rates_hz, llr
 
+NAME = "space_time"
+
 _BLOCK_CELLS = 1 << 20
+_LIKELY_LAGS = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +107,39 @@ class SpaceTime:
         if not found_a:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         return np.concatenate(found_a), np.concatenate(found_b)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpaceTimeSource:
+    """Lags of these tracklets under a transition model."""
+
+    lags: SpaceTime
+
+    def propose(self) -> tuple[IntArray, IntArray]:
+        """Each tracklet with the later ones its lag fits best."""
+        return self.lags.likely(_LIKELY_LAGS)
+
+    def measure(self, a: IntArray, b: IntArray) -> Cue:
+        """What the lag of each pair says. It holds the prior, and it speaks of consecutive visits."""
+        llr = self.lags.llr(*self.lags.table.earlier_first(a, b))
+        nobody = self.lags.alone(np.concatenate([a, b]), np.concatenate([b, a]))
+        return Cue(
+            name=NAME,
+            llr=llr,
+            teaches=False,
+            prior_odds=llr,
+            holds_prior=True,
+            nobody=np.where(np.isnan(np.tile(llr, 2)), np.nan, nobody),
+            order=self.lags,
+        )
+
+
+def space_time_source(given: CueInput) -> SpaceTimeSource | None:
+    """Prepare the transition model; None without one."""
+    if given.transition is None:
+        return None
+    config = given.config
+    return SpaceTimeSource(space_time(given.table, given.transition, config.space_time_bound, config.motion.max_gap_s))
 
 
 def space_time(table: TrackletTable, model: TransitionModel, bound: float, fragment_s: float) -> SpaceTime:

@@ -1,4 +1,4 @@
-"""The transition model of a run: given by the user, learnt from the run's own links, or none (DESIGN.md 5.8)."""
+"""The transition model of a run: given by the user, learnt from the run's own links, or none."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from data.records import Link, Tracklet
+from data.records import Tracklet
 from data.site import Site
 from pipeline.association.associate import Association
 from pipeline.folder.run_folder import RunFolder
@@ -76,7 +76,7 @@ def find_transitions(
     sightings = _sightings(tracklets, site, cameras)
 
     def links(model: TransitionModel | None) -> CandidateLinks:
-        return _candidates(associate(model).links, rows, sightings)
+        return _candidates(associate(model), rows, sightings)
 
     result = self_train(sightings, links, prior, LagGrid(**config.grid.model_dump()), config.lags, config.self_training)
     if result.model is prior or result.model is None or float(result.model.next_counts.sum()) < _FEWEST_EVENTS:
@@ -106,14 +106,16 @@ def _sightings(tracklets: Sequence[Tracklet], site: Site, cameras: Sequence[str]
     )
 
 
-def _candidates(links: Sequence[Link], rows: dict[tuple[str, int], int], sightings: Sightings) -> CandidateLinks:
+def _candidates(found: Association, rows: dict[tuple[str, int], int], sightings: Sightings) -> CandidateLinks:
     """Links between visits that follow one another on a common clock."""
+    links = found.links
     pairs = np.array([(rows[link.a], rows[link.b]) for link in links], np.int64).reshape(-1, 2)
     earlier, later = pairs.T
     swap = sightings.enter_s[earlier] > sightings.enter_s[later]
     earlier, later = np.where(swap, later, earlier), np.where(swap, earlier, later)
-    other = np.array([sum(value for cue, value in link.llr.items() if cue != "space_time") for link in links])
     probability = np.array([link.probability for link in links])
     follows = np.array([np.isfinite(link.lag_s) for link in links], bool)
     follows &= sightings.enter_s[later] >= sightings.leave_s[earlier]
-    return CandidateLinks(earlier, later, probability.astype(np.float64), other.astype(np.float64)).select(follows)
+    return CandidateLinks(earlier, later, probability.astype(np.float64), np.array(found.teaching, np.float64)).select(
+        follows
+    )

@@ -13,7 +13,7 @@ MODEL = "osnet_x0_25"
 Maker = Callable[..., Tracklet]
 
 
-def looks(
+def embeddings(
     vectors: FloatArray, visibility: FloatArray | None = None, model: str = MODEL, kinds: tuple[str, ...] | None = None
 ) -> PartEmbeddings:
     """Embeddings of (G, P, D) vectors, all seen unless told otherwise."""
@@ -81,7 +81,7 @@ def crowd(
             seen = rng.uniform(*visibility, size=(4, parts))
             start = 30.0 * number + 1000.0 * camera
             item = tracklet(
-                f"cam{camera}", number, start, start + 8, prototypes=looks(vectors, seen), box=(200, 100, 260, 280)
+                f"cam{camera}", number, start, start + 8, prototypes=embeddings(vectors, seen), box=(200, 100, 260, 280)
             )
             found.append(item)
             truth[item.key] = person
@@ -90,8 +90,8 @@ def crowd(
 
 @pytest.fixture(scope="session")
 def make() -> SimpleNamespace:
-    """``make.tracklet``, ``make.looks``, ``make.crowd``, ``make.site``."""
-    return SimpleNamespace(tracklet=tracklet, looks=looks, crowd=crowd, site=site)
+    """``make.tracklet``, ``make.embeddings``, ``make.crowd``, ``make.site``."""
+    return SimpleNamespace(tracklet=tracklet, embeddings=embeddings, crowd=crowd, site=site)
 
 
 def site(*cameras: str, clock: str = "common", overlap: str = "none") -> Site:

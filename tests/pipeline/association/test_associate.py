@@ -65,7 +65,7 @@ def test_identities_partition_the_tracklets_and_break_no_constraint(make, seed, 
     for number in range(14):
         start = float(rng.integers(0, 40))
         vectors = base[rng.integers(4)] + noise * rng.normal(size=(3, 1, 32))
-        prototypes = make.looks(vectors) if rng.random() < 0.8 else None
+        prototypes = make.embeddings(vectors) if rng.random() < 0.8 else None
         x = float(rng.integers(0, 1700))
         tracklets.append(
             make.tracklet(
@@ -108,8 +108,8 @@ def test_uncertain_pairs_are_listed_and_not_joined(make):
     found = []
     for noise in np.linspace(0.6, 1.6, 11):
         person = rng.normal(size=(1, 1, 256))
-        a = make.tracklet("a", prototypes=make.looks(person + noise * rng.normal(size=(1, 1, 256))))
-        b = make.tracklet("b", prototypes=make.looks(person + noise * rng.normal(size=(1, 1, 256))))
+        a = make.tracklet("a", prototypes=make.embeddings(person + noise * rng.normal(size=(1, 1, 256))))
+        b = make.tracklet("b", prototypes=make.embeddings(person + noise * rng.normal(size=(1, 1, 256))))
         result = associate([a, b], Site.blank([]), CONFIG)
         found.append((result.links[0].decision, len(result.global_tracks)))
     assert ("uncertain", 2) in found
@@ -120,16 +120,16 @@ def test_uncertain_pairs_are_listed_and_not_joined(make):
 
 def test_two_tracklets_rest_on_the_prior(make):
     person = np.random.default_rng(0).normal(size=(2, 1, 512))
-    alike = make.looks(person[:1] + 0.2 * np.random.default_rng(1).normal(size=(3, 1, 512)))
-    a, b = make.tracklet("a", prototypes=make.looks(person[:1])), make.tracklet("b", prototypes=alike)
-    other = make.tracklet("b", prototypes=make.looks(person[1:]))
+    alike = make.embeddings(person[:1] + 0.2 * np.random.default_rng(1).normal(size=(3, 1, 512)))
+    a, b = make.tracklet("a", prototypes=make.embeddings(person[:1])), make.tracklet("b", prototypes=alike)
+    other = make.tracklet("b", prototypes=make.embeddings(person[1:]))
     assert len(associate([a, b], Site.blank([]), CONFIG).global_tracks) == 1
     assert len(associate([a, other], Site.blank([]), CONFIG).global_tracks) == 2
 
 
 def test_no_tracklets():
     found = associate([], Site.blank([]), CONFIG)
-    assert found == Association((), (), {}, {}, [])
+    assert found == Association((), (), (), {}, {}, [])
 
 
 def test_no_tracklets_with_a_model(make):
@@ -167,9 +167,9 @@ def test_a_fragment_is_joined_by_motion_alone(make):
 
 def test_different_models_are_not_compared_and_said_so_once(make):
     person = np.random.default_rng(0).normal(size=(1, 1, 64))
-    a = make.tracklet("a", prototypes=make.looks(person, model="one"))
-    b = make.tracklet("b", prototypes=make.looks(person, model="two"))
-    c = make.tracklet("c", prototypes=make.looks(person, model="two"))
+    a = make.tracklet("a", prototypes=make.embeddings(person, model="one"))
+    b = make.tracklet("b", prototypes=make.embeddings(person, model="two"))
+    c = make.tracklet("c", prototypes=make.embeddings(person, model="two"))
     found = associate([a, b, c], Site.blank([]), CONFIG)
     assert people(found) == {frozenset({a.key}), frozenset({b.key, c.key})}
     assert len(found.warnings) == 1
@@ -193,8 +193,8 @@ def test_broken_embeddings_are_no_evidence(make):
 def test_no_part_in_common_is_no_evidence(make):
     person = np.random.default_rng(0).normal(size=(1, 2, 64))
     upper, lower = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
-    a = make.tracklet("a", prototypes=make.looks(person, upper))
-    b = make.tracklet("b", prototypes=make.looks(person, lower))
+    a = make.tracklet("a", prototypes=make.embeddings(person, upper))
+    b = make.tracklet("b", prototypes=make.embeddings(person, lower))
     found = associate([a, b], Site.blank([]), CONFIG)
     assert len(found.global_tracks) == 2
     assert found.links == ()
@@ -204,7 +204,7 @@ def test_the_prior_alone_joins_nobody(make):
     """Parts that are hardly seen say next to nothing, and two people with nobody else about are not one for that."""
     people_apart = np.random.default_rng(0).normal(size=(2, 1, 2, 64))
     hardly = np.array([[0.02, 0.02]])
-    a, b = (make.tracklet(name, prototypes=make.looks(look, hardly)) for name, look in zip("ab", people_apart))
+    a, b = (make.tracklet(name, prototypes=make.embeddings(look, hardly)) for name, look in zip("ab", people_apart))
     found = associate([a, b], Site.blank([]), CONFIG)
     assert len(found.global_tracks) == 2
     (link,) = found.links
@@ -255,7 +255,7 @@ def test_an_impossible_lag_outweighs_a_fair_likeness(make):
     model = build_model(make_visits(who, ["a", "b"] * 200, enter, enter + 5))
     rng = np.random.default_rng(3)
     person = rng.normal(size=(1, 1, 256))
-    seen = [make.looks(person + 0.75 * rng.normal(size=(1, 1, 256))) for _ in range(2)]
+    seen = [make.embeddings(person + 0.75 * rng.normal(size=(1, 1, 256))) for _ in range(2)]
     a = make.tracklet("a", 0, 0, 5, prototypes=seen[0])
     site = make.site("a", "b")
     right = associate([a, make.tracklet("b", 0, 25, 30, prototypes=seen[1])], site, CONFIG, transition=model)

@@ -8,6 +8,7 @@ from data.records import PartEmbeddings, Tracklet
 from data.site import Site
 from pipeline.association.associate import associate
 from pipeline.association.config import AssociateConfig
+from pipeline.association.cue import CueInput
 from pipeline.association.exclusions import build_exclusions
 from pipeline.association.scoring import score_pairs
 from pipeline.association.table import build_table
@@ -90,11 +91,11 @@ def test_probabilities_are_what_they_say(market):
     for _ in range(4):
         tracklets, truth = tracklets_of(market, rng.choice(held_out(market), 25, replace=False))
         table = build_table(tracklets, Site.blank([]))
-        scores = score_pairs(table, build_exclusions(table, CONFIG.constraints), None, CONFIG, 0)
+        scores = score_pairs(CueInput(table, build_exclusions(table, CONFIG.constraints), CONFIG))
         person = dict(zip([item.key for item in tracklets], truth.tolist()))
         who = np.array([person[key] for key in table.keys])
         probability.append(expit(scores.total))
-        same.append(who[scores.candidates.a] == who[scores.candidates.b])
+        same.append(who[scores.pairs.a] == who[scores.pairs.b])
     p, y = np.concatenate(probability), np.concatenate(same)
     kept = p > 0.01
     p, y = p[kept], y[kept]

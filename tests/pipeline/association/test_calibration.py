@@ -3,7 +3,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.association.calibration import Calibration, Sample, expected_different, fit, prior_calibration, prior_for
+from pipeline.association.calibration import (
+    Calibration,
+    CalibrationSample,
+    expected_different,
+    fit,
+    prior_calibration,
+    prior_for,
+)
 from pipeline.association.competition import Competition
 from pipeline.association.config import AppearanceConfig, AppearancePrior
 
@@ -61,7 +68,7 @@ def sample(distances, people, per_camera, negatives=(), halves=()):
         nothing,
         np.ones(len(source)),
     )
-    return Sample(
+    return CalibrationSample(
         distance=distances.ravel(),
         visibility=np.ones(distances.size),
         evidence=np.zeros(distances.size),

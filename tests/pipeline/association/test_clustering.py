@@ -5,26 +5,21 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.association.candidates import Candidates
 from pipeline.association.clustering import cluster
 from pipeline.association.config import ConstraintConfig
+from pipeline.association.cue import CandidatePairs, Cue
 from pipeline.association.exclusions import build_exclusions
 from pipeline.association.scoring import Scores
 from pipeline.association.table import build_table
 
 
 def scores(count: int, odds: dict[tuple[int, int], float], crowd: bool = False, missing: float = 0.0) -> Scores:
-    """Appearance alone, with these log odds."""
+    """One cue, with these log odds."""
     pairs = sorted(odds)
     a, b = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
-    nothing = np.full(len(pairs), np.nan)
-    candidates = Candidates(a, b, nothing, nothing, nothing, (), np.full(len(pairs), -1), np.zeros(len(pairs), int), ())
     return Scores(
-        candidates=candidates,
-        appearance=np.array([odds[pair] for pair in pairs], float),
-        rivals=np.zeros(len(pairs)),
-        rerank=nothing,
-        prior=np.zeros(len(pairs)),
+        pairs=CandidatePairs(a, b),
+        cues=(Cue("written down", np.array([odds[pair] for pair in pairs], float), evident=True),),
         crowd=np.zeros(count, int) if crowd else np.full(count, -1),
         missing=missing,
         calibration={},
@@ -43,7 +38,6 @@ def run(make, spans, odds, atoms=None, probability=0.5, support=0.0, **more):
         atoms or [[row] for row in range(len(spans))],
         scores(len(spans), odds, **more),
         exclusions,
-        None,
         same_probability=probability,
         support=support,
         sweeps=10,

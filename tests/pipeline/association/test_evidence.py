@@ -34,8 +34,8 @@ def test_confidence_is_that_of_the_weakest_link_that_is_needed(make):
 
 def test_lags_and_order_of_a_link(make):
     person = np.random.default_rng(0).normal(size=(1, 1, 64))
-    a = make.tracklet("b", 0, 0, 5, prototypes=make.looks(person))
-    b = make.tracklet("a", 0, 25, 30, prototypes=make.looks(person))
+    a = make.tracklet("b", 0, 0, 5, prototypes=make.embeddings(person))
+    b = make.tracklet("a", 0, 25, 30, prototypes=make.embeddings(person))
     (link,) = associate([a, b], make.site("a", "b"), CONFIG).links
     assert (link.a, link.b) == (("b", 0), ("a", 0))
     assert link.lag_s == pytest.approx(20.0)
@@ -46,7 +46,7 @@ def test_margin_is_the_lead_over_the_best_other_person(make):
     rng = np.random.default_rng(0)
     base = rng.normal(size=(2, 1, 1, 64))
     tracklets = [
-        make.tracklet(camera, number, 100 * number, 100 * number + 9, prototypes=make.looks(base[number]))
+        make.tracklet(camera, number, 100 * number, 100 * number + 9, prototypes=make.embeddings(base[number]))
         for camera in ("a", "b")
         for number in (0, 1)
     ]
@@ -62,9 +62,9 @@ def test_why_a_good_pair_was_not_joined(make):
     person = np.random.default_rng(0).normal(size=(1, 1, 64))
     near = person + 0.3 * np.random.default_rng(1).normal(size=(1, 1, 64))
     tracklets = [
-        make.tracklet("a", 0, 0, 10, prototypes=make.looks(person)),
-        make.tracklet("a", 1, 5, 15, box=(900, 100, 950, 250), prototypes=make.looks(near)),
-        make.tracklet("b", 0, 0, 10, prototypes=make.looks(person)),
+        make.tracklet("a", 0, 0, 10, prototypes=make.embeddings(person)),
+        make.tracklet("a", 1, 5, 15, box=(900, 100, 950, 250), prototypes=make.embeddings(near)),
+        make.tracklet("b", 0, 0, 10, prototypes=make.embeddings(person)),
     ]
     found = associate(tracklets, Site.blank([]), CONFIG)
     assert found.labels["a", 0] == found.labels["b", 0]
@@ -87,7 +87,7 @@ def test_cuts_and_groups_are_links_of_probability_one(make):
 def test_part_evidence_names_the_parts_seen(make):
     look = np.random.default_rng(0).normal(size=(1, 3, 16))
     seen = np.array([[1.0, 0.5, 0.0]])
-    tracklets = [make.tracklet(camera, prototypes=make.looks(look, seen)) for camera in "ab"]
+    tracklets = [make.tracklet(camera, prototypes=make.embeddings(look, seen)) for camera in "ab"]
     (link,) = associate(tracklets, Site.blank([]), CONFIG).links
     assert list(link.part_distances) == ["part0", "part1"]
     assert link.part_visibility == {"part0": pytest.approx(1.0), "part1": pytest.approx(0.5)}

@@ -1,4 +1,4 @@
-"""A run learns its own transit times, only where lags mean something, and leaves them to look at."""
+"""A run learns its own transit times, only where lags mean something, and leaves them to vector at."""
 
 from pathlib import Path
 
@@ -17,11 +17,11 @@ from st_model.files import load_model
 _LAG_S = 25.0
 
 
-def _visit(camera: str, local_id: int, start_s: float, look: np.ndarray) -> Tracklet:
+def _visit(camera: str, local_id: int, start_s: float, vector: np.ndarray) -> Tracklet:
     times = start_s + np.arange(0, 6, 0.2)
     boxes = np.tile(np.array([[100, 100, 140, 220]], np.float32), (len(times), 1))
     prototypes = PartEmbeddings(
-        look[None, None].astype(np.float32), np.ones((1, 1), np.float32), ("global",), ("holistic",), "osnet"
+        vector[None, None].astype(np.float32), np.ones((1, 1), np.float32), ("global",), ("holistic",), "osnet"
     )
     return Tracklet(
         camera, local_id, times, np.arange(len(times)), boxes, np.ones(len(times), np.float32),
@@ -30,14 +30,14 @@ def _visit(camera: str, local_id: int, start_s: float, look: np.ndarray) -> Trac
 
 
 def _walks(people: int = 40) -> list[Tracklet]:
-    """Everybody goes from hall to door in about 25 s, one a minute; looks tell most of them apart."""
+    """Everybody goes from hall to door in about 25 s, one a minute; appearance tells most of them apart."""
     rng = np.random.default_rng(4)
     found = []
     for person in range(people):
         own = rng.normal(size=64)
         for camera, start in (("hall", 60.0 * person), ("door", 60.0 * person + 6 + _LAG_S + rng.normal(0, 1.0))):
-            look = own + 0.6 * rng.normal(size=64)
-            found.append(_visit(camera, person, start, look / np.linalg.norm(look)))
+            vector = own + 0.6 * rng.normal(size=64)
+            found.append(_visit(camera, person, start, vector / np.linalg.norm(vector)))
     return found
 
 
@@ -95,10 +95,10 @@ def test_nothing_is_learnt_where_lags_mean_nothing(clock: str, overlap: str, tmp
 
 def test_a_run_without_links_learns_nothing() -> None:
     rng, site = np.random.default_rng(1), _site()
-    looks = rng.normal(size=(12, 64))
+    vectors = rng.normal(size=(12, 64))
     strangers = [
-        _visit(camera, row, 60.0 * row, look / np.linalg.norm(look))
-        for row, (camera, look) in enumerate(zip(["hall", "door"] * 6, looks, strict=True))
+        _visit(camera, row, 60.0 * row, vector / np.linalg.norm(vector))
+        for row, (camera, vector) in enumerate(zip(["hall", "door"] * 6, vectors, strict=True))
     ]
     found = find_transitions(
         strangers,

@@ -1,0 +1,15 @@
+"""The cues there are, in the order in which the report prints them: a new one is a line here."""
+
+from pipeline.association.appearance_cue import appearance_source
+from pipeline.association.cue import DerivedCue, SourceBuilder
+from pipeline.association.motion import motion_source
+from pipeline.association.neighbourhood import shared_neighbours
+from pipeline.association.space_time import space_time_source
+
+SOURCES: tuple[SourceBuilder, ...] = (
+    appearance_source,
+    motion_source,
+    space_time_source,
+)
+
+DERIVED: tuple[DerivedCue, ...] = (shared_neighbours,)
