@@ -1,4 +1,4 @@
-"""Single picture files."""
+"""Picture files: which they are, and reading one."""
 
 from pathlib import Path
 
@@ -7,7 +7,14 @@ import numpy as np
 from data.errors import UserError
 from data.records import Image
 
+PICTURE_ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
 _JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file's name has the ending of a picture, and is no hidden one."""
+    return path.suffix.lower() in PICTURE_ENDINGS and not path.name.startswith(".")
 
 
 def read_picture(path: Path) -> Image:

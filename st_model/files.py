@@ -6,7 +6,6 @@ counts, so that a file can be merged and updated without loss.
 
 import io
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from data.atomic import open_atomic
 from data.errors import UserError
 from data.records import DoubleArray
 from st_model.config import LagModelConfig
@@ -115,18 +115,12 @@ def load_published(path: Path) -> PublishedDistribution:
 
 
 def _write(path: Path, header: Mapping[str, Any], arrays: Mapping[str, DoubleArray]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
     text = json.dumps(header, ensure_ascii=False, allow_nan=False)
-    with temporary.open("wb") as stream:
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, array in {"header": np.array(text), **arrays}.items():
-                member = io.BytesIO()
-                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
-                archive.writestr(zipfile.ZipInfo(f"{name}.npy", _ALWAYS), member.getvalue(), zipfile.ZIP_DEFLATED)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    with open_atomic(path, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in {"header": np.array(text), **arrays}.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _ALWAYS), member.getvalue(), zipfile.ZIP_DEFLATED)
 
 
 def _read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, DoubleArray]]:

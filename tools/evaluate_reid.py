@@ -304,10 +304,10 @@ def _draw(
 
 
 def _write(path: Path, tree: dict[str, Any]) -> None:
-    from pipeline.folder.run_folder import write_atomically
+    from data.atomic import write_text
 
     try:
-        write_atomically(path, json.dumps(tree, indent=1, allow_nan=False) + "\n")
+        write_text(path, json.dumps(tree, indent=1, allow_nan=False) + "\n")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
 

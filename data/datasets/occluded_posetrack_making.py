@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from data.atomic import write_bytes, write_text
 from data.datasets.occluded_posetrack import (
     BOX,
     HEIGHT,
@@ -193,13 +194,8 @@ def _scaled(crop: Image) -> Image:
 def _write_picture(path: Path, crop: Image) -> None:
     import cv2
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(cv2.imencode(".jpg", crop[..., ::-1])[1].tobytes())
+    write_bytes(path, cv2.imencode(".jpg", crop[..., ::-1])[1].tobytes(), durable=False)
 
 
 def _write_table(path: Path, table: Mapping[str, Any]) -> None:
-    """Write JSON, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(table), encoding="utf-8")
-    partial.replace(path)
+    write_text(path, json.dumps(table))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from data.errors import UserError
 from data.formats.reid_names import ReidNames, Style, parse_names
+from data.pictures import PICTURE_ENDINGS, is_picture
 
 TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
-_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,11 +44,6 @@ class ReidFolders:
     train: ReidSplit
     query: ReidSplit
     gallery: ReidSplit
-
-
-def is_picture(path: Path) -> bool:
-    """Whether the file name has the ending of a picture."""
-    return path.suffix.lower() in _PICTURES
 
 
 def data_root(root: Path, what: str, names: Sequence[str], folders: Sequence[str]) -> Path:
@@ -93,7 +88,7 @@ def picture_names(folder: Path) -> list[str]:
         raise UserError(f"{folder} is no folder")
     names = sorted(path.name for path in folder.iterdir() if is_picture(path))
     if not names:
-        raise UserError(f"{folder} holds no pictures ({', '.join(sorted(_PICTURES))})")
+        raise UserError(f"{folder} holds no pictures ({', '.join(PICTURE_ENDINGS)})")
     return names
 
 

@@ -6,7 +6,6 @@ additions that carry confidences; readers that do not know them lose nothing els
 
 import json
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from data.atomic import open_atomic
 from data.errors import UserError
 from data.records import Detections, FloatArray, IntArray, Poses
 from data.skeletons import SKELETONS
@@ -120,13 +120,9 @@ def write_coco(path: Path, images: Sequence[CocoImage]) -> None:
         "annotations": annotations,
         "categories": [category],
     }
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
+    with open_atomic(path) as stream:
         json.dump(content, stream, ensure_ascii=False, allow_nan=False)
         stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
 
 
 def _annotation(image: CocoImage, row: int) -> dict[str, Any]:

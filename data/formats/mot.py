@@ -8,7 +8,6 @@ detections, are MOT15's world coordinates and are not read.
 Source: Milan et al., "MOT16: A Benchmark for Multi-Object Tracking" (2016), section 3.4 and table 3.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from data.atomic import open_atomic
 from data.errors import UserError
 from data.records import DoubleArray, FloatArray, IntArray, Rows
 
@@ -157,13 +157,9 @@ def write_mot(path: Path, table: MotTable, kind: MotKind = "tracks") -> None:
         table: the rows, written in the table's order.
         kind: which columns follow the box.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="ascii", newline="\n") as stream:
+    with open_atomic(path, newline="\n") as stream:
         for text in _lines(table, kind):
             stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
 
 
 def _lines(table: MotTable, kind: MotKind) -> Iterator[str]:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data.atomic import open_atomic
 from data.errors import UserError
 from data.records import PartEmbeddings
 
@@ -63,12 +64,9 @@ def write_part_features(path: Path, features: PartFeatures) -> None:
     }
     if features.masks is not None:
         entries["masks"] = features.masks.astype(np.float16)
-    partial = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
+        with open_atomic(path, "wb") as stream:
             np.savez(stream, **entries)
-        partial.replace(path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from data.atomic import write_text
 from data.errors import UserError
 from data.records import FloatArray
 
@@ -114,8 +115,7 @@ def write_keypoint_file(path: Path, skeletons: FloatArray, target: int) -> None:
     # Rounding again as doubles keeps 0.1 from being written as 0.10000000149.
     people = [{"keypoints": person.round(4).tolist(), "is_target": row == target} for row, person in enumerate(rounded)]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(people) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(people) + "\n", durable=False)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
 

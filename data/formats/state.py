@@ -2,13 +2,13 @@
 
 import io
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from data.atomic import open_atomic
 from data.errors import UserError
 
 _VERSION = 1
@@ -61,17 +61,12 @@ def save_state(path: Path, tree: Any) -> None:
     """
     arrays: dict[str, Any] = {}
     text = json.dumps({"version": _VERSION, "tree": _encode(tree, arrays)})
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as stream:
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-            archive.writestr(_TREE, text)
-            for name, array in arrays.items():
-                buffer = io.BytesIO()
-                np.lib.format.write_array(buffer, np.asarray(array), allow_pickle=False)
-                archive.writestr(f"{name}.npy", buffer.getbuffer())
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    with open_atomic(path, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(_TREE, text)
+        for name, array in arrays.items():
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, np.asarray(array), allow_pickle=False)
+            archive.writestr(f"{name}.npy", buffer.getbuffer())
 
 
 def load_state(path: Path) -> Any:

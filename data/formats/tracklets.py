@@ -17,7 +17,6 @@
 | visibility | list of G P or null | 0-1 |
 """
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data.atomic import open_atomic
 from data.errors import UserError
 from data.records import PartEmbeddings, Tracklet
 
@@ -49,18 +49,8 @@ def write_tracklets(path: Path, tracklets: Sequence[Tracklet]) -> None:
     import pyarrow.parquet as pq
 
     table = pa.table(_columns(tracklets), schema=_schema())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as stream:
+    with open_atomic(path, "wb") as stream:
         pq.write_table(table, stream, compression="snappy", use_dictionary=_REPEATED)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def read_tracklets(path: Path) -> list[Tracklet]:

@@ -9,11 +9,11 @@ import numpy as np
 
 from data.config import SourcesConfig
 from data.errors import UserError
+from data.pictures import is_picture
 from data.records import Frame, Image
 from data.sources.base import CameraSpec, SourceInfo
 from data.sources.select import FrameSelector
 
-_ENDINGS = {".jpg", ".jpeg", ".png"}
 _NUMBER = re.compile(r"(\d+)")
 
 
@@ -112,7 +112,7 @@ class ImageFolderSource:
 def _pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    found = [path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS and not path.name.startswith(".")]
+    found = [path for path in folder.iterdir() if is_picture(path)]
     return sorted(found, key=lambda path: (natural_key(path.name), path.name))
 
 

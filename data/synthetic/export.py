@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import yaml
 
+from data.atomic import replacing_folder
 from data.clock import Clock
 from data.errors import UserError
 from data.site import Calibration, CameraSite, Group, OverlapPair, Site, save_site
@@ -70,19 +71,15 @@ def make_site(
     """
     world = World(preset, seed)
     world.check()
-    draft = _prepare(out, overwrite, _bytes_needed(preset, video, masks, reid))
+    _check_place(out, overwrite)
     try:
-        truth = _fill(world, draft, video, masks, reid, workers, device)
-        if out.exists():
-            shutil.rmtree(out)
-        draft.rename(out)
+        with replacing_folder(out) as draft:
+            _check_room(out, draft, _bytes_needed(preset, video, masks, reid))
+            return _fill(world, draft, video, masks, reid, workers, device)
     except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror or error}") from None
+        raise UserError(f"cannot write {out}: {error.strerror or error}; choose another --out") from None
     except BrokenProcessPool:
         raise UserError("a worker process was killed, most likely for want of memory; give --workers 1") from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return truth
 
 
 def _fill(
@@ -219,8 +216,7 @@ def _bytes_needed(preset: Preset, video: bool, masks: bool, reid: bool) -> int:
     return int(needed + _CROP_BYTES * people * preset.reid.crops * len(preset.cameras) * reid)
 
 
-def _prepare(out: Path, overwrite: bool, needed: int) -> Path:
-    """Make the draft folder beside the final one, after all that can be wrong with either was looked at."""
+def _check_place(out: Path, overwrite: bool) -> None:
     if out.exists():
         if not out.is_dir():
             raise UserError(f"{out} is a file; choose another --out")
@@ -231,19 +227,12 @@ def _prepare(out: Path, overwrite: bool, needed: int) -> Path:
                 raise UserError(
                     f"{out} holds something else than a generated site and stays as it is; choose another --out"
                 )
-    draft = out.with_name(f".{out.name}.partial")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if draft.exists():
-            shutil.rmtree(draft)
-        draft.mkdir()
-        room = shutil.disk_usage(draft).free
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}; choose another --out") from None
+
+
+def _check_room(out: Path, draft: Path, needed: int) -> None:
+    room = shutil.disk_usage(draft).free
     if room < needed:
-        draft.rmdir()
         raise UserError(
             f"{out}: no room: the site needs about {needed / 1e6:.0f} MB and {room / 1e6:.0f} MB are free; choose "
             "another --out, a shorter preset, or --no-video"
         )
-    return draft

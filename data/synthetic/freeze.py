@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from data.atomic import write_text
 from data.config import explain
 from data.errors import UserError
 from data.synthetic.export import single_threads
@@ -106,13 +107,11 @@ def write_frozen(sites: list[Frozen], path: Path = FROZEN_FILE) -> None:
     Raises:
         UserError: when the file cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         head = lines[: next(row for row, line in enumerate(lines) if line.strip() and not line.startswith("#"))]
         body = [f"  {site.name}: {{seed: {site.seed}, truth: {site.truth}}}" for site in sites]
-        partial.write_text("\n".join([*head, "sites:", *body]) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_text(path, "\n".join([*head, "sites:", *body]) + "\n")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from None
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 import yaml
 from pydantic import ValidationError
 
+from data.atomic import replacing_folder
 from data.config import explain
 from data.errors import UserError
 from data.formats.coco import CocoImage, write_coco
@@ -106,25 +106,21 @@ def make_training_set(recipe: TrainingSet, out: Path, workers: int | None = None
     taken = sorted({seed for seed, _ in frozen_hashes().values() if seed in seeds})
     if taken:
         raise UserError(f"the seeds {taken} belong to frozen sites (configs/synthetic/frozen.yaml); choose others")
-    draft = out.with_name(f".{out.name}.partial")
+    if out.exists():
+        raise UserError(f"{out} exists; choose another --out")
     try:
-        if out.exists():
-            raise UserError(f"{out} exists; choose another --out")
-        shutil.rmtree(draft, ignore_errors=True)
-        (draft / FRAMES).mkdir(parents=True)
-        images = _render(recipe, draft, workers or os.cpu_count() or 1, device)
-        write_coco(draft / TRUTH_FILE, images)
-        told = {name: getattr(recipe, name) for name in TrainingSet.__slots__}
-        (draft / RECIPE).write_text(yaml.safe_dump(told | {"size": list(recipe.size)}), encoding="utf-8")
-        draft.rename(out)
+        with replacing_folder(out) as draft:
+            (draft / FRAMES).mkdir()
+            images = _render(recipe, draft, workers or os.cpu_count() or 1, device)
+            write_coco(draft / TRUTH_FILE, images)
+            told = {name: getattr(recipe, name) for name in TrainingSet.__slots__}
+            (draft / RECIPE).write_text(yaml.safe_dump(told | {"size": list(recipe.size)}), encoding="utf-8")
     except ValidationError as error:
         raise UserError(explain(error, Preset, "the training set")) from None
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror or error}") from None
     except BrokenProcessPool:
         raise UserError("a worker process was killed, most likely for want of memory; give --workers 1") from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return sum(len(image.detections) for image in images)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import UserError
 from data.runtime.torch_device import torch_device
+from data.weight_records import file_sha256
 from pipeline.backends.registry import EMBEDDERS, build_embedder
 from pipeline.config import load_config
 from pipeline.weights.store import WeightStore
@@ -51,7 +52,7 @@ def open_network(
     from reid.models.bpbreid import BPBReID
     from reid.models.kpr import KPR
     from reid.samples.camera_tokens import tokens_of_cameras
-    from reid.weights.checkpoints import file_sha256, load_model
+    from reid.weights.checkpoints import load_model
 
     model, info = load_model(path, torch_device(device))
     assert isinstance(model, (KPR, BPBReID))
@@ -112,7 +113,6 @@ def open_named(
         UserError: for an unknown name, or weights that are missing or of another kind.
     """
     from reid.evaluation.embedders import EmbedderExtractor, PcbExtractor
-    from reid.weights.checkpoints import file_sha256
     from reid.weights.pcb import load_pcb
 
     if name == PCB:

@@ -5,7 +5,6 @@ The folder is the interface between the stages of a run and everything that look
 
 import json
 import math
-import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,22 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.atomic import write_text
 from data.errors import UserError
 from data.formats.tracklets import read_tracklets, write_tracklets
 from data.records import GlobalTrack, Link, Tracklet, Visit
 
 _FOLDERS = ("tracklets", "tracks", "local_tracks", "crops", "video", "checkpoint", "space_time")
 _PART_NAME = re.compile(r"part-(\d+)-(\d+)\.parquet")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader or a crash sees the old content or the new one, never a mixture."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
 
 
 def _part_number(path: Path) -> int:
@@ -162,7 +152,7 @@ class RunFolder:
 
     def write_json(self, path: Path, value: Mapping[str, Any]) -> None:
         """Write a JSON object atomically, keys in the order given."""
-        write_atomically(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
     def read_json(self, path: Path) -> dict[str, Any]:
         """Read a JSON object; ``UserError`` when it is absent or broken."""
@@ -179,7 +169,7 @@ class RunFolder:
     def write_links(self, links: Iterable[Link]) -> None:
         """Write the evidence."""
         lines = [json.dumps(_link_to_json(link), ensure_ascii=False, allow_nan=False) for link in links]
-        write_atomically(self.links, "".join(line + "\n" for line in lines))
+        write_text(self.links, "".join(line + "\n" for line in lines))
 
     def read_links(self) -> list[Link]:
         """Read the evidence back."""

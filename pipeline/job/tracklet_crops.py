@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from data.atomic import write_bytes
 from data.errors import UserError
 from data.kernels.boxes import clip, coverage_matrix
 from data.records import CONFIRMED, Detections, FloatArray, Image, Poses, Tracks, View
@@ -112,12 +113,8 @@ class CropCollector:
         paths = [folder.crop(camera, local_id, number) for number in range(len(kept))]
         ranked = sorted(kept, key=lambda item: (-item.quality, item.time_s))
         try:
-            for number, (path, candidate) in enumerate(zip(paths, ranked, strict=True)):
-                if number == 0:
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                temporary = path.with_name(f".{path.name}.tmp")
-                temporary.write_bytes(candidate.jpeg)
-                temporary.replace(path)
+            for path, candidate in zip(paths, ranked, strict=True):
+                write_bytes(path, candidate.jpeg, durable=False)
         except OSError as error:
             raise UserError(f"cannot write crops to {folder.crops}: {error.strerror}") from None
         return paths

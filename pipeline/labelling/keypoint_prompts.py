@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.atomic import open_atomic
 from data.errors import UserError
 from data.formats.reid_keypoints import CropSkeletons, write_keypoint_file
 from data.output_folder import prepare_folder
@@ -219,7 +220,7 @@ def _target(crop: Crop, skeletons: FloatArray, given: int | None, min_confidence
 
 def _write_table(path: Path, rows: Sequence[tuple[str, int, int, str]]) -> None:
     try:
-        with path.open("w", newline="", encoding="utf-8") as stream:
+        with open_atomic(path, newline="") as stream:
             csv.writer(stream).writerows([_COLUMNS, *rows])
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.atomic import open_atomic
 from data.errors import UserError
 from data.output_folder import prepare_folder
 from data.records import FloatArray, Image
@@ -132,8 +133,7 @@ def make_labels(
 
 def _write(path: Path, label: FloatArray) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as stream:
+        with open_atomic(path, "wb", durable=False) as stream:
             np.save(stream, label.astype(np.float32), allow_pickle=False)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None

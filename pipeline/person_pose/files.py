@@ -1,12 +1,12 @@
 """Weights of the network: safetensors, with the network's make-up and origin in the header."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from data.atomic import replacing
 from data.config import Section
 from data.errors import UserError
 from pipeline.person_pose.network import NetworkSpec, PersonPoseNet
@@ -39,10 +39,8 @@ def save_network(path: Path, model: PersonPoseNet, provenance: Mapping[str, str]
         if not name.endswith("num_batches_tracked")
     }
     info = FileInfo(spec=model.spec, provenance=dict(sorted(provenance.items())))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={_ENTRY: info.model_dump_json()})
-    os.replace(partial, path)
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={_ENTRY: info.model_dump_json()})
 
 
 def load_network(path: Path) -> tuple[PersonPoseNet, FileInfo]:

@@ -8,6 +8,7 @@ from queue import Queue
 from types import TracebackType
 from typing import Any
 
+from data.atomic import put_in_place, temporary_path
 from data.errors import UserError
 from data.records import Image
 
@@ -74,7 +75,7 @@ class VideoWriter:
         """
         self.path, self.frames = path, 0
         self._size = size
-        self._temporary = path.with_name(f".{path.name}.tmp")
+        self._temporary = temporary_path(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._container, self._stream = _open(self._temporary, size, fps, crf, preset)
@@ -105,7 +106,7 @@ class VideoWriter:
         self._stop()
         self._finish_container(complete=self._error is None)
         self._check()
-        self._temporary.replace(self.path)
+        put_in_place(self._temporary, self.path, durable=False)
 
     def discard(self) -> None:
         """Stop and leave no file."""

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from data.atomic import write_text
 from data.errors import UserError
 from data.formats.reid_keypoints import CropSkeletons
 from data.output_folder import prepare_folder
 from data.records import FloatArray, Image, PartEmbeddings
-from pipeline.folder.run_folder import write_atomically
 from pipeline.rendering.crop_pictures import NEGATIVE, TARGET, heated, part_color, prompted, scaled, tinted
 from pipeline.rendering.palette import hex_of, text_on
 from reid.embedders.base import AttentiveEmbedder, Embedder
@@ -138,7 +138,7 @@ def _write_page(
         parts=[(name.replace("_", " "), hex_of(part_color(number))) for number, name in enumerate(parts)],
     )
     try:
-        write_atomically(path, page)
+        write_text(path, page)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from data.atomic import write_text
 from data.errors import UserError
 from data.records import Link
-from pipeline.folder.run_folder import RunFolder, write_atomically
+from pipeline.folder.run_folder import RunFolder
 from pipeline.rendering.palette import hex_of, text_on
 from pipeline.report import facts as run_facts
 from pipeline.report.config import ReportConfig
@@ -68,7 +69,7 @@ def write_report(folder: RunFolder, config: ReportConfig) -> Path:
     )
     page = environment.get_template("report.html.j2").render(_context(folder, config, manifest))
     try:
-        write_atomically(folder.report, page)
+        write_text(folder.report, page)
     except OSError as error:
         raise UserError(
             f"cannot write {folder.report}: {error.strerror}; check the folder's rights and space"

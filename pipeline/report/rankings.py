@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from data.atomic import write_text
 from data.errors import UserError
 from data.records import FloatArray
-from pipeline.folder.run_folder import write_atomically
 from pipeline.rendering.ranking_sheet import QUERY, RIGHT, WRONG, Column, draw_sheet
 from reid.evaluation.crops import Crop, Prompts, read_crop
 from reid.evaluation.extract import Extractor, Features
@@ -101,7 +101,7 @@ def write_rankings(rankings: Rankings, queries: Sequence[int], folder: Path) -> 
             scores = rankings.scores
             precision, first = float(scores.average_precision[number]), int(scores.first_match[number])
             entries.append(_Entry(picture, sample.path.name, sample.identity, precision, first + 1))
-        write_atomically(folder / INDEX, _page(rankings, entries))
+        write_text(folder / INDEX, _page(rankings, entries))
     except OSError as error:
         raise UserError(f"cannot write {folder}: {error.strerror}") from None
     return folder / INDEX

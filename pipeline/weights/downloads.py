@@ -1,6 +1,5 @@
 """Fetching one file: to a temporary place, verified, then renamed, so that a half-written file is never found."""
 
-import os
 import shutil
 import tempfile
 import zipfile
@@ -12,6 +11,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from data.atomic import put_in_place
 from data.errors import UserError
 from data.weight_records import file_sha256
 
@@ -54,7 +54,7 @@ def download(url: str, target: Path, sha256: str, member: str | None = None, pro
             raise UserError(
                 f"{url} is not the expected file: its sha256 is {found}, the manifest says {sha256}; nothing was kept"
             )
-        os.replace(kept, target)
+        put_in_place(kept, target)
 
 
 def _transfer(url: str, target: Path, progress: Progress | None) -> None:

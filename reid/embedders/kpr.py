@@ -14,6 +14,7 @@ from data.errors import UserError
 from data.kernels.boxes import clip
 from data.records import FloatArray, PartEmbeddings
 from data.skeletons import COCO17
+from data.weight_records import file_sha256
 from reid.embedders.base import EmbedRequest
 from reid.models.bpbreid import BPBReID
 from reid.models.kpr import KPR
@@ -24,7 +25,7 @@ from reid.prompts.assignment import negatives_for
 from reid.prompts.masks import draw_prompts
 from reid.samples.crops import grey_world_gains
 from reid.samples.device_crops import crop_batch
-from reid.weights.checkpoints import file_sha256, load_model
+from reid.weights.checkpoints import load_model
 
 logger = logging.getLogger(__name__)
 

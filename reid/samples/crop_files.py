@@ -9,14 +9,13 @@ from typing import Literal
 
 from data.errors import UserError
 from data.formats.reid_keypoints import CropSkeletons, read_keypoint_file, read_synthetic_crops
-from data.pictures import read_picture
+from data.pictures import PICTURE_ENDINGS, is_picture, read_picture
 from data.records import Image
 
 logger = logging.getLogger(__name__)
 
 BadFiles = Literal["fail", "skip"]
 
-_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 # What KPR's data sets call a crop's keypoint file; what OpenPifPaf's own command writes (Partial-ReID); a demo's.
 _FILE_NAMES = ("{name}_keypoints.json", "{stem}_keypoints.json", "{name}.predictions.json", "{stem}.json")
 _SIDECARS = "crops_*.json"
@@ -56,11 +55,11 @@ def crop_names(folder: Path, leave_out: Path | None = None) -> list[str]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder")
-    found = [path for path in folder.rglob("*") if path.suffix.lower() in _PICTURES and path.is_file()]
+    found = [path for path in folder.rglob("*") if is_picture(path) and path.is_file()]
     if leave_out is not None and leave_out.resolve() != folder.resolve():
         found = [path for path in found if not path.resolve().is_relative_to(leave_out.resolve())]
     if not found:
-        raise UserError(f"{folder} holds no pictures ({', '.join(sorted(_PICTURES))})")
+        raise UserError(f"{folder} holds no pictures ({', '.join(PICTURE_ENDINGS)})")
     return sorted(path.relative_to(folder).as_posix() for path in found)
 
 

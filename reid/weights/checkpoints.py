@@ -5,14 +5,13 @@ input size, normalisation, part and prompt names) and where the weights come fro
 several in no fixed order and the same weights must give the same bytes.
 """
 
-import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from data.atomic import replacing
 from data.config import Section
 from data.errors import UserError
 from data.weight_records import People, people_of
@@ -86,10 +85,8 @@ def save_checkpoint(
     # safetensors refuses tensors that share memory; the image's patch embedding has two names.
     tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in sorted(state.items())}
     info = CheckpointInfo(spec=spec, provenance=dict(sorted((provenance or {}).items())))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={_ENTRY: info.model_dump_json()})
-    os.replace(partial, path)
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={_ENTRY: info.model_dump_json()})
 
 
 def read_info(path: Path) -> CheckpointInfo:
@@ -143,12 +140,6 @@ def compare(own: "Mapping[str, Tensor]", given: "Mapping[str, Any]") -> list[str
         for what, names in (("tensors missing", missing), ("unknown tensors", extra), ("of another shape", shapes))
         if names
     ]
-
-
-def file_sha256(path: Path) -> str:
-    """Hex digest of a file's contents."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _open(path: Path, framework: str) -> Any:

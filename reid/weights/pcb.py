@@ -5,12 +5,12 @@ backbone in a Sequential (``model.0 ...``) and says ``classifier0.block.0 ...``.
 in them.
 """
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.atomic import replacing
 from data.errors import UserError
 
 if TYPE_CHECKING:
@@ -115,10 +115,8 @@ def save_pcb(model: "PCB", path: Path) -> None:
     from safetensors.torch import save_file
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(model.state_dict().items())}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={KIND: "activation" if model.activation else "plain"})
-    os.replace(partial, path)
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={KIND: "activation" if model.activation else "plain"})
 
 
 def _load_own(path: Path) -> "PCB":

@@ -5,7 +5,6 @@ size, normalisation, windows), then the published defaults. What was guessed is 
 """
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from data.atomic import replacing
 from data.errors import UserError
+from data.weight_records import file_sha256
 from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD, PART_NAMES, PROMPT_GROUPS, ModelSpec
-from reid.weights.checkpoints import build_model, cameras_entry, compare, file_sha256, load_model
+from reid.weights.checkpoints import build_model, cameras_entry, compare, load_model
 from reid.weights.torch_pickle import StoredTensor, TorchFile, plain
 
 if TYPE_CHECKING:
@@ -337,7 +338,5 @@ def export_published(source: Path, target: Path) -> None:
     import torch
 
     model, info = load_model(source)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".partial")
-    torch.save({"state_dict": model.state_dict(), "epoch": 0, _PROVENANCE: info.provenance}, partial)
-    os.replace(partial, target)
+    with replacing(target) as temporary:
+        torch.save({"state_dict": model.state_dict(), "epoch": 0, _PROVENANCE: info.provenance}, temporary)

@@ -7,7 +7,7 @@ import pytest
 
 from data.errors import UserError
 from data.records import GlobalTrack, Link, Visit
-from pipeline.folder.run_folder import RunFolder, write_atomically
+from pipeline.folder.run_folder import RunFolder
 
 
 def test_links_round_trip_with_unknown_lag_and_no_runner_up(tmp_path: Path) -> None:
@@ -31,14 +31,6 @@ def test_global_tracks_round_trip(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.write_global_tracks(tracks)
     assert folder.read_global_tracks() == tracks
-
-
-def test_an_atomic_write_replaces_the_whole_file(tmp_path: Path) -> None:
-    path = tmp_path / "x.json"
-    path.write_text("a long old content")
-    write_atomically(path, "new")
-    assert path.read_text() == "new"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["x.json"]
 
 
 def test_removing_results_leaves_what_is_not_ours(tmp_path: Path) -> None:
