@@ -134,12 +134,12 @@ class Script:
         self._told, self._arrived = threading.Semaphore(0), threading.Semaphore(0)
 
     def pictures(self):
-        for burst in (*self.bursts, []):
-            if burst is not self.bursts[0]:
+        for number, burst in enumerate((*self.bursts, [])):
+            if number > 0:
                 self._told.acquire()
             for value in burst:
                 yield lambda value=value: np.full((*self.size, 3), value, np.uint8)
-            if burst is not self.bursts[0]:
+            if number > 0:
                 self._arrived.release()
         raise Lost("the script ended")
 
@@ -224,7 +224,7 @@ def test_no_picture_in_time_is_an_error():
             yield from super().pictures()
 
     with pytest.raises(UserError, match="gives no picture"):
-        live([Script([])], SourcesConfig(reconnects=0))
+        live([Script()], SourcesConfig(reconnects=0))
     with pytest.raises(UserError, match=r"no picture within 0\.1 s"):
         live([Silent([1])], SourcesConfig(timeout_s=0.1))
     test_is_over.set()
