@@ -16,9 +16,9 @@ class Section(BaseModel):
 class SourcesConfig(Section):
     """How videos are read and put on a common time line."""
 
-    max_fps: float | None = Field(None, gt=0, description="frames per second to process; None keeps every frame")
+    max_fps: float | None = Field(None, gt=0, description="frames per second to process; null keeps every frame")
     start_s: float = Field(0.0, ge=0, description="seconds to skip at the start of every source")
-    decoder: Literal["auto", "pyav", "opencv"] = Field("auto", description="auto: PyAV, then OpenCV")
+    decoder: Literal["auto", "pyav", "opencv"] = Field("auto", description="auto (PyAV, then OpenCV), pyav or opencv")
     queue_frames: int = Field(16, ge=1, description="decoded frames that may wait per camera")
     image_fps: float = Field(
         25.0,

@@ -27,15 +27,25 @@ SHIPPED_FOLDER = Path(__file__).resolve().parent / "weights"
 _BLOCK = 1 << 20
 
 
+class NetworkChoice(Section):
+    """Which back-end, and which weights it runs."""
+
+    name: str
+    weights: str = Field("auto", description="file, name in data/weights/manifest.yaml, or auto")
+
+
 class InputOptions(Section):
     """How pictures are prepared for a network. Unset fields come from the weights' record or from the file itself."""
 
-    input_size: tuple[int, int] | None = Field(None, description="height, width px; null: as the weights say")
-    colour: Colour | None = Field(None, description="channel order the network wants; null: as the record says")
+    input_size: tuple[int, int] | None = Field(
+        None, description="height, width px, multiples of 32; null: as the weights say"
+    )
+    colour: Colour | None = Field(
+        None, description="rgb or bgr, what the network wants; null: as the weights' record says"
+    )
     normalisation: Normalisation | None = Field(
         None,
-        description="0-255 raw, 0-1, imagenet (0-1, then the ImageNet mean and deviation), half ((x - 0.5) / 0.5 of "
-        "0-1); null: as the record says",
+        description="0-255, 0-1, imagenet or half ((x - 0.5) / 0.5); null: as the weights' record says",
     )
 
     def over(self, other: "InputOptions | None") -> "InputOptions":

@@ -35,9 +35,13 @@ class RunConfig(Section):
         60.0, gt=0, description="seconds of video time after which tracklets and progress are made durable"
     )
     crops: bool = Field(True, description="keep at most 4 pictures per tracklet for the report")
-    interpolate_s: float = Field(1.0, ge=0, description="gaps up to this long are filled in the track files; 0 = none")
+    interpolate_s: float = Field(
+        1.0, ge=0, description="gaps up to this long are filled in the track files, seconds; 0 = none"
+    )
     smooth_s: float = Field(
-        0.25, ge=0, description="boxes in the track files are averaged over this (standard deviation); 0 = as detected"
+        0.25,
+        ge=0,
+        description="boxes in the track files are averaged over this (standard deviation), seconds; 0 = off",
     )
 
 

@@ -30,8 +30,8 @@ class AssociationConfig(Section):
     max_cost_low: float = Field(0.5, gt=0, description="dearest pair of the low-score stage, 1 - IoU")
     max_cost_tentative: float = Field(0.7, gt=0, description="dearest pair of a track that is not confirmed yet")
     appearance_weight: float = Field(0.7, ge=0, description="how much a stranger's looks cost and familiar ones save")
-    pose_weight: float = Field(0.0, ge=0, le=1, description="share of the skeletons (1 - OKS) in the motion cost")
-    refind_evidence: float = Field(0.15, ge=0, le=1, description="familiarity that brings a lost track back")
+    pose_weight: float = Field(0.0, ge=0, le=1, description="share of the skeletons (1 - OKS) in the motion cost, 0-1")
+    refind_evidence: float = Field(0.15, ge=0, le=1, description="familiarity that brings a lost track back, 0-1")
 
 
 class LooksConfig(Section):
@@ -39,7 +39,12 @@ class LooksConfig(Section):
 
     stale_s: float = Field(0.3, gt=0, description="an appearance older than this is renewed, seconds")
     memory_s: float = Field(2.0, gt=0, description="seconds over which older looks fade")
-    same_distance: float = Field(0.12, ge=0, le=2, description="first guess of the distance of a person to himself")
+    same_distance: float = Field(
+        0.12,
+        ge=0,
+        le=2,
+        description="first guess of the distance of a person to himself; the run's own distances are learnt",
+    )
     other_distance: float = Field(0.4, ge=0, le=2, description="first guess of the distance of two people")
     guess_pairs: float = Field(20.0, gt=0, description="measured pairs that weigh as much as the first guess")
     prototypes: int = Field(16, ge=1, le=16, description="representative appearances kept per tracklet")
@@ -54,21 +59,28 @@ class LifeConfig(Section):
     confirm_hits: int = Field(2, ge=1, description="detections before a track is confirmed")
     confirm_s: float = Field(0.25, ge=0, description="seconds before a track is confirmed")
     coast_s: float = Field(2.0, gt=0, description="a track unseen for longer is only found by appearance, seconds")
-    exit_share: float = Field(0.5, ge=0, le=1, description="an unseen track with less of its box in the frame ends")
+    exit_share: float = Field(
+        0.5, ge=0, le=1, description="an unseen track with less of its box in the frame ends, 0-1"
+    )
 
 
 class TrackerConfig(Section):
-    """Single-scope tracking."""
+    """One identity per person inside one camera."""
 
     name: str = Field("hungarian", description="key of the tracker registry")
     appearance: Literal["demand", "always"] = Field(
-        "demand", description="demand: new, ambiguous and stale rows only; always: every detection the tracker uses"
+        "demand",
+        description="which rows get an embedding: demand (new, ambiguous, stale) or always (all in use)",
     )
     lost_s: float = Field(8.0, gt=0, description="a track unseen for longer is closed, seconds")
     max_gap_s: float = Field(3.0, gt=0, description="a longer gap between two frames closes all tracks, seconds")
-    show_lost_s: float = Field(0.0, ge=0, description="an unseen track is reported where it is predicted for this long")
+    show_lost_s: float = Field(
+        0.0, ge=0, description="live overlays show an unseen track where it is predicted for this long, seconds"
+    )
     emit_s: float = Field(2.0, gt=0, description="seconds between two snapshots of a growing tracklet")
-    max_tracklet_s: float = Field(60.0, gt=0, description="a longer tracklet is cut; the next piece continues it")
+    max_tracklet_s: float = Field(
+        60.0, gt=0, description="a longer tracklet is cut and continued by the next piece, seconds"
+    )
     motion: MotionConfig = MotionConfig()
     association: AssociationConfig = AssociationConfig()
     looks: LooksConfig = LooksConfig()

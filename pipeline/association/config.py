@@ -6,10 +6,10 @@ from data.config import Section
 
 
 class AppearancePrior(Section):
-    """What is expected of a model's distances before a site is seen.
+    """What is expected before a site is seen: OSNet x0.25 between cameras of Market-1501.
 
-    Measured for OSNet x0.25 (MSMT17 weights) between cameras of Market-1501, half of the odd training identities; the
-    three ratios did not change between 2 and 190 people.
+    Measured with MSMT17 weights on half of the odd training identities; the three ratios did not change between 2 and
+    190 people.
     """
 
     different: float = Field(
@@ -29,14 +29,14 @@ class AppearancePrior(Section):
         0.14,
         ge=0,
         lt=1,
-        description="how far one person's distance moves from that of halves of one tracklet (0) to that of different "
-        "people (1) when the camera changes",
+        description="how far a change of camera moves one person's distance, from that of halves of one tracklet (0) "
+        "to that of different people (1)",
     )
     strength: float = Field(20.0, gt=0, description="pairs that the prior is worth when a site's own pairs are counted")
 
 
 class AppearanceConfig(Section):
-    """Distances between tracklets and what they mean."""
+    """Distances between tracklets."""
 
     candidates: int = Field(48, ge=1, description="nearest tracklets that are compared in full, per tracklet")
     prototypes: int = Field(8, ge=1, le=16, description="prototypes per tracklet that are compared, evenly over time")
@@ -47,13 +47,13 @@ class AppearanceConfig(Section):
     camera_mean_prior: float = Field(
         5.0,
         ge=0,
-        description="tracklets of no appearance that a camera's mean is shrunk by, so that few do not define it",
+        description="tracklets of no appearance that shrink a camera's mean, so that few do not define it",
     )
     full_visibility: float = Field(
         0.5,
         gt=0,
         le=1,
-        description="joint visibility from which a distance counts in full; below, its evidence shrinks",
+        description="joint visibility from which a distance counts in full; below, its evidence shrinks, 0-1",
     )
     bound: float = Field(8.0, gt=0, description="largest log-likelihood ratio, either way")
     match_prior: float = Field(
@@ -64,11 +64,11 @@ class AppearanceConfig(Section):
     )
     match_prior_weight: float = Field(4.0, gt=0, description="tracklets that these two probabilities are worth")
     half_gap_s: float = Field(
-        2.0, gt=0, description="halves of one tracklet this far apart show how alike one person looks at best, seconds"
+        2.0, gt=0, description="seconds apart at which halves of a tracklet show how alike one person looks at best"
     )
     priors: dict[str, AppearancePrior] = Field(
         {"default": AppearancePrior()},
-        description="by a piece of the model id; the longest that fits is taken, else 'default'",
+        description="by a piece of the model id; the longest that fits is taken, else default",
     )
 
 
@@ -101,18 +101,18 @@ class MotionConfig(Section):
         0.03,
         gt=0,
         lt=1,
-        description="the same for a track that ends, or another that starts, at the edge of the picture",
+        description="the same where it ends, or the other starts, at the edge of the picture",
     )
     bound: float = Field(5.0, gt=0, description="largest log-likelihood ratio, either way")
 
 
 class ConstraintConfig(Section):
-    """When two tracklets cannot be one person."""
+    """What cannot be."""
 
     dup_s: float = Field(1.0, ge=0, description="overlap in one camera that may be two boxes on one person, seconds")
     dup_iou: float = Field(0.6, gt=0, le=1, description="mean IoU of their boxes above which it is")
     sync_slack_s: float = Field(
-        0.2, ge=0, description="overlap in time of cameras without common view that the clocks' error excuses, seconds"
+        0.2, ge=0, description="overlap in time of cameras without common view that clock errors excuse, seconds"
     )
 
 
@@ -124,13 +124,13 @@ class CorrectionConfig(Section):
 
 
 class AssociateConfig(Section):
-    """Identities over cameras."""
+    """Identities over cameras (tools.associate)."""
 
-    appearance: AppearanceConfig = Field(AppearanceConfig(), description="distances between tracklets")
-    rerank: RerankConfig = Field(RerankConfig(), description="k-reciprocal re-ranking")
-    motion: MotionConfig = Field(MotionConfig(), description="fragments of one track")
-    constraints: ConstraintConfig = Field(ConstraintConfig(), description="what cannot be")
-    corrections: CorrectionConfig = Field(CorrectionConfig(), description="resolving corrections")
+    appearance: AppearanceConfig = AppearanceConfig()
+    rerank: RerankConfig = RerankConfig()
+    motion: MotionConfig = MotionConfig()
+    constraints: ConstraintConfig = ConstraintConfig()
+    corrections: CorrectionConfig = CorrectionConfig()
     space_time_bound: float = Field(6.0, gt=0, description="largest log-likelihood ratio of a lag, either way")
     same_probability: float = Field(0.4, gt=0, lt=1, description="tracklets are joined from this probability on")
     different_probability: float = Field(
@@ -142,8 +142,7 @@ class AssociateConfig(Section):
     forget_after_s: float | None = Field(
         None,
         gt=0,
-        description="a person unseen for longer gets a new identity, seconds: the convention of MOTChallenge truth; "
-        "None: people keep theirs",
+        description="s, who was unseen for longer gets a new identity (MOTChallenge's rule); null: never",
     )
     sweeps: int = Field(10, ge=0, description="rounds of local refinement at most")
     links_per_tracklet: int = Field(5, ge=1, description="best candidates of each tracklet that are kept as evidence")

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from data.weight_records import InputOptions
+from data.weight_records import InputOptions, NetworkChoice
 
 
-class DetectorConfig(InputOptions):
+class DetectorConfig(InputOptions, NetworkChoice):
     """How people are found."""
 
     name: str = Field(
@@ -13,7 +13,6 @@ class DetectorConfig(InputOptions):
         description="ultralytics (.pt, .onnx, OpenVINO; AGPL-3.0), yolo_onnx, yolo_tflite, yolox_onnx, "
         "openpifpaf or person_pose (our own one-pass network)",
     )
-    weights: str = Field("auto", description="file, name in data/weights/manifest.yaml, or auto")
     score_min: float = Field(
         0.1,
         ge=0,
@@ -26,15 +25,14 @@ class DetectorConfig(InputOptions):
     half: bool = Field(True, description="half precision on a GPU (ultralytics, person_pose)")
 
 
-class PoseConfig(InputOptions):
+class PoseConfig(InputOptions, NetworkChoice):
     """How skeletons are found."""
 
     name: str = Field(
         "detector",
-        description="detector (the detector's own pass gives the keypoints), ultralytics, yolo_onnx, yolo_tflite, "
-        "openpifpaf, person_pose (full picture, matched to the boxes), movenet, topdown_onnx (per box) or none",
+        description="detector (its own pass gives keypoints); full picture, matched to the boxes: ultralytics, "
+        "yolo_onnx, yolo_tflite, openpifpaf, person_pose; per box: movenet, topdown_onnx; or none",
     )
-    weights: str = Field("auto", description="file, name in data/weights/manifest.yaml, or auto")
     score_min: float = Field(0.1, ge=0, le=1, description="full-picture estimators: skeletons below it are dropped")
     keypoint_min: float = Field(
         0.05, ge=0, le=1, description="keypoints of less confidence do not count when a skeleton is matched to a box"

@@ -6,7 +6,7 @@ from data.config import Section
 
 
 class ReportConfig(Section):
-    """The page to look at."""
+    """report.html, the page to look at (tools.report)."""
 
     anonymize: bool = Field(False, description="blur heads in its pictures; crops of the run stay as they are")
     max_people: int = Field(300, ge=1, description="people shown; the rest is only in global_tracks.json")

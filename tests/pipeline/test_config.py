@@ -1,10 +1,13 @@
 """The configuration is typed, complete, and says what is wrong with a patch."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import pytest
 import yaml
 
+from data.config import Section
 from data.errors import UserError
 from pipeline.config import DEFAULTS, Config, dump_config, load_config
 
@@ -12,6 +15,23 @@ from pipeline.config import DEFAULTS, Config, dump_config, load_config
 def test_the_default_file_is_the_whole_schema_with_the_defaults() -> None:
     written = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
     assert written == Config().model_dump(mode="json")
+
+
+def choices(section: type[Section]) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Name, allowed values and description of every key that has a list of values."""
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from choices(kind)
+        literals = [one for one in (kind, *get_args(kind)) if get_origin(one) is Literal]
+        yield from ((name, get_args(one), field.description or "") for one in literals)
+
+
+def test_comments_name_every_choice() -> None:
+    found = list(choices(Config))
+    assert {"decoder", "precision", "preset", "normalisation"} <= {name for name, _, _ in found}
+    missing = [(name, value) for name, values, text in found for value in values if value not in text]
+    assert not missing
 
 
 def test_every_shipped_file_is_a_valid_patch(repository: Path) -> None:
