@@ -1,4 +1,4 @@
-"""Score tracks: HOTA, CLEAR and identity measures, per camera, combined and across cameras."""
+"""Score tracks: HOTA, CLEAR and identity measures, per camera, combined, across cameras, on the ground in metres."""
 
 import argparse
 import json
@@ -9,13 +9,17 @@ from pathlib import Path
 from data.errors import UserError
 from pipeline.cli import run
 from pipeline.evaluation.evaluate import EvaluationOptions, evaluate_folders
+from pipeline.evaluation.evaluate_ground import GroundResult, evaluate_ground
+from pipeline.evaluation.result import EvaluationResult
 from pipeline.evaluation.rules import RULE_NAMES
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tools.evaluate_tracking", description=__doc__)
-    parser.add_argument("--gt", type=Path, required=True, help="truth: <sequence>/gt/gt.txt or <camera>.txt")
+    parser.add_argument(
+        "--gt", type=Path, required=True, help="truth: <sequence>/gt/gt.txt or <camera>.txt; with --ground <group>.txt"
+    )
     parser.add_argument("--pred", type=Path, required=True, help="predictions: <sequence>.txt, or a run folder")
     parser.add_argument(
         "--cross-camera", action="store_true", help="also join all cameras: an id must agree across them"
@@ -36,6 +40,16 @@ def build_parser() -> argparse.ArgumentParser:
         "--allow-missing", action="store_true", help="score sequences without a file of predictions as empty"
     )
     parser.add_argument(
+        "--ground",
+        type=float,
+        metavar="METRES",
+        help="score places on the ground (world/<group>.csv of a run) against truth in metres (rows "
+        "frame,id,-1,-1,-1,-1,flag,x,y); a match is less than this apart, usually 1.0",
+    )
+    parser.add_argument(
+        "--fps", type=float, help="with --ground: frames per second of the truth (default: that of the run's cameras)"
+    )
+    parser.add_argument(
         "--json", metavar="FILE", help="write the scores (fractions) to a file, or in place of the table to - (stdout)"
     )
     return parser
@@ -44,15 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Score and print."""
     arguments = build_parser().parse_args(argv)
-    options = EvaluationOptions(
-        rule=arguments.rule,
-        min_visibility=arguments.min_visibility,
-        iou=arguments.iou,
-        cross_camera=arguments.cross_camera,
-        sequences=tuple(arguments.sequences),
-        allow_missing=arguments.allow_missing,
-    )
-    result = evaluate_folders(arguments.gt, arguments.pred, options)
+    result = _on_ground(arguments) if arguments.ground is not None else _in_pictures(arguments)
     text = json.dumps(result.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     if arguments.json == "-":
         sys.stdout.write(text)
@@ -64,6 +70,28 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError(f"{arguments.json}: cannot be written ({error.strerror}); give another --json") from None
     print(result.table())
     return 0
+
+
+def _on_ground(arguments: argparse.Namespace) -> GroundResult:
+    boxes_only = ("cross_camera", "rule", "min_visibility", "iou", "sequences", "allow_missing")
+    for name in boxes_only:
+        if getattr(arguments, name):
+            raise UserError(f"--{name.replace('_', '-')} is about boxes in pictures; leave it out with --ground")
+    return evaluate_ground(arguments.gt, arguments.pred, arguments.ground, arguments.fps)
+
+
+def _in_pictures(arguments: argparse.Namespace) -> EvaluationResult:
+    if arguments.fps is not None:
+        raise UserError("--fps goes with --ground")
+    options = EvaluationOptions(
+        rule=arguments.rule,
+        min_visibility=arguments.min_visibility,
+        iou=arguments.iou,
+        cross_camera=arguments.cross_camera,
+        sequences=tuple(arguments.sequences),
+        allow_missing=arguments.allow_missing,
+    )
+    return evaluate_folders(arguments.gt, arguments.pred, options)
 
 
 if __name__ == "__main__":

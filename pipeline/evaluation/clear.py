@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.records import IntArray
-from pipeline.evaluation.pairs import EPSILON, Comparison, Pairs, dense_ids, solve, split_conflicts
+from pipeline.evaluation.pairs import EPSILON, Compared, Pairs, dense_ids, solve, split_conflicts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,16 +88,16 @@ class ClearTally:
         }
 
 
-def clear_tally(comparison: Comparison, iou: float) -> ClearTally:
+def clear_tally(comparison: Compared, iou: float) -> ClearTally:
     """Count one sequence.
 
     Args:
         comparison: truth and predictions after the rule has been applied.
-        iou: overlap from which two boxes may be the same person.
+        iou: similarity from which two rows may be the same person; of boxes their overlap.
     """
     truth_ids, truth_count = dense_ids(comparison.truth)
     predicted_ids, predicted_count = dense_ids(comparison.predictions)
-    pairs = comparison.pairs.select(comparison.pairs.iou >= iou - EPSILON)
+    pairs = comparison.pairs.select(comparison.pairs.similarity >= iou - EPSILON)
     keys = truth_ids[pairs.truth] * predicted_count + predicted_ids[pairs.prediction]
     instants = _instants(comparison)
     matched = _correspond(pairs, keys, instants)
@@ -111,7 +111,7 @@ def clear_tally(comparison: Comparison, iou: float) -> ClearTally:
     switched[order[1:]] = same & (np.diff(with_whom) != 0)
     resumed = same & (np.diff(when) > 1)
 
-    candidates = comparison.pairs.select(comparison.pairs.iou >= iou)
+    candidates = comparison.pairs.select(comparison.pairs.similarity >= iou)
     log = _event_log(comparison, truth_ids, predicted_ids, candidates, found, switched)
     tracked = np.bincount(who, minlength=truth_count) / np.maximum(1, np.bincount(truth_ids, minlength=truth_count))
     mostly = int(np.count_nonzero(tracked > _MOSTLY_TRACKED))
@@ -122,11 +122,11 @@ def clear_tally(comparison: Comparison, iou: float) -> ClearTally:
         mostly_tracked=mostly,
         partly_tracked=partly,
         mostly_lost=truth_count - mostly - partly,
-        overlap=float(found.iou.sum()),
+        overlap=float(found.similarity.sum()),
     )
 
 
-def _instants(comparison: Comparison) -> IntArray:
+def _instants(comparison: Compared) -> IntArray:
     """Number the frames that hold both truth and predictions, and give each truth row its frame's number.
 
     TrackEval passes over the other frames: a pair is carried on, and a fragment is not counted, across them. Rows of
@@ -156,13 +156,13 @@ def _correspond(pairs: Pairs, keys: IntArray, instants: IntArray) -> IntArray:
         instant = when[block[0]]
         before = slice(*np.searchsorted(when, (instant - 1, instant)))
         goes_on = (keys[block, None] == keys[before][taken[before]]).any(axis=1)
-        chosen = solve(pairs.truth[block], pairs.prediction[block], pairs.iou[block] + carry_on * goes_on)
+        chosen = solve(pairs.truth[block], pairs.prediction[block], pairs.similarity[block] + carry_on * goes_on)
         taken[block[chosen]] = True
     return np.flatnonzero(taken)
 
 
 def _event_log(
-    comparison: Comparison,
+    comparison: Compared,
     truth_ids: IntArray,
     predicted_ids: IntArray,
     candidates: Pairs,
@@ -194,7 +194,7 @@ def _event_log(
 
     log = pd.concat(
         [
-            rows(_RAW, candidates.truth, candidates.prediction).assign(D=1 - candidates.iou),
+            rows(_RAW, candidates.truth, candidates.prediction).assign(D=1 - candidates.similarity),
             rows(_RAW, others(len(truth), candidates.truth), None),
             rows(_RAW, None, others(len(predictions), candidates.prediction)),
             rows(_MATCH, found.truth, found.prediction).assign(Type=np.where(switched, _SWITCH, _MATCH)),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.records import DoubleArray
-from pipeline.evaluation.pairs import EPSILON, Comparison, assign, dense_ids
+from pipeline.evaluation.pairs import EPSILON, Compared, assign, dense_ids
 
 ALPHAS: DoubleArray = np.arange(0.05, 0.99, 0.05)
 _TINY = 1e-10
@@ -66,7 +66,7 @@ class HotaTally:
         }
 
 
-def hota_tally(comparison: Comparison) -> HotaTally:
+def hota_tally(comparison: Compared) -> HotaTally:
     """Count one sequence.
 
     Boxes are matched once, by overlap times the alignment of their whole tracks; at each threshold the matches of
@@ -84,14 +84,16 @@ def hota_tally(comparison: Comparison) -> HotaTally:
     first, second = np.divmod(keys, max(1, predicted_count))
     boxes_of_both = (truth_boxes[first] + predicted_boxes[second]).astype(np.float64)
 
-    of_truth = np.bincount(pairs.truth, pairs.iou, minlength=len(comparison.truth))[pairs.truth]
-    of_prediction = np.bincount(pairs.prediction, pairs.iou, minlength=len(comparison.predictions))[pairs.prediction]
-    share = pairs.iou / np.maximum(of_truth + of_prediction - pairs.iou, EPSILON)
+    of_truth = np.bincount(pairs.truth, pairs.similarity, minlength=len(comparison.truth))[pairs.truth]
+    of_prediction = np.bincount(pairs.prediction, pairs.similarity, minlength=len(comparison.predictions))[
+        pairs.prediction
+    ]
+    share = pairs.similarity / np.maximum(of_truth + of_prediction - pairs.similarity, EPSILON)
     together = np.bincount(identity, share, minlength=len(keys))
     alignment = together / (boxes_of_both - together)
 
-    matched = assign(comparison, pairs, alignment[identity] * pairs.iou)
-    overlap = pairs.iou[matched]
+    matched = assign(comparison, pairs, alignment[identity] * pairs.similarity)
+    overlap = pairs.similarity[matched]
     counts = overlap[:, None] >= ALPHAS - EPSILON
     matches = np.stack([np.bincount(identity[matched], column, len(keys)) for column in counts.T], axis=1)
     return HotaTally(

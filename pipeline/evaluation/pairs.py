@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,24 +16,64 @@ _PAIRS_AT_ONCE = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Truth and prediction boxes of one frame that overlap, over all frames; sorted by frame, then truth row.
+    """Truth and predictions of one frame that lie on one another, over all frames; sorted by frame, then truth row.
 
     Attributes:
         truth: (K,) int64, row of the truth.
         prediction: (K,) int64, row of the predictions.
-        iou: (K,) float64, above 0.
+        similarity: (K,) float64, above 0: IoU of boxes; on the ground 1 - distance / limit.
     """
 
     truth: IntArray
     prediction: IntArray
-    iou: DoubleArray
+    similarity: DoubleArray
 
     def __len__(self) -> int:
-        return len(self.iou)
+        return len(self.similarity)
 
     def select(self, rows: IntArray | NDArray[np.bool_]) -> "Pairs":
         """Keep some pairs, given as rising indices or as a mask."""
-        return Pairs(self.truth[rows], self.prediction[rows], self.iou[rows])
+        return Pairs(self.truth[rows], self.prediction[rows], self.similarity[rows])
+
+
+class Owned(Protocol):
+    """Rows of a table, each owned by an id in a frame; sorted by (frame, id)."""
+
+    @property
+    def frames(self) -> IntArray:
+        """(N,) int64, from 0."""
+        ...
+
+    @property
+    def ids(self) -> IntArray:
+        """(N,) int64."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+class Compared(Protocol):
+    """What tracks are scored from, boxes in pictures or places on the ground."""
+
+    @property
+    def truth(self) -> Owned:
+        """Frames below ``length``."""
+        ...
+
+    @property
+    def predictions(self) -> Owned:
+        """Frames below ``length``."""
+        ...
+
+    @property
+    def pairs(self) -> Pairs:
+        """Of these rows."""
+        ...
+
+    @property
+    def length(self) -> int:
+        """Number of frames."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +101,7 @@ class Comparison:
         """Keep some rows of each side, given as masks, and the pairs among them."""
         kept = self.pairs.select(truth[self.pairs.truth] & predictions[self.pairs.prediction])
         new_truth, new_prediction = np.cumsum(truth) - 1, np.cumsum(predictions) - 1
-        pairs = Pairs(new_truth[kept.truth], new_prediction[kept.prediction], kept.iou)
+        pairs = Pairs(new_truth[kept.truth], new_prediction[kept.prediction], kept.similarity)
         return Comparison(self.truth.select(truth), self.predictions.select(predictions), pairs, self.length)
 
 
@@ -77,7 +118,7 @@ def join(parts: Sequence[Comparison]) -> Comparison:
     pairs = Pairs(
         np.concatenate([part.pairs.truth + start for part, start in zip(parts, truth_starts)]),
         np.concatenate([part.pairs.prediction + start for part, start in zip(parts, prediction_starts)]),
-        np.concatenate([part.pairs.iou for part in parts]),
+        np.concatenate([part.pairs.similarity for part in parts]),
     )
     return Comparison(truth, predictions, pairs, int(starts[-1]))
 
@@ -134,7 +175,7 @@ def overlapping_pairs(truth: MotTable, predictions: MotTable, length: int) -> Pa
     return Pairs(
         np.concatenate([none, *(chunk.truth for chunk in chunks)]),
         np.concatenate([none, *(chunk.prediction for chunk in chunks)]),
-        np.concatenate([np.zeros(0), *(chunk.iou for chunk in chunks)]),
+        np.concatenate([np.zeros(0), *(chunk.similarity for chunk in chunks)]),
     )
 
 
@@ -174,7 +215,7 @@ def solve(truth: IntArray, prediction: IntArray, scores: DoubleArray) -> IntArra
     return chosen[chosen >= 0]
 
 
-def assign(comparison: Comparison, pairs: Pairs, scores: DoubleArray) -> IntArray:
+def assign(comparison: Compared, pairs: Pairs, scores: DoubleArray) -> IntArray:
     """The best one-to-one choice of pairs in every frame.
 
     Args:
@@ -193,7 +234,7 @@ def assign(comparison: Comparison, pairs: Pairs, scores: DoubleArray) -> IntArra
     return np.flatnonzero(taken)
 
 
-def dense_ids(table: MotTable) -> tuple[IntArray, int]:
+def dense_ids(table: Owned) -> tuple[IntArray, int]:
     """Number the ids of a table from 0: (N,) int64, and how many there are."""
     unique, numbers = np.unique(table.ids, return_inverse=True)
     return numbers.astype(np.int64), len(unique)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pipeline.evaluation.clear import ClearTally, clear_tally
 from pipeline.evaluation.hota import HotaTally, hota_tally
-from pipeline.evaluation.pairs import Comparison
+from pipeline.evaluation.pairs import Compared
 from pipeline.evaluation.rules import Rule
 
 RowKind = Literal["sequence", "combined", "cross_camera"]
@@ -35,7 +35,7 @@ class Tally:
     clear: ClearTally
 
     @staticmethod
-    def of(comparison: Comparison, iou: float) -> "Tally":
+    def of(comparison: Compared, iou: float) -> "Tally":
         """Count one sequence after its rule has been applied."""
         return Tally(
             comparison.length,
@@ -140,10 +140,10 @@ class EvaluationResult:
     def table(self) -> str:
         """The rule and an aligned table, shares in percent."""
         header = ["sequence", *PERCENTAGES, *COUNTS]
-        return "\n".join([f"rule: {self.rule}", *_align([header, *(row.cells() for row in self.rows)])])
+        return "\n".join([f"rule: {self.rule}", *align([header, *(row.cells() for row in self.rows)])])
 
 
-def _align(lines: Sequence[Sequence[str]]) -> list[str]:
+def align(lines: Sequence[Sequence[str]]) -> list[str]:
     """Pad columns to one width: the first to the left, the others to the right."""
     widths = [max(len(text) for text in column) for column in zip(*lines, strict=True)]
     return [

@@ -115,8 +115,8 @@ def apply_rule(comparison: Comparison, rule: Rule, name: str) -> Comparison:
 
 def _on(comparison: Comparison, truth: NDArray[np.bool_], iou: float) -> NDArray[np.bool_]:
     """Mask of the predictions that are matched to some of the truth, when all of it takes part."""
-    pairs = comparison.pairs.select(comparison.pairs.iou >= iou - EPSILON)
-    matched = pairs.select(assign(comparison, pairs, pairs.iou))
+    pairs = comparison.pairs.select(comparison.pairs.similarity >= iou - EPSILON)
+    matched = pairs.select(assign(comparison, pairs, pairs.similarity))
     mask = np.zeros(len(comparison.predictions), bool)
     mask[matched.prediction[truth[matched.truth]]] = True
     return mask

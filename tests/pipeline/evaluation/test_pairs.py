@@ -31,7 +31,7 @@ def test_pairs_of_each_frame(monkeypatch: pytest.MonkeyPatch, at_once: int) -> N
         iou = iou_matrix(truth.boxes[rows], predictions.boxes[others])
         expected += [(rows[i], others[j], iou[i, j]) for i, j in itertools.product(*map(range, iou.shape)) if iou[i, j]]
     assert list(zip(pairs.truth, pairs.prediction, strict=True)) == [entry[:2] for entry in expected]
-    assert pairs.iou == pytest.approx([entry[2] for entry in expected], abs=1e-12)
+    assert pairs.similarity == pytest.approx([entry[2] for entry in expected], abs=1e-12)
 
 
 def test_no_rows_no_pairs() -> None:
@@ -43,7 +43,7 @@ def test_no_rows_no_pairs() -> None:
         Comparison.of(none, none, 0),
     ):
         assert len(comparison.pairs) == 0
-        assert assign(comparison, comparison.pairs, comparison.pairs.iou).tolist() == []
+        assert assign(comparison, comparison.pairs, comparison.pairs.similarity).tolist() == []
 
 
 def test_select_keeps_pairs_of_the_same_boxes() -> None:
@@ -54,7 +54,7 @@ def test_select_keeps_pairs_of_the_same_boxes() -> None:
     assert len(again) > 20
     assert (again.truth == kept.pairs.truth).all()
     assert (again.prediction == kept.pairs.prediction).all()
-    assert (again.iou == kept.pairs.iou).all()
+    assert (again.similarity == kept.pairs.similarity).all()
 
 
 def test_join_is_one_long_sequence() -> None:
@@ -81,10 +81,10 @@ def test_assignment_is_the_best_there_is(scores: list[list[float]]) -> None:
     predictions = MotTable.make(np.zeros(width, int), np.arange(width), np.zeros((width, 4)))
     pairs = module.Pairs(rows, columns, matrix[rows, columns])
     comparison = Comparison(truth, predictions, pairs, 1)
-    chosen = pairs.select(assign(comparison, pairs, pairs.iou))
+    chosen = pairs.select(assign(comparison, pairs, pairs.similarity))
     assert len(set(chosen.truth)) == len(set(chosen.prediction)) == len(chosen)
     padded = np.pad(matrix, ((0, max(0, width - height)), (0, 0)))
     best = max(
         padded[order, range(width)].sum() for order in map(list, itertools.permutations(range(len(padded)), width))
     )
-    assert chosen.iou.sum() == pytest.approx(best)
+    assert chosen.similarity.sum() == pytest.approx(best)
