@@ -6,7 +6,8 @@ cameras:
     fps: 25.0                         # needed only where the source does not say (detections, tracks)
     size: [1920, 1080]                # width, height in pixels
     clock: {status: common, offset_s: 0.0, drift_ppm: 0.0}
-    calibration: {projection: [[...4], [...4], [...4]]}
+    calibration: {projection: [[...4], [...4], [...4]]}    # or K, R, t[, dist]; or homography
+world: {unit_m: 1.0, up: [0, 0, 1], ground: 0.0}    # of the calibrations; this is the default
 default_overlap: unknown              # none, partial or unknown
 overlap:
   - {cameras: [lobby, gate], value: none}
@@ -21,8 +22,10 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from numpy.typing import ArrayLike
-from pydantic import BeforeValidator, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from data.calibration import Calibration, World
+from data.calibration_checks import check_camera, check_group
 from data.clock import Clock
 from data.config import Section, explain
 from data.errors import UserError
@@ -31,47 +34,6 @@ from data.records import DoubleArray
 from data.sources.open import is_camera_name
 
 OverlapValue = Literal["none", "partial", "unknown"]
-
-_Row3 = Annotated[list[FiniteFloat], Field(min_length=3, max_length=3)]
-_Row4 = Annotated[list[FiniteFloat], Field(min_length=4, max_length=4)]
-_Matrix33 = Annotated[list[_Row3], Field(min_length=3, max_length=3)]
-_Matrix34 = Annotated[list[_Row4], Field(min_length=3, max_length=3)]
-_Lens5 = Annotated[list[FiniteFloat], Field(min_length=5, max_length=5)]
-
-
-class Calibration(Section):
-    """Exactly one of: projection; K, R and t (with or without dist); homography."""
-
-    projection: _Matrix34 | None = Field(None, description="3x4, world metres to pixels")
-    K: _Matrix33 | None = Field(None, description="3x3 camera matrix, pixels")
-    R: _Matrix33 | None = Field(None, description="3x3 rotation, world to camera")
-    t: _Row3 | None = Field(None, description="translation, world to camera, metres")
-    dist: _Lens5 | None = Field(None, description="lens distortion k1 k2 p1 p2 k3")
-    homography: _Matrix33 | None = Field(None, description="3x3, ground metres to pixels")
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Self:
-        parts = (self.K, self.R, self.t)
-        forms = sum([self.projection is not None, self.homography is not None, any(part is not None for part in parts)])
-        if forms != 1:
-            raise ValueError("give exactly one of: projection; K, R and t; homography")
-        if self.projection is None and self.homography is None and any(part is None for part in parts):
-            raise ValueError("K, R and t belong together")
-        if self.dist is not None and self.K is None:
-            raise ValueError("dist needs K, R and t")
-        self.model(None)
-        return self
-
-    def model(self, size: tuple[int, int] | None) -> CameraModel:
-        """The camera; ``size`` is (width, height) of its frames."""
-        try:
-            if self.projection is not None:
-                return CameraModel.from_projection(self.projection, size)
-            if self.homography is not None:
-                return CameraModel.from_homography(self.homography, size)
-            return CameraModel.from_intrinsics(self.K, self.R, self.t, self.dist)  # type: ignore[arg-type]
-        except UserError as error:
-            raise ValueError(str(error)) from None
 
 
 class Observed(Section):
@@ -129,6 +91,7 @@ class Site(Section):
     """All cameras of a place. A camera that is not listed is one of which nothing is known."""
 
     cameras: dict[str, Annotated[CameraSite, BeforeValidator(_or_empty)]]
+    world: World = Field(World(), description="of the calibrations: unit, which way is up, where the floor lies")
     default_overlap: OverlapValue = Field("unknown", description="of pairs that are not listed")
     pairs: list[OverlapPair] = Field([], alias="overlap", description="pairs of which the overlap is known")
     groups: list[Group] = Field([], description="cameras that are tracked together on the ground")
@@ -140,6 +103,7 @@ class Site(Section):
                 raise ValueError(f"camera name '{camera}' cannot stand in file names: use letters, digits, _ - .")
         self._check_pairs()
         self._check_groups()
+        self._check_calibrations()
         return self
 
     @staticmethod
@@ -165,9 +129,9 @@ class Site(Section):
         return self._camera(camera).clock
 
     def model(self, camera: str) -> CameraModel | None:
-        """The calibrated camera, or None."""
+        """The calibrated camera, in metres over the floor, or None."""
         found = self._camera(camera)
-        return None if found.calibration is None else found.calibration.model(found.size)
+        return None if found.calibration is None else found.calibration.model(found.size, self.world)
 
     def common_times(self, camera: str, times_s: ArrayLike) -> DoubleArray:
         """Source seconds of a camera as seconds of the common clock (offset and drift applied), float64."""
@@ -224,6 +188,25 @@ class Site(Section):
                     raise ValueError(f"group '{group.name}': camera '{camera}' has no calibration")
                 if not self.cameras[camera].clock.known:
                     raise ValueError(f"group '{group.name}': the clock of camera '{camera}' is unknown")
+
+    def _check_calibrations(self) -> None:
+        models: dict[str, CameraModel] = {}
+        for camera in self.cameras:
+            try:
+                model = self.model(camera)
+            except UserError as error:
+                raise ValueError(f"camera '{camera}': {error}") from None
+            if model is not None:
+                models[camera] = model
+        try:
+            for camera, model in models.items():
+                check_camera(camera, model, self.size(camera))
+            for group in self.groups:
+                inside = {camera: models[camera] for camera in group.cameras}
+                sizes = {camera: size for camera in group.cameras if (size := self.size(camera)) is not None}
+                check_group(group.name, inside, sizes)
+        except UserError as error:
+            raise ValueError(str(error)) from None
 
     def _check_known(self, cameras: Iterable[str], where: str) -> None:
         for camera in cameras:

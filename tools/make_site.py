@@ -1,10 +1,14 @@
-"""Write a site file from plain facts: sizes and frame rates (meta.json), projection matrices (calib.json)."""
+"""Write a site file from plain facts: sizes and frame rates (meta.json), calibrations (calib.json)."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from data.calibration import World
+from data.config import explain
 from data.errors import UserError
 from data.formats.meta_in import site_from_meta
 from data.site import save_site
@@ -15,7 +19,26 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tools.make_site", description=__doc__)
     parser.add_argument("--meta", type=Path, required=True, help="JSON, per camera {size: [width, height], fps: rate}")
-    parser.add_argument("--calib", type=Path, help="JSON, per camera a 3x4 projection matrix, world metres to pixels")
+    parser.add_argument(
+        "--calib",
+        type=Path,
+        help="JSON, per camera a 3x4 projection matrix (world to pixels), a 3x3 homography (floor to pixels), or an "
+        "object with K, R, t and dist",
+    )
+    parser.add_argument(
+        "--unit-m", type=float, default=1.0, help="metres in a unit of their world, 0.001 for millimetres (default 1)"
+    )
+    parser.add_argument(
+        "--up",
+        type=float,
+        nargs=3,
+        default=(0, 0, 1),
+        metavar=("X", "Y", "Z"),
+        help="the direction away from the floor in their world (default 0 0 1; 0 0 -1 where z is down)",
+    )
+    parser.add_argument(
+        "--ground", type=float, default=0.0, help="where along it the floor lies, in units of their world (default 0)"
+    )
     parser.add_argument(
         "--clock",
         choices=("common", "estimated", "unknown"),
@@ -36,7 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     if arguments.out.exists() and not arguments.overwrite:
         raise UserError(f"{arguments.out} exists; choose another --out or give --overwrite")
-    site = site_from_meta(arguments.meta, arguments.calib, arguments.clock, arguments.overlap, arguments.group)
+    try:
+        world = World(unit_m=arguments.unit_m, up=list(arguments.up), ground=arguments.ground)
+    except ValidationError as error:
+        raise UserError(explain(error, World, "--unit-m, --up, --ground")) from None
+    site = site_from_meta(arguments.meta, arguments.calib, arguments.clock, arguments.overlap, arguments.group, world)
     try:
         save_site(site, arguments.out)
     except OSError as error:

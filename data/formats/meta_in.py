@@ -1,4 +1,4 @@
-"""Sites from plain facts: sizes and frame rates in one JSON file, projection matrices in another."""
+"""Sites from plain facts: sizes and frame rates in one JSON file, calibrations in another."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from data.calibration import Calibration, World
 from data.clock import ClockStatus
 from data.config import explain
 from data.errors import UserError
@@ -13,16 +14,23 @@ from data.site import OverlapValue, Site
 
 
 def site_from_meta(
-    meta: Path, calibrations: Path | None, clock: ClockStatus, overlap: OverlapValue, grouped: bool
+    meta: Path,
+    calibrations: Path | None,
+    clock: ClockStatus,
+    overlap: OverlapValue,
+    grouped: bool,
+    world: World,
 ) -> Site:
     """Build a site.
 
     Args:
         meta: JSON, per camera ``{"size": [width, height], "fps": rate}``; other keys are not read.
-        calibrations: JSON, per camera a 3x4 projection matrix in metres, or None.
+        calibrations: JSON, per camera a 3x4 projection matrix, a 3x3 homography of the floor to pixels, or an object
+            with the keys of a site file's calibration (others are not read); or None.
         clock: of all cameras.
         overlap: of all pairs that share no group.
         grouped: all calibrated cameras form one group that is tracked together.
+        world: of the calibrations.
 
     Raises:
         UserError: for files that are missing or do not hold this.
@@ -38,14 +46,21 @@ def site_from_meta(
             raise UserError(f"{meta}: camera '{camera}' must be an object with size and fps")
         cameras[camera] = {key: fact[key] for key in ("fps", "size") if key in fact} | {"clock": {"status": clock}}
         if camera in matrices:
-            cameras[camera]["calibration"] = {"projection": matrices[camera]}
+            cameras[camera]["calibration"] = _calibration(matrices[camera])
     if grouped and len(matrices) < 2:
         raise UserError("a group needs at least two calibrated cameras; give --calib")
     groups = [{"name": "all", "cameras": [camera for camera in cameras if camera in matrices]}] if grouped else []
     try:
-        return Site.model_validate({"cameras": cameras, "default_overlap": overlap, "groups": groups})
+        return Site.model_validate({"cameras": cameras, "world": world, "default_overlap": overlap, "groups": groups})
     except ValidationError as error:
         raise UserError(explain(error, Site, f"{meta} and {calibrations}" if calibrations else str(meta))) from None
+
+
+def _calibration(stated: Any) -> Any:
+    if isinstance(stated, dict):
+        return {key: stated[key] for key in Calibration.model_fields if key in stated}
+    flat = isinstance(stated, list) and bool(stated) and isinstance(stated[0], list) and len(stated[0]) == 3
+    return {"homography" if flat else "projection": stated}
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -16,9 +16,10 @@ import numpy as np
 import yaml
 
 from data.atomic import replacing_folder
+from data.calibration import Calibration
 from data.clock import Clock
 from data.errors import UserError
-from data.site import Calibration, CameraSite, Group, OverlapPair, Site, save_site
+from data.site import CameraSite, Group, OverlapPair, Site, save_site
 from data.synthetic.crops import FOLDERS, CropJob, make_crops
 from data.synthetic.gait import JOINTS
 from data.synthetic.record import CameraJob, record_camera

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import UserError
-from data.geometry import CameraModel, Lens
+from data.geometry import CameraModel
+from data.lens import Lens
 
 K = np.array([[900.0, 0, 640], [0, 910, 360], [0, 0, 1]])
 DIST = (-0.31, 0.12, 0.0011, -0.0007, -0.02)
@@ -71,14 +72,14 @@ def test_undistortion_agrees_with_opencv():
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 200, 1e-12)
     expected = cv2.undistortPoints(pixels[:, None], K, np.array(DIST), P=K, criteria=criteria)[:, 0]
     np.testing.assert_allclose(ideal, expected, atol=1e-5)
-    np.testing.assert_allclose(lens.recorded_pixels(ideal), pixels, atol=1e-7)
+    np.testing.assert_allclose(lens.recorded_pixels(ideal)[0], pixels, atol=1e-7)
 
 
 def test_points_beyond_the_fold_of_a_lens_are_not_points():
     lens = Lens.make(K, (-0.3, 0, 0, 0, 0))
     assert lens.fold == pytest.approx(1 / 0.9)
     far = np.array([[640 + 900 * 1.2, 360.0], [640 + 900 * 1.0, 360.0]])
-    assert np.isnan(lens.recorded_pixels(far)).tolist() == [[True, True], [False, False]]
+    assert np.isnan(lens.recorded_pixels(far)[0]).tolist() == [[True, True], [False, False]]
     beyond = np.array([[640 + 900 * 0.8, 360.0]])
     assert np.isnan(lens.ideal_pixels(beyond)[0]).all(), "the picture of this lens ends at 0.70 focal lengths"
 
@@ -116,6 +117,96 @@ def test_covariance_is_that_of_many_shaken_pixels(name):
     np.testing.assert_array_equal(one, got)
 
 
+@pytest.mark.parametrize("name", ["projection", "negative projection", "intrinsics", "lens"])
+def test_heads_tell_heights(name):
+    model, ground = models()[name], ahead()
+    tall = np.random.default_rng(2).uniform(1.4, 2.0, len(ground))
+    heads = model.to_image(np.column_stack([ground, tall]))
+    np.testing.assert_allclose(model.heights(ground, heads), tall, atol=1e-6)
+    for height in (1.4, 2.0):
+        same = model.to_image(np.column_stack([ground, np.full(len(ground), height)]))
+        np.testing.assert_allclose(model.to_ground(same, height), ground, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["projection", "lens"])
+def test_covariance_on_the_plane_of_heads(name):
+    model, ground = models()[name], ahead(4)
+    heads = model.to_image(np.column_stack([ground, np.full(len(ground), 1.7)]))
+    got = model.ground_covariance(heads, np.eye(2), 1.7)
+    step = 1e-3
+    columns = [
+        (model.to_ground(heads + shift, 1.7) - model.to_ground(heads - shift, 1.7)) / (2 * step)
+        for shift in np.eye(2) * step
+    ]
+    derivative = np.stack(columns, axis=2)
+    np.testing.assert_allclose(got, derivative @ derivative.transpose(0, 2, 1), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", list(models()))
+def test_image_jacobian_is_that_of_small_steps(name):
+    model, ground = models()[name], ahead(10)
+    points = ground if model.projection is None else np.column_stack([ground, np.linspace(0, 1.8, 10)])
+    step = 1e-5
+    for axis, shift in enumerate(np.eye(points.shape[1]) * step):
+        want = (model.to_image(points + shift) - model.to_image(points - shift)) / (2 * step)
+        np.testing.assert_allclose(model.image_jacobian(points)[:, :, axis], want, rtol=1e-4, atol=1e-4)
+
+
+def test_where_a_camera_is_and_its_hands():
+    for name, model in models().items():
+        if model.projection is None:
+            assert model.centre is None
+        else:
+            np.testing.assert_allclose(model.centre, (2, -3, 4), atol=1e-9)
+        assert not model.mirrored, name
+    flipped = models()["intrinsics"].projection @ np.diag([1.0, -1, 1, 1])
+    assert CameraModel.from_projection(flipped, SIZE).mirrored
+    assert CameraModel.from_homography(flipped[:, [0, 1, 3]], SIZE).mirrored
+
+
+def test_the_horizon_of_a_level_camera():
+    line = models()["intrinsics"].horizon
+    level = 360 - 910 * np.tan(np.radians(25))
+    np.testing.assert_allclose(line, (0, 1, -level), atol=1e-6)
+    np.testing.assert_allclose(models()["homography"].horizon, line, atol=1e-6)
+
+
+def test_boxes_hold_the_person_and_nothing_else():
+    model, ground = models()["lens"], ahead(20)
+    boxes = model.person_boxes(ground, 1.8, 0.25)
+    thick = np.random.default_rng(0)
+    angle, level = thick.uniform(0, 2 * np.pi, (2, 4000))
+    for row, (x, y) in enumerate(ground):
+        body = np.column_stack([x + 0.25 * np.cos(angle), y + 0.25 * np.sin(angle), 1.8 * level / (2 * np.pi)])
+        seen = model.to_image(body)
+        extent = np.concatenate([seen.min(axis=0), seen.max(axis=0)])
+        np.testing.assert_allclose(boxes[row], extent, atol=0.02 * (boxes[row, 3] - boxes[row, 1]))
+    pole = model.person_boxes(ground, np.full(20, 1.8), 0.0)
+    np.testing.assert_allclose(pole[:, 3], model.to_image(ground)[:, 1], atol=1e-9)
+
+
+@pytest.mark.parametrize("name", list(models()))
+def test_visible_ground_is_what_the_frame_shows(name):
+    model = models()[name]
+    polygon = model.visible_ground(SIZE, reach_m=30.0)
+    random = np.random.default_rng(0)
+    points = np.array([2.0, -3]) + random.uniform(-40, 40, (3000, 2))
+    pixels = model.to_image(points)
+    with np.errstate(invalid="ignore"):
+        shown = ((pixels >= 0) & (pixels <= SIZE)).all(axis=1)
+    distance = (points - (2, -3)) @ (np.cos(np.radians(30)), np.sin(np.radians(30)))
+    # Depth counts from the plane through the camera's centre, which meets the ground behind the camera's foot.
+    depth_m = distance + 4.0 * np.tan(np.radians(25))
+    inside = np.array([cv2.pointPolygonTest(polygon.astype(np.float32), tuple(point), False) > 0 for point in points])
+    assert (inside != (shown & (depth_m < 30.0))).mean() < 0.003
+    assert shown.any()
+
+
+def test_a_frame_full_of_sky_shows_no_ground():
+    rotation, shift = looking_down(pitch_deg=-40)
+    assert CameraModel.from_intrinsics(K, rotation, shift).visible_ground(SIZE).shape == (0, 2)
+
+
 def test_a_left_handed_world_is_seen_when_the_size_is_known():
     rotation, shift = looking_down()
     projection = K @ np.column_stack([rotation, shift]) @ np.diag([1.0, -1, 1, 1])
@@ -142,6 +233,16 @@ def test_mistakes():
     rotation, shift = looking_down()
     with pytest.raises(UserError, match="no heights"):
         CameraModel.from_homography(np.eye(3)).to_image([[0, 0, 1]])
+    flat = CameraModel.from_homography(np.eye(3))
+    for call in (
+        lambda: flat.to_ground([[0, 0]], 1.7),
+        lambda: flat.heights([[0, 0]], [[0, 0]]),
+        lambda: flat.person_boxes([[0, 0]], 1.7, 0.3),
+    ):
+        with pytest.raises(UserError, match="no heights"):
+            call()
+    with pytest.raises(UserError, match="coefficients"):
+        Lens.make(K, [0.1, 0.2])
     with pytest.raises(UserError, match="singular"):
         CameraModel.from_homography(np.ones((3, 3)))
     with pytest.raises(UserError, match="not a rotation"):
@@ -229,4 +330,4 @@ def test_wildtrack_lenses(testdata):
         real = np.isfinite(ideal).all(axis=1)
         # The published coefficients fold back before the farthest corners of two cameras.
         assert real.mean() > 0.97, path.name
-        np.testing.assert_allclose(lens.recorded_pixels(ideal[real]), pixels[real], atol=1e-6)
+        np.testing.assert_allclose(lens.recorded_pixels(ideal[real])[0], pixels[real], atol=1e-6)

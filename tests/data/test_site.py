@@ -7,17 +7,23 @@ import pytest
 from data.errors import UserError
 from data.site import Site, load_site, save_site
 
-PROJECTION = [[800.0, 0, 320, 100], [0, 800, 240, 3000], [0.001, 0.6, 0.8, 8]]
+# 500 px focal length, 4 m above (2, -3), 25 degrees down, along y.
+PROJECTION = [
+    [500.0, 290.0185, -135.2378, 411.0069],
+    [0.0, 6.2047, -554.5823, 2236.9433],
+    [0.0, 0.9063, -0.4226, 4.4094],
+]
+HOMOGRAPHY = [[row[0], row[1], row[3]] for row in PROJECTION]
 FULL = {
     "cameras": {
         "lobby": {
             "source": "videos/lobby.mp4",
             "fps": 25.0,
-            "size": [1920, 1080],
+            "size": [640, 480],
             "clock": {"status": "common", "offset_s": 1.5, "drift_ppm": 20.0},
             "calibration": {"projection": PROJECTION},
         },
-        "gate": {"clock": {"status": "estimated"}, "calibration": {"homography": np.eye(3).tolist()}},
+        "gate": {"clock": {"status": "estimated"}, "calibration": {"homography": HOMOGRAPHY}},
         "yard": None,
         "roof": {},
     },
@@ -42,7 +48,7 @@ def changed(**changes: object) -> dict:
 
 def test_facts(site):
     assert site.fps("lobby") == 25
-    assert site.size("lobby") == (1920, 1080)
+    assert site.size("lobby") == (640, 480)
     assert site.fps("yard") is None
     assert site.size("yard") is None
     assert site.model("yard") is None

@@ -1,12 +1,21 @@
 import json
 
+import numpy as np
 import pytest
 
 from data.site import load_site
 from pipeline.cli import run
 from tools.make_site import main
 
-PROJECTION = [[800.0, 0, 320, 100], [0, 800, 240, 3000], [0.001, 0.6, 0.8, 8]]
+# 500 px focal length, 4 m above (2, -3), 25 degrees down, along y.
+PROJECTION = [
+    [500.0, 290.0185, -135.2378, 411.0069],
+    [0.0, 6.2047, -554.5823, 2236.9433],
+    [0.0, 0.9063, -0.4226, 4.4094],
+]
+K = [[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]
+R = [[1.0, 0, 0], [0, -0.42261826, -0.90630779], [0, 0.90630779, -0.42261826]]
+T = [-2.0, 2.3573764, 4.4093964]
 
 
 def call(capsys, *arguments: object) -> tuple[int, str]:
@@ -67,6 +76,26 @@ def test_mistakes(files, capsys, tmp_path):
     assert "calibrates camera 'a'" in call(capsys, "--meta", meta, "--calib", calib, "--out", out)[1]
     meta.write_text("[]")
     assert "one entry per camera" in call(capsys, "--meta", meta, "--out", out)[1]
+
+
+def test_calibrations_of_every_form_and_another_world(files, capsys):
+    meta, calib, out = files
+    scale = np.diag([0.01, 0.01, 0.01, 1])
+    matrix = np.array(PROJECTION) @ scale
+    whole = {"K": K, "R": R, "t": [100 * value for value in T], "size": [640, 480], "fps": 4}
+    calib.write_text(json.dumps({"a": matrix.tolist(), "b": matrix[:, [0, 1, 3]].tolist(), "c": whole}))
+    arguments = ("--meta", meta, "--calib", calib, "--clock", "common", "--group", "--out", out)
+    code, error = call(capsys, *arguments)
+    assert code == 2
+    assert "--unit-m 0.01" in error
+    assert call(capsys, *arguments, "--unit-m", "0.01")[0] == 0
+    site = load_site(out)
+    for camera in "abc":
+        np.testing.assert_allclose(site.model(camera).to_ground([[320, 400]]), [[2, 1.328]], atol=1e-3)
+    assert "up must be a direction" in call(capsys, *arguments, "--up", "0", "0", "0", "--overwrite")[1]
+    assert "greater than 0" in call(capsys, *arguments, "--unit-m", "0", "--overwrite")[1]
+    calib.write_text(json.dumps({"a": "matrix", "b": PROJECTION}))
+    assert "cameras.a.calibration.projection" in call(capsys, *arguments, "--overwrite")[1]
 
 
 @pytest.mark.parametrize("name", ["cmc1", "wildtrackA_noisy"])
