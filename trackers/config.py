@@ -64,6 +64,43 @@ class LifeConfig(Section):
     )
 
 
+class GroupConfig(Section):
+    """People on the ground, seen by several calibrated cameras."""
+
+    speed: float = Field(0.9, gt=0, description="usual speed of a person, m/s per axis (standard deviation)")
+    speed_memory_s: float = Field(2.5, gt=0, description="seconds over which a person keeps a velocity")
+    height: float = Field(1.7, gt=0, description="usual height of a person, metres")
+    height_spread: float = Field(0.08, gt=0, description="standard deviation of the log of the height")
+    noise: float = Field(0.035, gt=0, description="error of a box's centre, bottom and top, box heights")
+    noise_px: float = Field(1.5, ge=0, description="the part of it that does not shrink with the box, px")
+    shared_error: float = Field(0.05, ge=0, description="first guess of a camera's own error, box heights; 0 = none")
+    gate: float = Field(16.0, gt=0, description="largest squared Mahalanobis distance of a box from a person")
+    rounds: int = Field(2, ge=1, description="how often the cameras of an instant are gone through")
+    occlusion: bool = Field(True, description="a person behind another is not expected to be detected")
+    heads: bool = Field(True, description="tops of boxes speak; else the feet alone")
+    hidden_feet: float = Field(
+        0.05, gt=0, lt=1, description="share of boxes that end above the feet for no known cause"
+    )
+    least_inside: float = Field(0.15, ge=0, le=1, description="a box with less of it in the frame is not expected")
+    detection: float = Field(0.9, gt=0, lt=1, description="first guess of the chance to detect a visible person")
+    clutter: float = Field(0.5, gt=0, description="first guess of the boxes per frame that are nobody's")
+    evidence_s: float = Field(0.4, gt=0, description="what frames say is independent after this many seconds")
+    birth_least: float = Field(-6.0, description="log-odds below which a guess is not followed")
+    birth_rounds: int = Field(4, ge=1, description="how often new people are looked for in what is left")
+    birth_misfit: float = Field(0.15, gt=0, description="a box further from any person's shape is nobody, box heights")
+    birth_spread_m: float = Field(1.5, gt=0, description="a box whose place is vaguer starts nobody, metres")
+    birth: float = Field(-5.0, description="log-odds of a new person before any box speaks")
+    doubt: float = Field(0.1, gt=0, lt=1, description="a person less probable than this is forgotten or lost")
+    confirm: float = Field(0.9, gt=0, lt=1, description="probability from which a person is reported")
+    least_apart_m: float = Field(0.35, ge=0, description="nobody is born nearer than this to somebody, metres")
+    newcomers_per_m2: float = Field(0.02, gt=0, description="how many new people a lost one may be taken for, per m2")
+    shown_inside: float = Field(
+        0.3, ge=0, le=1, description="an undetected person is written with this much in the frame"
+    )
+    shown_spread_m: float = Field(0.6, ge=0, description="and while its place is known this well, metres; 0 = never")
+    repair_s: float = Field(3.0, ge=0, description="delay after which a decision can no longer be mended; 0 = never")
+
+
 class TrackerConfig(Section):
     """One identity per person inside one camera."""
 
@@ -85,3 +122,4 @@ class TrackerConfig(Section):
     association: AssociationConfig = AssociationConfig()
     looks: LooksConfig = LooksConfig()
     life: LifeConfig = LifeConfig()
+    group: GroupConfig = GroupConfig()

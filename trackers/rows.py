@@ -40,16 +40,20 @@ class RowLog:
         boxes: FloatArray,
         scores: FloatArray,
         keypoints: FloatArray | None,
+        extra: Mapping[str, FloatArray] | None = None,
     ) -> None:
-        """Append one row for each owner, all of one frame; skeletons are kept from the first one on."""
+        """Append one row for each owner, all of one frame; skeletons and extra columns are kept once there are any."""
         end = self._count + len(owners)
         if end > self.capacity:
             self._make_room(len(owners))
             end = self._count + len(owners)
-        new = {"owner": owners, "time_s": time_s, "frame": frame, "box": boxes, "score": scores}
+        new: dict[str, Any] = {"owner": owners, "time_s": time_s, "frame": frame, "box": boxes, "score": scores}
+        optional = dict(extra or {})
         if keypoints is not None:
-            self._columns.setdefault("keypoints", np.zeros((self.capacity, *keypoints.shape[1:]), np.float32))
-            new["keypoints"] = keypoints
+            optional["keypoints"] = keypoints
+        for name, values in optional.items():
+            self._columns.setdefault(name, np.zeros((self.capacity, *values.shape[1:]), np.float32))
+        new |= optional
         for name, values in new.items():
             self._columns[name][self._count : end] = values
         self._count = end

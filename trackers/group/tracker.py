@@ -1,0 +1,544 @@
+"""The tracker of a calibrated group of overlapping cameras, in metres.
+
+Use (``trackers.scope.ScopeTracker``)::
+
+    tracker = GroupTracker("hall", {"hall1": model1, "hall2": model2}, config, clocks={"hall1": clock1, ...},
+                           area=[[0, 0], [9, 0], [9, 6], [0, 6]])
+    proposal = tracker.propose(views)              # the views of some or all cameras at one instant, any order
+    tracks, events = tracker.commit(proposal, embeddings)   # Tracks per view, in the order given
+    rows = tracker.drain_world()                   # settled places on the ground since the last call (WorldRows)
+    events = tracker.flush()                       # at the end; then drain_world() once more
+
+``View.time_s`` is the source's own; ``clocks`` lead to the common time. An instant is the views the caller puts
+together (``sync_tolerance_s``): a camera that is slower, dropped a frame or died is simply absent. ``Tracks.group_id``
+and ``Tracklet.group_id`` are dense numbers of people from 0, unique in the group; ``local_id`` is unique in the group
+too and the same in all cameras while nothing was cut. Rows of people who are in a camera's view and were not detected
+have ``det_index`` -1 and score 0. Tracklets carry ``world_xy`` and ``world_cov`` row by row. What is written is decided
+``repair_s`` to twice that later; what ``commit`` returns at once is what was known then.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from data.clock import Clock
+from data.geometry import CameraModel
+from data.records import (
+    CONFIRMED,
+    LOST,
+    IntArray,
+    PartEmbeddings,
+    TrackletEvent,
+    Tracks,
+    View,
+)
+from trackers.appearance import DistanceScale
+from trackers.assignment import assign
+from trackers.config import TrackerConfig
+from trackers.group.births import Guess, find_births
+from trackers.group.bodies import Mask, project
+from trackers.group.evidence import Boxes
+from trackers.group.fusion import Eye, Fusion, fuse
+from trackers.group.history import Instant, Rows, relabel, smooth
+from trackers.group.people import People, born, moved
+from trackers.group.senses import Senses
+from trackers.group.tracklets import GroupTracklets
+from trackers.group.world import WorldRows, inside
+from trackers.scope import Proposal
+
+logger = logging.getLogger(__name__)
+
+_FORGET_ODDS = -5.0
+_KNOWN_SOLID = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Prediction:
+    """What ``propose`` worked out and ``commit`` goes on from.
+
+    Attributes:
+        revision: number of commits before this proposal; another number means that it is out of date.
+        kind: "track"; "cut" after too long a gap; "skip" where time does not rise.
+        time_s: common time of the instant.
+        people: predicted to it.
+        eyes: the cameras, in the group's order.
+        order: for each eye, the number of its view in the proposal.
+    """
+
+    revision: int
+    kind: str
+    time_s: float
+    people: People
+    eyes: list[Eye]
+    order: list[int]
+
+
+class GroupTracker:
+    """Tracks the people of one calibrated group on the ground (``trackers.scope.ScopeTracker``)."""
+
+    def __init__(
+        self,
+        name: str,
+        cameras: Mapping[str, CameraModel],
+        config: TrackerConfig,
+        clocks: Mapping[str, Clock] | None = None,
+        area: ArrayLike | None = None,
+    ) -> None:
+        """Set the tracker up.
+
+        Args:
+            name: of the group, for messages.
+            cameras: calibration by camera.
+            config: the tracker's settings; ``group`` holds those of the ground.
+            clocks: of the cameras; one that is not listed runs on common time.
+            area: (K, 2) corners of the ground that counts, metres; people are followed outside of it, but not written.
+                None = all ground.
+        """
+        self.name = name
+        self.cameras: tuple[str, ...] = tuple(cameras)
+        self._models = list(cameras.values())
+        self._config = config
+        self._group = config.group
+        self._clocks = [(clocks or {}).get(camera, Clock()) for camera in self.cameras]
+        self._area = None if area is None else np.asarray(area, np.float64).reshape(-1, 2)
+        self._number = {camera: number for number, camera in enumerate(self.cameras)}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, ids included, so that the object can track another video."""
+        self.skipped = 0
+        self._people = People.empty(len(self.cameras))
+        self._lost = People.empty(len(self.cameras))
+        self._senses = Senses(len(self.cameras), [model.projection is not None for model in self._models], self._group)
+        self._scale = DistanceScale(self._config.looks)
+        self._tracklets = GroupTracklets(self.cameras, self._config)
+        self._history: list[Instant] = []
+        self._world: list[WorldRows] = []
+        self._group_of: dict[int, int] = {}
+        self._next = {"serial": 0, "group_id": 0, "number": 0}
+        self._time_s: float | None = None
+        self._camera_s = np.full(len(self.cameras), -np.inf)
+        self._revision = 0
+
+    def propose(self, views: Sequence[View]) -> Proposal:
+        """Predict to the instant of the views, gate, and say which rows need appearance. Changes nothing.
+
+        Raises:
+            ValueError: for no view, a camera of another group, or one that is given twice.
+        """
+        names = [view.camera for view in views]
+        if not names or len(set(names)) < len(names) or not set(names) <= set(self.cameras):
+            raise ValueError(f"the tracker of group '{self.name}' takes one view of each of its cameras, not {names}")
+        prediction = self._predict(views)
+        wanted: list[IntArray] = [np.zeros(0, np.int64)] * len(views)
+        for eye, place in zip(prediction.eyes, prediction.order, strict=True):
+            wanted[place] = self._wanted(prediction.people, eye)
+        return Proposal(tuple(views), tuple(wanted), prediction)
+
+    def commit(
+        self, proposal: Proposal, embeddings: Sequence[PartEmbeddings | None]
+    ) -> tuple[list[Tracks], list[TrackletEvent]]:
+        """Decide, given the appearance of the wanted rows.
+
+        Raises:
+            ValueError: when the proposal is not the one made last, or embeddings of two models are mixed.
+        """
+        prediction: _Prediction = proposal.state
+        if prediction.revision != self._revision:
+            raise ValueError(f"group '{self.name}': this proposal is out of date; commit each before the next")
+        self._revision += 1
+        if prediction.kind == "skip":
+            self._warn_of_skip(prediction.time_s)
+            return [_no_tracks() for _ in proposal.views], []
+        if prediction.kind == "cut":
+            self._close_all()
+        looks = [embeddings[place] for place in prediction.order]
+        looks = [
+            None if found is None else found.select(eye.boxes.rows)
+            for found, eye in zip(looks, prediction.eyes, strict=True)
+        ]
+        rows = self._track(prediction, [proposal.views[place] for place in prediction.order], looks)
+        tracks = [_no_tracks() for _ in proposal.views]
+        for eye, place in enumerate(prediction.order):
+            tracks[place] = rows[eye]
+        self._settle(final=False)
+        return tracks, self._tracklets.events()
+
+    def flush(self) -> list[TrackletEvent]:
+        """Close every live tracklet: the input has ended."""
+        self._close_all()
+        return self._tracklets.events()
+
+    def drain_world(self) -> WorldRows:
+        """Places on the ground that were settled since the last call, by time, then group_id."""
+        rows = WorldRows.empty()
+        for more in self._world:
+            rows = rows.join(more)
+        self._world = []
+        return rows
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to go on later, as plain values and arrays (``data.formats.state``); between commits.
+
+        World rows that were not drained are not part of it.
+        """
+        return {
+            "people": self._people.tree(),
+            "lost": self._lost.tree(),
+            "senses": self._senses.state(),
+            "scale": self._scale.state(),
+            "tracklets": self._tracklets.state(),
+            "history": [instant.tree() for instant in self._history],
+            "group_of": dict(self._group_of),
+            "next": dict(self._next),
+            "time_s": self._time_s,
+            "camera_s": self._camera_s.copy(),
+            "skipped": self.skipped,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``state``."""
+        self.reset()
+        self._people = People.from_tree(state["people"])
+        self._lost = People.from_tree(state["lost"])
+        self._senses.restore(state["senses"])
+        self._scale.restore(state["scale"])
+        self._tracklets.restore(state["tracklets"])
+        self._history = [Instant.from_tree(tree) for tree in state["history"]]
+        self._group_of = dict(state["group_of"])
+        self._next = dict(state["next"])
+        self._time_s = state["time_s"]
+        self._camera_s = np.array(state["camera_s"])
+        self.skipped = state["skipped"]
+
+    def _predict(self, views: Sequence[View]) -> _Prediction:
+        numbers = [self._number[view.camera] for view in views]
+        times = np.array(
+            [float(self._clocks[n].to_common(view.time_s)) for n, view in zip(numbers, views, strict=True)]
+        )
+        now = float(np.median(times))
+        elapsed = 0.0 if self._time_s is None else now - self._time_s
+        kind = "track"
+        if abs(elapsed) > self._config.max_gap_s:
+            kind = "cut"
+        elif elapsed <= 0 and self._time_s is not None:
+            kind = "skip"
+        people = self._people if kind == "track" else People.empty(len(self.cameras))
+        order = np.argsort(numbers, kind="stable").tolist()
+        eyes = [self._eye(numbers[place], views[place], float(times[place]) - now) for place in order]
+        return _Prediction(self._revision, kind, now, moved(people, elapsed, self._group), eyes, order)
+
+    def _eye(self, number: int, view: View, lag_s: float) -> Eye:
+        detections = view.detections
+        boxes, scores = detections.boxes, detections.scores
+        real = np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+        rows = np.flatnonzero(real & (scores >= self._config.association.score_low))
+        # Best first; ties by position, so that the order of the detections does not matter.
+        rows = rows[np.lexsort((*boxes[rows].T[::-1], -scores[rows]))]
+        worth = self._senses.worth(scores[rows])
+        return Eye(
+            number=number,
+            model=self._models[number],
+            shared=self._senses.shared(number),
+            sense=self._senses.sense(number, view.size),
+            boxes=Boxes.of(rows, boxes[rows], scores[rows], worth, view.size),
+            lag_s=lag_s,
+        )
+
+    def _wanted(self, people: People, eye: Eye) -> IntArray:
+        """Rows of the view that need an appearance: all but those that can only be one known person of fresh looks."""
+        return np.sort(eye.boxes.rows)
+
+    def _track(
+        self, prediction: _Prediction, views: Sequence[View], looks: Sequence[PartEmbeddings | None]
+    ) -> list[Tracks]:
+        now, eyes = prediction.time_s, prediction.eyes
+        elapsed = self._group.evidence_s if self._time_s is None else now - self._time_s
+        self._time_s = now
+        people = self._people = prediction.people
+        numbers = np.array([eye.number for eye in eyes])
+        fresh = np.minimum((now - self._camera_s[numbers]) / self._group.evidence_s, 1.0)
+        self._camera_s[numbers] = now
+        handicap = np.log1p(np.exp(-people.odds))
+        solid = people.known & (people.probability > _KNOWN_SOLID)
+        fusion = fuse(
+            people.place,
+            people.place_cov,
+            people.mean[:, 2:4],
+            solid,
+            handicap,
+            eyes,
+            self._group,
+            [None] * len(eyes),
+        )
+        people.settle(fusion.place, fusion.cov)
+        hit = fusion.box >= 0
+        told = np.where(hit, fusion.gain, 0.0) + np.log1p(-fusion.detection)
+        people.weigh((fresh[:, None] * told).sum(axis=0))
+        people.seen_s[hit.any(axis=0)] = now
+        seen_in = people.seen_in_s[:, numbers]
+        seen_in[hit.T] = now
+        free = self._free(fusion, eyes, solid)
+        self._senses.learn(eyes, fusion, solid & (people.probability > 0.95), free, elapsed)
+        guess = find_births(eyes, free, fusion.shapes, solid, people.mean[:, :2], self._group)
+        self._bear(guess, eyes, now)
+        people = self._people
+        box = np.concatenate([fusion.box, guess.box], axis=1)
+        self._name(now)
+        for c, eye in enumerate(eyes):
+            people.seen_in_s[box[c] >= 0, eye.number] = now
+        kept = self._part(now)
+        self._people = self._people.select(kept)
+        return self._record(now, views, eyes, looks, box[:, kept])
+
+    def _free(self, fusion: Fusion, eyes: Sequence[Eye], solid: Mask) -> list[IntArray]:
+        """Rows of each camera's boxes that are nobody's and that no known person explains."""
+        free = []
+        for c, eye in enumerate(eyes):
+            used = np.zeros(len(eye.boxes), bool)
+            used[fusion.box[c][fusion.box[c] >= 0]] = True
+            if solid.any():
+                used |= (fusion.near[c][solid] > 0).any(axis=0)
+            free.append(np.flatnonzero(~used))
+        return free
+
+    def _bear(self, guess: Guess, eyes: Sequence[Eye], now: float) -> None:
+        serial = self._next["serial"] + np.arange(len(guess))
+        self._next["serial"] += len(guess)
+        new = born(serial, len(self.cameras), guess.place, guess.cov, guess.odds, now, self._group.speed)
+        self._people = self._people.append(new)
+
+    def _name(self, now: float) -> None:
+        """Give those who became sure their ids, or recognise them as people who were lost."""
+        people = self._people
+        ready = np.flatnonzero(~people.known & (people.probability > self._group.confirm))
+        if not len(ready):
+            return
+        old, new = self._recognise(ready)
+        for lost, row in zip(old.tolist(), new.tolist(), strict=True):
+            serial = int(self._lost.serial[lost])
+            relabel(self._history, int(people.serial[row]), serial, self._lost.number[lost])
+            for name in ("serial", "group_id", "number", "piece_s"):
+                getattr(people, name)[row] = getattr(self._lost, name)[lost]
+            people.mean[row, 4] = self._lost.mean[lost, 4]
+        self._lost = self._lost.select(np.setdiff1d(np.arange(len(self._lost)), old))
+        fresh = np.setdiff1d(ready, new)
+        people.group_id[fresh] = self._next["group_id"] + np.arange(len(fresh))
+        people.number[fresh] = (self._next["number"] + np.arange(len(fresh)))[:, None]
+        self._next["group_id"] += len(fresh)
+        self._next["number"] += len(fresh)
+        for row in fresh.tolist():
+            serial = int(people.serial[row])
+            self._group_of[serial] = int(people.group_id[row])
+            relabel(self._history, serial, serial, people.number[row])
+
+    def _recognise(self, ready: IntArray) -> tuple[IntArray, IntArray]:
+        """Pairs of a lost person and a new one who may well be the same."""
+        people, lost = self._people, self._lost
+        cost = np.full((len(lost), len(ready)), np.inf)
+        for row in range(len(lost)):
+            for column, who in enumerate(ready.tolist()):
+                gap = people.born_s[who] - lost.seen_s[row]
+                if gap <= 0:
+                    continue
+                there = moved(lost.select(np.array([row])), float(people.seen_s[who] - lost.seen_s[row]), self._group)
+                offset = people.mean[who, :2] - there.mean[0, :2]
+                spread = there.cov[0, :2, :2] + people.cov[who, :2, :2]
+                distance = float(offset @ np.linalg.solve(spread, offset))
+                density = -0.5 * distance - 0.5 * np.log(np.linalg.det(spread)) - np.log(2 * np.pi)
+                if distance < self._group.gate:
+                    cost[row, column] = -(density - np.log(self._group.newcomers_per_m2))
+        rows, columns = assign(cost, 0.0)
+        return rows, ready[columns]
+
+    def _part(self, now: float) -> IntArray:
+        """Rows of the people who stay; known ones who go are remembered for a while."""
+        people = self._people
+        unseen = now - people.seen_s
+        gone = (people.probability < self._group.doubt) & people.known
+        gone |= (people.odds < _FORGET_ODDS) | (unseen > self._config.life.coast_s)
+        leaving = np.flatnonzero(gone & people.known)
+        still = now - self._lost.seen_s <= self._config.lost_s
+        self._lost = self._lost.select(still).append(people.select(leaving))
+        return np.flatnonzero(~gone)
+
+    def _record(
+        self,
+        now: float,
+        views: Sequence[View],
+        eyes: Sequence[Eye],
+        looks: Sequence[PartEmbeddings | None],
+        box: IntArray,
+    ) -> list[Tracks]:
+        people = self._people
+        self._renumber(now)
+        instant = Instant(now, people.serial.copy(), people.mean.copy(), people.cov.copy(), [])
+        tracks = []
+        for c, (eye, view) in enumerate(zip(eyes, views, strict=True)):
+            place = people.place
+            place[:, :2] += people.mean[:, 2:4] * eye.lag_s
+            shapes = project(eye.model, eye.sense.size, place, eye.shared)
+            real = np.flatnonzero(box[c] >= 0)
+            spread = np.sqrt(np.maximum(np.linalg.eigvalsh(people.cov[:, :2, :2])[:, 1], 0))
+            shown = people.known & (box[c] < 0) & (shapes.inside > self._group.shown_inside)
+            shown &= (spread < self._group.shown_spread_m) & (people.probability > _KNOWN_SOLID)
+            guessed = np.flatnonzero(shown)
+            found = box[c][real]
+            boxes = np.concatenate([eye.boxes.boxes[found], shapes.seen[guessed]]).astype(np.float32)
+            scores = np.concatenate([eye.boxes.scores[found], np.zeros(len(guessed))]).astype(np.float32)
+            who = np.concatenate([real, guessed])
+            keypoints = None
+            if view.poses is not None:
+                keypoints = np.zeros((len(who), *view.poses.keypoints.shape[1:]), np.float32)
+                keypoints[: len(real)] = view.poses.keypoints[eye.boxes.rows[found]]
+            seen = looks[c]
+            looked = np.zeros(0, np.int64)
+            kept = None
+            if seen is not None:
+                mine = seen.select(found)
+                looked = np.flatnonzero(mine.visibility.any(axis=1))
+                kept = mine.select(looked)
+            instant.rows.append(
+                Rows(
+                    camera=eye.number,
+                    frame=view.frame_index,
+                    time_s=view.time_s,
+                    size=view.size,
+                    serial=people.serial[who],
+                    number=people.number[who, eye.number],
+                    boxes=boxes,
+                    scores=scores,
+                    keypoints=keypoints,
+                    looked=looked,
+                    looks=kept,
+                    quality=np.maximum(scores, 1e-3),
+                )
+            )
+            told = people.known[who]
+            index = np.concatenate([eye.boxes.rows[found], np.full(len(guessed), -1)]).astype(np.int32)
+            tracks.append(
+                Tracks(
+                    track_ids=people.number[who, eye.number][told],
+                    boxes=boxes[told],
+                    scores=scores[told],
+                    det_index=index[told],
+                    state=np.where(index[told] >= 0, CONFIRMED, LOST).astype(np.int8),
+                    group_id=people.group_id[who][told],
+                )
+            )
+        self._history.append(instant)
+        return tracks
+
+    def _renumber(self, now: float) -> None:
+        """Begin new tracklets for people whose present ones are long enough."""
+        people = self._people
+        long = np.flatnonzero(people.known & (now - people.piece_s >= self._config.max_tracklet_s))
+        people.number[long] = (self._next["number"] + np.arange(len(long)))[:, None]
+        people.piece_s[long] = now
+        self._next["number"] += len(long)
+
+    def _close_all(self) -> None:
+        self._settle(final=True)
+        self._people = People.empty(len(self.cameras))
+        self._lost = People.empty(len(self.cameras))
+        self._history = []
+        self._group_of = {}
+        for camera in range(len(self.cameras)):
+            self._tracklets.close(camera, None)
+
+    def _settle(self, final: bool) -> None:
+        """Write what can no longer be mended."""
+        history, wait = self._history, self._group.repair_s
+        if not history or (not final and history[-1].time_s - history[0].time_s < 2 * wait):
+            return
+        until = history[-1].time_s - wait
+        count = len(history) if final else max(1, sum(instant.time_s < until for instant in history))
+        smoothed = smooth(history, self._group)
+        real_s = _last_real(history)
+        for instant in smoothed[:count]:
+            self._write(instant, real_s)
+        self._history = history[count:]
+        if not final:
+            current = np.concatenate([self._people.number, self._lost.number])
+            for camera in range(len(self.cameras)):
+                waiting = [r.number for i in self._history for r in i.rows if r.camera == camera]
+                self._tracklets.close(camera, np.concatenate([current[:, camera], *waiting]))
+
+    def _write(self, instant: Instant, real_s: dict[int, float]) -> None:
+        last = np.array([real_s.get(serial, -np.inf) for serial in instant.serial.tolist()])
+        group = np.array([self._group_of.get(serial, -1) for serial in instant.serial.tolist()], np.int64)
+        good = (group >= 0) & (last >= instant.time_s) & inside(instant.mean[:, :2], self._area)
+        order = np.flatnonzero(good)[np.argsort(group[good], kind="stable")]
+        self._world.append(
+            WorldRows(
+                np.full(len(order), instant.time_s),
+                group[order],
+                instant.mean[order, :2],
+                instant.cov[order, :2, :2],
+                np.exp(instant.mean[order, 4]),
+            )
+        )
+        place = {serial: row for row, serial in enumerate(instant.serial.tolist())}
+        for rows in instant.rows:
+            at = np.array([place[serial] for serial in rows.serial.tolist()], np.int64)
+            kept = np.flatnonzero((rows.number >= 0) & good[at])
+            at = at[kept]
+            self._tracklets.add(
+                _chosen(rows, kept),
+                group[at],
+                instant.mean[at, :2].astype(np.float32),
+                instant.cov[at, :2, :2].astype(np.float32),
+            )
+
+    def _warn_of_skip(self, time_s: float) -> None:
+        self.skipped += 1
+        level = logging.WARNING if self.skipped == 1 else logging.DEBUG
+        logger.log(
+            level,
+            "group '%s': an instant at %.3f s is not later than the one before (%.3f s); left out",
+            self.name,
+            time_s,
+            self._time_s,
+        )
+
+
+def _chosen(rows: Rows, kept: IntArray) -> Rows:
+    """Some rows, with the looks that belong to them."""
+    place = np.full(len(rows.serial), -1)
+    place[kept] = np.arange(len(kept))
+    stay = np.flatnonzero(place[rows.looked] >= 0)
+    return Rows(
+        rows.camera,
+        rows.frame,
+        rows.time_s,
+        rows.size,
+        rows.serial[kept],
+        rows.number[kept],
+        rows.boxes[kept],
+        rows.scores[kept],
+        None if rows.keypoints is None else rows.keypoints[kept],
+        place[rows.looked[stay]],
+        None if rows.looks is None else rows.looks.select(stay),
+        rows.quality[kept],
+    )
+
+
+def _last_real(history: Sequence[Instant]) -> dict[int, float]:
+    """Common time of the last detection of each person in what is not written yet."""
+    last: dict[int, float] = {}
+    for instant in history:
+        for rows in instant.rows:
+            for serial in rows.serial[rows.scores > 0].tolist():
+                last[serial] = instant.time_s
+    return last
+
+
+def _no_tracks() -> Tracks:
+    none = np.zeros(0, np.int64)
+    return Tracks(
+        none, np.zeros((0, 4), np.float32), np.zeros(0, np.float32), none.astype(np.int32), none.astype(np.int8), none
+    )
