@@ -1,6 +1,5 @@
 """The tour: a synthetic site is made (once), tracked with the shipped weights, scored against its truth and shown."""
 
-import argparse
 import hashlib
 import logging
 from collections.abc import Sequence
@@ -9,10 +8,10 @@ from pathlib import Path
 import yaml
 
 from data.errors import UserError
+from data.sources.base import CameraSpec
 from data.synthetic.export import TRUTH_FILE, VERSION, make_site
 from data.synthetic.scenario import Preset, frozen_hashes, load_preset, preset_names
-from pipeline.evaluation.evaluate import EvaluationOptions, evaluate_folders
-from pipeline.folder.run_folder import RunFolder
+from pipeline.job.request import RunRequest, RunResult, Videos
 from pipeline.weights.store import default_cache_dir
 
 logger = logging.getLogger(__name__)
@@ -61,26 +60,35 @@ def demo_site(preset: str, seed: int | None = None, cache: Path | None = None) -
     return folder
 
 
-def demo_arguments(arguments: argparse.Namespace) -> None:
-    """Fill in what ``--demo`` stands for; what the command line says otherwise stays."""
-    site = demo_site(arguments.demo)
-    videos = sorted((site / "video").glob("*.mp4"))
-    arguments.videos = [f"{path.stem}={path}" for path in videos]
-    arguments.site = arguments.site or site / "site.yaml"
-    arguments.truth = arguments.truth or site / "gt"
-    arguments.save_video = True
-    if arguments.output is None:
-        arguments.output, arguments.overwrite = OUTPUT, not arguments.resume
+def site_videos(site: Path) -> tuple[CameraSpec, ...]:
+    """The videos of a synthetic site."""
+    return tuple(CameraSpec(path.stem, str(path)) for path in sorted((site / "video").glob("*.mp4")))
 
 
-def describe(output: Path, truth: Path) -> str:
+def demo_request(preset: str) -> RunRequest:
+    """The tour's run: a site, scored against its truth, with videos, in a folder that every tour replaces.
+
+    Raises:
+        UserError: as ``demo_site``.
+    """
+    site = demo_site(preset)
+    return RunRequest(
+        start=Videos(site_videos(site)),
+        output=OUTPUT,
+        site=site / "site.yaml",
+        truth=site / "gt",
+        save_video=True,
+        overwrite=True,
+    )
+
+
+def describe(result: RunResult) -> str:
     """What to read and look at when the tour has ended: scores and paths."""
-    folder = RunFolder(output)
-    result = evaluate_folders(truth, folder.tracks("x").parent, EvaluationOptions(cross_camera=True))
-    videos = ", ".join(str(path) for path in sorted((output / "video").glob("*.mp4")))
+    folder = result.folder
+    videos = ", ".join(str(path) for path in sorted(folder.root.glob("video/*.mp4")))
     return "\n".join(
         (
-            result.table(),
+            *([] if result.scores is None else [result.scores.table()]),
             "",
             f"look at   {folder.report} (people, evidence of every link, timings)",
             f"videos    {videos}",

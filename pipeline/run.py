@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from data.errors import UserError
 
 if TYPE_CHECKING:
     from pipeline.config import Config
+    from pipeline.job.request import RunRequest, Start
 
 logger = logging.getLogger(__name__)
 
@@ -83,46 +85,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_intermixed_args(argv)
     if arguments.verbose:
         logging.getLogger().setLevel(logging.DEBUG)
-    from pipeline.config import dump_config, split_overrides
-
     if arguments.demo and (arguments.videos or arguments.detections or arguments.tracks):
         raise UserError("--demo brings its own videos; leave out --videos, --detections and --tracks")
-    if arguments.demo:
-        from pipeline.demo import CONFIG, demo_arguments
-
-        named, values = split_overrides([arguments.demo])
-        arguments.demo = named[0] if named else _DEMO
-        arguments.overrides[:0] = values
-        arguments.config.insert(0, CONFIG)
     config = _config(arguments)
     if arguments.dry_run:
+        from pipeline.config import dump_config
+
         sys.stdout.write(dump_config(config))
         return 0
-    if arguments.demo:
-        demo_arguments(arguments)
-    starts = [name for name in ("videos", "detections", "tracks") if getattr(arguments, name)]
-    if len(starts) != 1 and starts != ["videos", "detections"]:
-        raise UserError(
-            "give one of --videos, --detections, --tracks or --demo" + (f", not {' and '.join(starts)}" * bool(starts))
-        )
-    if arguments.resume and arguments.output is None:
-        raise UserError("--resume needs the --output of the interrupted run")
-    if arguments.output is None:
-        arguments.output = Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
-    from pipeline.job.start import run
+    request = _demo_request(arguments) if arguments.demo else _request(arguments)
+    from pipeline.job.runner import run
 
-    code = run(arguments, config)
-    if arguments.demo and code == 0:
+    result = run(request, config)
+    if arguments.demo:
         from pipeline.demo import describe
 
-        print(describe(arguments.output, arguments.truth))
-    return code
+        print(describe(result))
+    return 0
 
 
 def _config(arguments: argparse.Namespace) -> "Config":
+    """The configuration; values that an option took with its own are taken out of it."""
     from pipeline.config import load_config, split_overrides
 
-    overrides = list(arguments.overrides)
+    paths, overrides = list(arguments.config), list(arguments.overrides)
+    if arguments.demo:
+        from pipeline.demo import CONFIG
+
+        named, values = split_overrides([arguments.demo])
+        arguments.demo = named[0] if named else _DEMO
+        paths, overrides = [CONFIG, *paths], values + overrides
     if arguments.videos:
         arguments.videos, values = split_overrides(arguments.videos)
         overrides += values
@@ -135,7 +127,61 @@ def _config(arguments: argparse.Namespace) -> "Config":
         overrides.append("run.offline=true")
     if arguments.anonymize:
         overrides += ["render.anonymize=true", "report.anonymize=true"]
-    return load_config(arguments.config, overrides)
+    return load_config(paths, overrides)
+
+
+def _demo_request(arguments: argparse.Namespace) -> "RunRequest":
+    """What ``--demo`` stands for; what the command line says otherwise stays."""
+    from pipeline.demo import demo_request
+
+    tour = demo_request(arguments.demo)
+    return replace(
+        tour,
+        output=arguments.output or tour.output,
+        site=arguments.site or tour.site,
+        truth=arguments.truth or tour.truth,
+        corrections=arguments.corrections,
+        limit=arguments.limit,
+        resume=arguments.resume,
+        overwrite=arguments.overwrite if arguments.output else not arguments.resume,
+    )
+
+
+def _request(arguments: argparse.Namespace) -> "RunRequest":
+    from pipeline.job.request import RunRequest
+
+    start = _start(arguments)
+    if arguments.resume and arguments.output is None:
+        raise UserError("--resume needs the --output of the interrupted run")
+    return RunRequest(
+        start=start,
+        output=arguments.output or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S"),
+        site=arguments.site,
+        truth=arguments.truth,
+        corrections=arguments.corrections,
+        limit=arguments.limit,
+        save_video=arguments.save_video,
+        resume=arguments.resume,
+        overwrite=arguments.overwrite,
+    )
+
+
+def _start(arguments: argparse.Namespace) -> "Start":
+    from data.sources.open import parse_camera_specs
+    from pipeline.job.request import DetectionFiles, TrackFiles, Videos
+
+    given = [name for name in ("videos", "detections", "tracks") if getattr(arguments, name)]
+    if len(given) != 1 and given != ["videos", "detections"]:
+        raise UserError(
+            "give one of --videos, --detections, --tracks or --demo" + (f", not {' and '.join(given)}" * bool(given))
+        )
+    if arguments.tracks:
+        return TrackFiles(arguments.tracks, arguments.features)
+    if not arguments.videos:
+        return DetectionFiles(arguments.detections, arguments.features)
+    if arguments.features is not None:
+        raise UserError("--features goes with --detections or --tracks alone; with --videos appearance is their own")
+    return Videos(tuple(parse_camera_specs(arguments.videos)), arguments.detections)
 
 
 if __name__ == "__main__":

@@ -231,6 +231,17 @@ def test_libraries_do_not_print() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_arguments_are_parsed_by_command_lines_only() -> None:
+    wrong = [
+        f"{relative(path)}:{line} imports argparse"
+        for path in sources(*LIBRARIES)
+        if relative(path) not in COMMANDS
+        for line, name in imports(parse(path), "")
+        if name == "argparse"
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def commands() -> list[str]:
     """Modules that are command lines: they define ``main`` and run it."""
     found = []

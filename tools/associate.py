@@ -21,26 +21,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="configuration values")
     arguments = parser.parse_intermixed_args(argv)
 
-    from data.site import load_site, save_site
-    from pipeline.association.corrections import load_corrections
-    from pipeline.config import dump_config, load_config
+    from pipeline.config import load_config
     from pipeline.folder.run_folder import RunFolder
-    from pipeline.job.finish import finish
-    from pipeline.job.job import load_job, timed
+    from pipeline.job import runner
+    from pipeline.job.request import EarlierRun, RunRequest
 
     folder = RunFolder(arguments.run).require()
-    config = load_config([folder.config, *arguments.config], arguments.overrides)
-    job = load_job(folder, config)
-    if arguments.site is not None:
-        job.site = load_site(arguments.site)
-        job.site.check_cameras(list(job.cameras))
-        save_site(job.site, folder.site)
-    corrections = [] if arguments.corrections is None else load_corrections(arguments.corrections)
-    with timed(job):
-        association = finish(job, truth=arguments.truth, corrections=corrections)
-    folder.config.write_text(dump_config(config), encoding="utf-8")
-    job.write_manifest("complete")
-    print(f"{len(association.global_tracks)} people; look at {folder.report}")
+    request = RunRequest(
+        start=EarlierRun(),
+        output=folder.root,
+        site=arguments.site,
+        truth=arguments.truth,
+        corrections=arguments.corrections,
+    )
+    result = runner.run(request, load_config([folder.config, *arguments.config], arguments.overrides))
+    print(f"{len(result.global_tracks)} people; look at {folder.report}")
     return 0
 
 

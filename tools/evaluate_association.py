@@ -232,8 +232,7 @@ def _references(case: Case) -> list[Row]:
 def _associate(case: Case, name: str, threshold: float | None) -> Row:
     import time
 
-    from pipeline.association.associate import Association, associate
-    from pipeline.association.transitions import find_transitions
+    from pipeline.association.associate import associate
     from pipeline.evaluation.association.scores import score
 
     settings = case.config.associate
@@ -242,14 +241,15 @@ def _associate(case: Case, name: str, threshold: float | None) -> Row:
             raise UserError(f"--thresholds are probabilities between 0 and 1, got {threshold:g}")
         settings = settings.model_copy(update={"same_probability": threshold})
 
-    def under(model: "TransitionModel | None") -> Association:
-        return associate(case.tracklets, case.site, settings, transition=model, seed=case.config.run.seed)
-
     begin = time.process_time()
-    model = case.transition
-    if model is None:
-        model = find_transitions(case.tracklets, case.site, case.config.st, under).model
-    found = under(model)
+    found = associate(
+        case.tracklets,
+        case.site,
+        settings,
+        transition=case.transition,
+        transit=case.config.st if case.transition is None else None,
+        seed=case.config.run.seed,
+    )
     cost = time.process_time() - begin
     if threshold is None:
         for line in found.warnings:

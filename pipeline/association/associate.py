@@ -4,7 +4,7 @@ Needs tracklets only, no video and no GPU.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from data.records import GlobalTrack, Link, Tracklet
@@ -20,6 +20,8 @@ from pipeline.association.inherit import inherit_ids
 from pipeline.association.registry import SOURCES
 from pipeline.association.scoring import score_pairs
 from pipeline.association.table import TrackletTable, build_table
+from pipeline.association.transitions import NO_TRANSITIONS, Transitions, find_transitions
+from st_model.config import SpaceTimeConfig
 from st_model.model import TransitionModel
 
 
@@ -34,6 +36,7 @@ class Association:
         labels: global id of each (camera, local_id).
         calibration: what the associator learnt of this site, plain values; empty without appearance.
         warnings: lines for the user.
+        transitions: transit times that were used, and how they were come by.
     """
 
     global_tracks: tuple[GlobalTrack, ...]
@@ -42,6 +45,7 @@ class Association:
     labels: dict[tuple[str, int], int]
     calibration: dict[str, Any]
     warnings: list[str]
+    transitions: Transitions = NO_TRANSITIONS
 
 
 def associate(
@@ -50,6 +54,7 @@ def associate(
     config: AssociateConfig,
     *,
     transition: TransitionModel | None = None,
+    transit: SpaceTimeConfig | None = None,
     previous: Sequence[GlobalTrack] | None = None,
     corrections: Sequence[Correction] = (),
     seed: int = 0,
@@ -64,15 +69,39 @@ def associate(
         site: clocks and overlap of the cameras.
         config: settings.
         transition: when people go from camera to camera, or None: then time only excludes.
+        transit: how to come by such a model, if need be from these tracklets themselves; None takes ``transition``.
         previous: an earlier association of the same run, whose global ids are taken over.
         corrections: pairs a person declared the same or different.
         seed: of the sample that calibration draws from large sets.
         cues: the kinds of evidence.
 
     Raises:
-        UserError: when two tracklets have one (camera, local_id), or one has no rows.
+        UserError: when two tracklets have one (camera, local_id), or one has no rows; when ``transit`` names a model
+            that cannot be read.
+        ValueError: when both ``transition`` and ``transit`` are given.
     """
     table = build_table(tracklets, site)
+
+    def under(model: TransitionModel | None) -> Association:
+        return _associate_under(model, table, config, previous, corrections, seed, cues)
+
+    if transit is None:
+        return under(transition)
+    if transition is not None:
+        raise ValueError("give transition or transit, not both")
+    found = find_transitions(tracklets, site, transit, under)
+    return replace(under(found.model), transitions=found)
+
+
+def _associate_under(
+    transition: TransitionModel | None,
+    table: TrackletTable,
+    config: AssociateConfig,
+    previous: Sequence[GlobalTrack] | None,
+    corrections: Sequence[Correction],
+    seed: int,
+    cues: Sequence[SourceBuilder],
+) -> Association:
     declared = resolve(corrections, table, config.corrections)
     exclusions = build_exclusions(table, config.constraints, declared.different)
     atoms, certain, dropped = join(must_links(table, declared.same), exclusions)

@@ -5,13 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from data.records import Tracklet
+from data.records import Link, Tracklet
 from data.site import Site
-from pipeline.association.associate import Association
 from pipeline.folder.run_folder import RunFolder
 from st_model.config import SpaceTimeConfig
 from st_model.files import load_model, save_model
@@ -23,7 +22,23 @@ logger = logging.getLogger(__name__)
 
 _FEWEST_EVENTS = 1.0
 
-Associate = Callable[[TransitionModel | None], Association]
+
+class Evidence(Protocol):
+    """What can be learnt from: the part of an ``Association`` that tells who went where."""
+
+    @property
+    def links(self) -> Sequence[Link]:
+        """Who may be whom."""
+        ...
+
+    @property
+    def teaching(self) -> Sequence[float]:
+        """Per link, what it may teach; see ``Association``."""
+        ...
+
+
+Associate = Callable[[TransitionModel | None], Evidence]
+"""An association of the same tracklets under a transition model, or under none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +64,9 @@ class Transitions:
         }
 
 
+NO_TRANSITIONS = Transitions(None, False, ())
+
+
 def lags_speak(site: Site, cameras: Sequence[str]) -> bool:
     """Whether any two cameras have common clocks and, declared so, no common view."""
     return any(site.clocks_common(a, b) and site.overlap(a, b) == "none" for a, b in combinations(cameras, 2))
@@ -63,7 +81,7 @@ def find_transitions(
         tracklets: of the whole run.
         site: clocks and overlap.
         config: section ``st``; a model named there is the prior of what is learnt.
-        associate: associates these tracklets under a model, or under none.
+        associate: associates these tracklets.
 
     Raises:
         UserError: when the configured model cannot be read.
@@ -106,7 +124,7 @@ def _sightings(tracklets: Sequence[Tracklet], site: Site, cameras: Sequence[str]
     )
 
 
-def _candidates(found: Association, rows: dict[tuple[str, int], int], sightings: Sightings) -> CandidateLinks:
+def _candidates(found: Evidence, rows: dict[tuple[str, int], int], sightings: Sightings) -> CandidateLinks:
     """Links between visits that follow one another on a common clock."""
     links = found.links
     pairs = np.array([(rows[link.a], rows[link.b]) for link in links], np.int64).reshape(-1, 2)

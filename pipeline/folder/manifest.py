@@ -10,6 +10,9 @@ from typing import Any
 
 from data.weight_records import file_sha256
 
+VERSION = 2
+"""Of the manifest's own layout."""
+
 _PACKAGES = (
     "torch", "numpy", "scipy", "opencv-python", "av", "onnxruntime", "ai-edge-litert", "ultralytics", "openpifpaf",
     "timm", "pyarrow", "motmetrics", "lap", "filterpy",

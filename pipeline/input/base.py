@@ -25,7 +25,7 @@ class PerceivedInput(Protocol):
         ...
 
     def describe(self) -> dict[str, dict[str, Any]]:
-        """Per camera: uri, fps, size, frames, bytes, sha256."""
+        """Per camera: kind ("video", "detections"), uri, fps, size, frames, bytes, sha256."""
         ...
 
     def total_frames(self) -> int | None:

@@ -20,6 +20,21 @@ class TimedFrame:
     frame: Frame
 
 
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How frames are grouped.
+
+    Attributes:
+        frames: of all cameras that are looked at together.
+        window_s: a batch never spans more than this, seconds of video time.
+        waiting: perceived batches that may wait for the tracker.
+    """
+
+    frames: int = 8
+    window_s: float = 1.0
+    waiting: int = 2
+
+
 def merge_by_time(
     streams: Mapping[str, Iterator[Frame]], common_time: Callable[[str, float], float]
 ) -> Iterator[TimedFrame]:
@@ -40,14 +55,14 @@ def merge_by_time(
         yield TimedFrame(common_s, frame)
 
 
-def batches(frames: Iterator[TimedFrame], size: int, window_s: float) -> Iterator[list[TimedFrame]]:
-    """Cut the global order into batches of at most ``size`` frames that span at most ``window_s``.
+def batches(frames: Iterator[TimedFrame], batching: Batching) -> Iterator[list[TimedFrame]]:
+    """Cut the global order into batches of so many frames and so much time at most.
 
     Only timestamps decide, so the same input always gives the same batches, however fast it is read.
     """
     batch: list[TimedFrame] = []
     for frame in frames:
-        if batch and (len(batch) == size or frame.common_s - batch[0].common_s > window_s):
+        if batch and (len(batch) == batching.frames or frame.common_s - batch[0].common_s > batching.window_s):
             yield batch
             batch = []
         batch.append(frame)

@@ -12,10 +12,10 @@ from data.kernels import boxes as box_kernels
 from data.records import Frame, Image, View
 from data.runtime.stage_clock import StageClock
 from data.site import Site
-from pipeline.config import RunConfig
 from pipeline.folder.manifest import describe_file
+from pipeline.folder.stages import Stage
 from pipeline.input.base import common_time
-from pipeline.input.batching import TimedFrame, batches, merge_by_time
+from pipeline.input.batching import Batching, TimedFrame, batches, merge_by_time
 from pipeline.input.perception import Perceived, look_up
 
 _NO_IMAGE: Image = np.zeros((0, 0, 3), np.uint8)
@@ -24,14 +24,14 @@ _NO_IMAGE: Image = np.zeros((0, 0, 3), np.uint8)
 class DetectionInput:
     """See ``pipeline.input.base.PerceivedInput``."""
 
-    def __init__(self, folder: Path, features: Path | None, site: Site, run: RunConfig, limit: int | None) -> None:
+    def __init__(self, folder: Path, features: Path | None, site: Site, batching: Batching, limit: int | None) -> None:
         """Read the files.
 
         Args:
             folder: see ``read_detection_folder``.
             features: folder of ``<camera>.npy``, or None to look beside the detections.
             site: frame rates, sizes and clocks.
-            run: batch sizes.
+            batching: how frames are grouped.
             limit: frames per camera, or None.
 
         Raises:
@@ -42,7 +42,7 @@ class DetectionInput:
             site.check_cameras(list(self._found))
         self.cameras = tuple(self._found)
         self._look = look_up(self._found)
-        self._site, self._run = site, run
+        self._site, self._batching = site, batching
         self._fps = {camera: _fps(site, camera) for camera in self.cameras}
         self._outside = dict.fromkeys(self.cameras, 0)
         self._frames = {
@@ -63,8 +63,8 @@ class DetectionInput:
         """See ``PerceivedInput``."""
         streams = {camera: self._camera_frames(camera, after[camera] + 1) for camera in self.cameras}
         merged = merge_by_time(streams, common_time(self._site))
-        for batch in batches(merged, self._run.batch_frames, self._run.batch_window_s):
-            with clock.measure("read", len(batch)):
+        for batch in batches(merged, self._batching):
+            with clock.measure(Stage.READ, len(batch)):
                 perceived = [self._perceive(timed) for timed in batch]
             yield perceived
 
@@ -74,6 +74,7 @@ class DetectionInput:
         for camera, found in self._found.items():
             width, height = self._site.size(camera) or (0, 0)
             described[camera] = {
+                "kind": "detections",
                 "uri": str(found.path),
                 "fps": self._fps[camera],
                 "width": width,

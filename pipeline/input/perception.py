@@ -9,6 +9,7 @@ from data.formats.detections_in import CameraDetections
 from data.records import Detections, Image, PartEmbeddings, Poses, View
 from data.runtime.stage_clock import StageClock
 from pipeline.backends.base import Perceiver
+from pipeline.folder.stages import Stage
 from pipeline.input.batching import TimedFrame
 
 
@@ -57,7 +58,7 @@ def look_up(found: Mapping[str, CameraDetections]) -> Look:
 def perceive(batches: Iterable[Sequence[TimedFrame]], look: Look, clock: StageClock) -> Iterator[list[Perceived]]:
     """Find people, and skeletons where configured, batch by batch."""
     for batch in batches:
-        with clock.measure("perceive", len(batch)):
+        with clock.measure(Stage.PERCEIVE, len(batch)):
             found = look(batch)
         yield [
             Perceived(_view(timed, detections, poses), timed.frame.image)

@@ -11,11 +11,11 @@ from data.runtime.stage_clock import StageClock
 from data.site import Site
 from data.sources.base import CameraSpec, FrameSource
 from data.sources.open import open_source
-from pipeline.config import RunConfig
 from pipeline.folder.manifest import describe_file
+from pipeline.folder.stages import Stage
 from pipeline.input.ahead import Ahead, stop_all
 from pipeline.input.base import common_time
-from pipeline.input.batching import batches, merge_by_time
+from pipeline.input.batching import Batching, batches, merge_by_time
 from pipeline.input.perception import Look, Perceived, perceive
 
 
@@ -50,7 +50,7 @@ class VideoInput:
         self,
         sources: Mapping[str, FrameSource],
         depth: int,
-        run: RunConfig,
+        batching: Batching,
         look: Look,
         site: Site,
         limit: int | None,
@@ -61,7 +61,7 @@ class VideoInput:
         Args:
             sources: opened, by camera (see ``open_sources``); closed with this input.
             depth: decoded frames that may wait per camera.
-            run: batch sizes and queue depths.
+            batching: how frames are grouped.
             look: finds the people of a frame.
             site: puts source times on the common clock.
             limit: frames per camera, or None.
@@ -70,7 +70,7 @@ class VideoInput:
         self._given = dict(given or {})
         self._sources = dict(sources)
         self.cameras = tuple(self._sources)
-        self._run, self._depth, self._look, self._limit = run, depth, look, limit
+        self._batching, self._depth, self._look, self._limit = batching, depth, look, limit
         self._common_time = common_time(site)
         self._threads: list[Ahead[Any]] = []
 
@@ -90,8 +90,8 @@ class VideoInput:
             decoders[camera] = Ahead(frames, self._depth, f"decode-{camera}")
         self._threads.extend(decoders.values())
         merged = merge_by_time({camera: iter(decoder) for camera, decoder in decoders.items()}, self._common_time)
-        grouped = batches(merged, self._run.batch_frames, self._run.batch_window_s)
-        perceived = Ahead(perceive(grouped, self._look, clock), self._run.queue_batches, "perceive")
+        grouped = batches(merged, self._batching)
+        perceived = Ahead(perceive(grouped, self._look, clock), self._batching.waiting, "perceive")
         self._threads.append(perceived)
         yield from perceived
 
@@ -99,6 +99,7 @@ class VideoInput:
         """See ``PerceivedInput``."""
         described: dict[str, dict[str, Any]] = {
             camera: {
+                "kind": "video",
                 "uri": source.info.uri,
                 "fps": source.info.fps,
                 "width": source.info.width,
@@ -143,7 +144,7 @@ def _misfits(given: CameraDetections, frames: int | None) -> list[str]:
 
 def _timed(frames: Iterator[Frame], clock: StageClock) -> Iterator[Frame]:
     while True:
-        with clock.measure("decode"):
+        with clock.measure(Stage.DECODE):
             frame = next(frames, None)
         if frame is None:
             return

@@ -1,149 +1,88 @@
-"""The tracking stage: propose, ask for appearance, commit; batch by batch over all scopes."""
+"""From perceived frames to durable tracklets, with checkpoints a killed run goes on from."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+import logging
 
-import numpy as np
-
-from data.records import PartEmbeddings, Poses, Tracklet, Tracks
-from data.runtime.stage_clock import StageClock
-from pipeline.input.batching import rounds
-from pipeline.input.perception import Perceived
+from data.records import Tracklet
+from data.runtime.progress import Progress
+from pipeline.folder.stages import Stage, WarningKind
+from pipeline.folder.store import TrackletStore
+from pipeline.input.base import PerceivedInput
+from pipeline.job.job import Job
+from pipeline.job.stopping import InterruptedRun, stop_signals
+from pipeline.job.tracking_stage import TrackingStage, TrackListener
 from pipeline.job.tracklet_crops import CropCollector
-from reid.embedders.base import Embedder, EmbedRequest
-from trackers.scope import Proposal, ScopeTracker
+from reid.embedders.base import Embedder
+from trackers.registry import build_tracker
 
-TrackListener = Callable[[Perceived, Tracks], None]
-
-
-def round_to_half(embeddings: PartEmbeddings) -> PartEmbeddings:
-    """Round to float16 values, so that what is decided now and what is decided from stored tracklets agree."""
-    return replace(
-        embeddings,
-        vectors=embeddings.vectors.astype(np.float16).astype(np.float32),
-        visibility=embeddings.visibility.astype(np.float16).astype(np.float32),
-    )
+logger = logging.getLogger(__name__)
 
 
-class TrackingStage:
-    """Feeds perceived frames to the trackers of all scopes and hands on the tracklets they close."""
+def track(
+    job: Job,
+    source: PerceivedInput,
+    embedder: Embedder | None,
+    *,
+    resume: bool,
+    listener: TrackListener | None = None,
+) -> None:
+    """Track everything the input gives and leave closed tracklets in the run folder.
 
-    def __init__(
-        self,
-        scopes: Sequence[ScopeTracker],
-        embedder: Embedder | None,
-        crops: CropCollector | None,
-        closed: Callable[[Tracklet], None],
-        clock: StageClock,
-        listener: TrackListener | None = None,
-    ) -> None:
-        """Set the stage up.
+    Args:
+        job: the run; counts, warnings and timings are added to it.
+        source: batches of perceived frames.
+        embedder: appearance model, or None.
+        resume: go on from the last checkpoint, if there is one.
+        listener: sees the tracks of every frame.
 
-        Args:
-            scopes: one tracker per scope.
-            embedder: appearance model; None where embeddings come with the input, or none are used.
-            crops: collects pictures of tracklets, or None.
-            closed: called with every tracklet that is complete, in a reproducible order.
-            clock: takes the timings.
-            listener: sees the tracks of every frame (live overlays).
-        """
-        self._scopes = list(scopes)
-        self._scope_of = {camera: number for number, scope in enumerate(scopes) for camera in scope.cameras}
-        self._embedder = embedder
-        self._crops = crops
-        self._closed = closed
-        self._clock = clock
-        self._listener = listener
-        self.counts: dict[str, dict[str, int]] = {
-            camera: {"frames": 0, "detections": 0, "embeddings": 0, "tracklets": 0} for camera in self._scope_of
-        }
-        self.last_frame: dict[str, int] = dict.fromkeys(self._scope_of, -1)
+    Raises:
+        InterruptedRun: after SIGINT or SIGTERM; the checkpoint is written and ``resume`` goes on from it.
+    """
+    run = job.config.run
+    store = TrackletStore(job.folder, run.part_s)
+    crops = CropCollector(anonymize=job.config.render.anonymize) if run.crops else None
 
-    def process(self, batch: Sequence[Perceived]) -> None:
-        """Track one batch; its frames are in the global order."""
-        for rows in rounds([item.view.camera for item in batch], self._scope_of):
-            items = [batch[row] for row in rows]
-            scopes = [self._scopes[self._scope_of[item.view.camera]] for item in items]
-            with self._clock.measure("track", len(items)):
-                proposals = [scope.propose([item.view]) for scope, item in zip(scopes, items, strict=True)]
-            embeddings = self._embed(items, proposals)
-            for scope, item, proposal, appearance in zip(scopes, items, proposals, embeddings, strict=True):
-                with self._clock.measure("track", 0):
-                    (tracks,), events = scope.commit(proposal, [appearance])
-                self._after_commit(item, tracks)
-                self._close([event.tracklet for event in events if event.kind == "closed"])
+    def closed(tracklet: Tracklet) -> None:
+        store.add(tracklet)
+        if crops is not None:
+            crops.write(job.folder, tracklet.camera, tracklet.local_id)
 
-    def finish(self) -> None:
-        """The input has ended: close every live tracklet."""
-        for scope in self._scopes:
-            self._close([event.tracklet for event in scope.flush() if event.kind == "closed"])
-
-    def state(self) -> dict[str, Any]:
-        """Everything a resumed run needs, as a tree for ``data.formats.state``."""
-        return {
-            "scopes": [scope.state() for scope in self._scopes],
-            "crops": None if self._crops is None else self._crops.state(),
-            "counts": self.counts,
-            "last_frame": self.last_frame,
-        }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from ``state``."""
-        for scope, inner in zip(self._scopes, state["scopes"], strict=True):
-            scope.restore(inner)
-        if self._crops is not None and state["crops"] is not None:
-            self._crops.restore(state["crops"])
-        self.counts = state["counts"]
-        self.last_frame = state["last_frame"]
-
-    def _embed(self, items: Sequence[Perceived], proposals: Sequence[Proposal]) -> list[PartEmbeddings | None]:
-        """Appearance of every row of each item; rows nobody asked for are "no evidence"."""
-        found: list[PartEmbeddings | None] = [
-            None if item.embeddings is None else round_to_half(item.embeddings) for item in items
-        ]
-        if self._embedder is None:
-            return found
-        asked = [
-            (number, item, proposal.wanted[0])
-            for number, (item, proposal) in enumerate(zip(items, proposals, strict=True))
-            if item.embeddings is None and item.image is not None and len(proposal.wanted[0])
-        ]
-        if not asked:
-            return found
-        with self._clock.measure("reid", sum(len(wanted) for _, _, wanted in asked)):
-            described = self._embedder([_request(item, wanted) for _, item, wanted in asked])
-        for (number, item, wanted), embeddings in zip(asked, described, strict=True):
-            found[number] = round_to_half(embeddings).scatter(wanted, len(item.view.detections))
-            self.counts[item.view.camera]["embeddings"] += len(wanted)
-        return found
-
-    def _after_commit(self, item: Perceived, tracks: Tracks) -> None:
-        view = item.view
-        counts = self.counts[view.camera]
-        counts["frames"] += 1
-        counts["detections"] += len(view.detections)
-        self.last_frame[view.camera] = view.frame_index
-        if self._crops is not None and item.image is not None:
-            with self._clock.measure("crops"):
-                self._crops.offer(view, item.image, tracks)
-        if self._listener is not None:
-            self._listener(item, tracks)
-
-    def _close(self, tracklets: Sequence[Tracklet]) -> None:
-        for tracklet in tracklets:
-            self.counts[tracklet.camera]["tracklets"] += 1
-            self._closed(tracklet)
+    scopes = [build_tracker([camera], job.config.tracker) for camera in source.cameras]
+    stage = TrackingStage(scopes, embedder, crops, closed, job.clock, listener)
+    state = store.restore() if resume else None
+    if state is not None:
+        stage.restore(state)
+        logger.info("resumed after frame %s", ", ".join(f"{c} {n}" for c, n in stage.last_frame.items()))
+    progress = Progress(source.total_frames(), sum(stage.last_frame.values()) + len(source.cameras))
+    with stop_signals() as stopped, progress:
+        for batch in source.batches(dict(stage.last_frame), job.clock):
+            if store.advance(batch[0].common_s):
+                _checkpoint(job, store, stage)
+            stage.process(batch)
+            progress.advance(len(batch))
+            if stopped:
+                _checkpoint(job, store, stage)
+                _collect(job, source, stage)
+                raise InterruptedRun(f"stopped; go on with --resume --output {job.folder.root}")
+    stage.finish()
+    store.finish()
+    _collect(job, source, stage)
+    job.folder.write_json(job.folder.progress, {"complete": True, "last_frame": stage.last_frame})
+    store.clear_checkpoint()
 
 
-def _request(item: Perceived, wanted: np.ndarray) -> EmbedRequest:
-    view = item.view
-    poses = Poses.empty() if view.poses is None else view.poses.select(wanted)
-    assert item.image is not None
-    return EmbedRequest(
-        image=item.image,
-        boxes=view.detections.boxes[wanted],
-        keypoints=None if view.poses is None else poses.keypoints,
-        negatives=poses.spare_keypoints,
-        camera=view.camera,
-    )
+def _checkpoint(job: Job, store: TrackletStore, stage: TrackingStage) -> None:
+    with job.clock.measure(Stage.CHECKPOINT):
+        store.checkpoint(stage.state())
+        job.folder.write_json(job.folder.progress, {"complete": False, "last_frame": stage.last_frame})
+
+
+def _collect(job: Job, source: PerceivedInput, stage: TrackingStage) -> None:
+    job.counts["cameras"] = stage.counts
+    for camera, lines in source.warnings.items():
+        for line in lines:
+            job.warn(WarningKind.INPUT, line, camera)
+    for camera, counts in stage.counts.items():
+        if counts["frames"] == 0:
+            job.warn(WarningKind.TRACKING, "no frame could be used", camera)
+        elif counts["detections"] == 0:
+            job.warn(WarningKind.TRACKING, "nobody was detected", camera)

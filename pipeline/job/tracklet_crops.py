@@ -1,6 +1,5 @@
 """The best pictures of each tracklet, collected while the run goes on."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from data.atomic import write_bytes
 from data.errors import UserError
 from data.kernels.boxes import clip, coverage_matrix
 from data.records import CONFIRMED, Detections, FloatArray, Image, Poses, Tracks, View
+from pipeline.folder.crop_notes import with_note
 from pipeline.folder.run_folder import RunFolder
 from pipeline.rendering.anonymize import blur_regions, head_regions, shift_regions, skeleton_regions
 
@@ -21,8 +21,6 @@ _MIN_HEIGHT_PX, _MIN_WIDTH_PX = 24, 8
 _KEYPOINT_SEEN = 0.3
 _GOOD_HEIGHT_PX = 160.0
 _GOOD_SHARPNESS = 150.0
-_COMMENT = 0xFE
-_JFIF = b"\xff\xe0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,28 +170,6 @@ class CropCollector:
         }
         encoded = cv2.imencode(".jpg", crop[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self._jpeg_quality])[1].tobytes()
         return Candidate(view.time_s, quality, with_note(encoded, note))
-
-
-def with_note(jpeg: bytes, note: Mapping[str, Any]) -> bytes:
-    """A JPEG file with a JSON comment put in behind its JFIF header (ISO/IEC 10918-1, B.2.4.5)."""
-    text = json.dumps(note, separators=(",", ":")).encode()
-    place = 4 + int.from_bytes(jpeg[4:6], "big") if jpeg[2:4] == _JFIF else 2
-    return jpeg[:place] + bytes([0xFF, _COMMENT]) + (len(text) + 2).to_bytes(2, "big") + text + jpeg[place:]
-
-
-def read_note(jpeg: bytes) -> dict[str, Any] | None:
-    """The note of a crop, or None where the file carries none that can be read."""
-    place = 2
-    while len(jpeg) >= place + 4 and jpeg[place] == 0xFF and jpeg[place + 1] != 0xDA:
-        length = int.from_bytes(jpeg[place + 2 : place + 4], "big")
-        if jpeg[place + 1] == _COMMENT:
-            try:
-                note = json.loads(jpeg[place + 4 : place + 2 + length])
-            except ValueError:
-                return None
-            return note if isinstance(note, dict) else None
-        place += 2 + length
-    return None
 
 
 def _rough_quality(boxes: FloatArray, tracks: Tracks, rows: np.ndarray, view: View) -> FloatArray:

@@ -76,6 +76,11 @@ class Playback:
             raise UserError(
                 f"camera '{camera}': {self.folder.manifest} names no video of it; was it a camera of this run?"
             )
+        if described.get("kind", "video") != "video":
+            raise UserError(
+                f"camera '{camera}': the run started from {described['kind']} ({described['uri']}), not from a video: "
+                "there is no picture to draw into"
+            )
         if described.get("live"):
             raise UserError(f"camera '{camera}' was live ({described['uri']}): there is no recording to draw into")
         return Recording(self, CameraSpec(camera, str(described["uri"])))

@@ -87,15 +87,9 @@ def clocks_common(facts: Sequence[CameraFacts]) -> bool:
 
 
 def warning_lines(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(camera or "", line) of every warning and fallback."""
-    found = manifest.get("warnings")
-    lines: list[tuple[str, str]] = []
-    if isinstance(found, Mapping):
-        lines = [(str(camera), str(line)) for camera, entries in found.items() for line in _list(entries)]
-    else:
-        lines = [("", str(line)) for line in _list(found)]
-    lines += [("", f"fallback: {line}") for line in _list(manifest.get("fallbacks"))]
-    return [(camera, redact(line)) for camera, line in lines]
+    """(camera or "", line) of every warning."""
+    found = [_mapping(value) or {"text": value} for value in _list(manifest.get("warnings"))]
+    return [(str(value.get("camera", "")), redact(str(value["text"]))) for value in found if value.get("text")]
 
 
 def stages(manifest: Mapping[str, Any]) -> list[Stage]:

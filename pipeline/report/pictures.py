@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.folder.crop_notes import read_note
 from pipeline.folder.run_folder import RunFolder
-from pipeline.job.tracklet_crops import read_note
 from pipeline.rendering.anonymize import blur_regions
 from pipeline.report.config import ReportConfig
 

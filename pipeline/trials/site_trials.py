@@ -11,16 +11,17 @@ import numpy as np
 from data.errors import UserError
 from data.weight_records import file_sha256
 from pipeline.config import dump_config, load_config
-from pipeline.demo import CONFIG, demo_site
+from pipeline.demo import CONFIG, demo_site, site_videos
 from pipeline.folder.run_folder import RunFolder
-from pipeline.run import main as run_pipeline
+from pipeline.folder.stages import Status
+from pipeline.job.request import RunRequest, Videos
+from pipeline.job.runner import run
 
 logger = logging.getLogger(__name__)
 
 PERFECT, SHIPPED = "perfect", "shipped"
 MEASURES = ("HOTA", "IDF1")
 _NO_CROPS = "run.crops=false"
-_INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +85,14 @@ def run_trial(preset: str, seed: int, way: Way, out: Path, overrides: Sequence[s
         overrides: "key.sub=value" on top of the way's configuration.
 
     Raises:
-        UserError: as ``pipeline.run``, and when a run is not completed.
+        UserError: as ``pipeline.job.runner.run``.
     """
     site = demo_site(preset, seed)
     folder = RunFolder(out / f"{site.name}-{way.name}")
-    if not _is_complete(folder, dump_config(load_config([way.config], [_NO_CROPS, *overrides]))):
-        videos = [f"{path.stem}={path}" for path in sorted((site / "video").glob("*.mp4"))]
-        arguments = ["--videos", *videos, "--site", str(site / "site.yaml"), "--truth", str(site / "gt")]
-        arguments += ["--config", str(way.config), "--output", str(folder.root), "--overwrite", _NO_CROPS]
-        if way.perfect:
-            arguments += ["--detections", str(site / "keypoints")]
-        code = run_pipeline([*arguments, *overrides])
-        if code == _INTERRUPTED:
-            raise KeyboardInterrupt
-        if code != 0:
-            raise UserError(f"{folder.root}: the run was not completed")
+    config = load_config([way.config], [_NO_CROPS, *overrides])
+    if not _is_complete(folder, dump_config(config)):
+        start = Videos(site_videos(site), site / "keypoints" if way.perfect else None)
+        run(RunRequest(start, folder.root, site / "site.yaml", truth=site / "gt", overwrite=True), config)
     rows = {row["kind"]: row for row in json.loads(folder.metrics.read_text(encoding="utf-8"))["scores"]}
     alone = rows["combined" if "combined" in rows else "sequence"]
     joined = rows.get("cross_camera", alone)
@@ -134,7 +128,7 @@ def _is_complete(folder: RunFolder, config: str) -> bool:
         return False
     manifest = folder.read_json(folder.manifest)
     weights = [(Path(one["path"]), one["sha256"]) for found in manifest["weights"].values() for one in found]
-    return manifest["status"] == "complete" and all(
+    return manifest["status"] == Status.COMPLETE and all(
         path.exists() and file_sha256(path) == digest for path, digest in weights
     )
 

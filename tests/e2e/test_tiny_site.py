@@ -77,7 +77,7 @@ def test_a_tour_leaves_everything_to_look_at(tour: Path) -> None:
     manifest = folder.read_json(folder.manifest)
     assert manifest["status"] == "complete"
     assert {one["trained_on"] for found in manifest["weights"].values() for one in found} == {"synthetic"}
-    assert any("synthetic people" in line for line in manifest["warnings"][""])
+    assert any("synthetic people" in warning["text"] for warning in manifest["warnings"])
 
 
 def test_the_same_tour_gives_the_same_bytes(tour: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -248,7 +248,7 @@ class RunMaker:
             for camera in world.cameras
         }  # fmt: skip
         return {
-            "version": 1,
+            "version": 2,
             "status": "complete",
             "command": ["pipeline.run", "--videos", *(str(self.video(camera)) for camera in world.cameras)],
             "versions": {"python": "3.11.7", "mtmct": "0.1.0", "torch": "2.13.0", "numpy": "2.4.6"},
@@ -259,8 +259,7 @@ class RunMaker:
             "weights": {"detector": {"name": "yolov8n_int8_640.onnx", "sha256": "1f" * 32}},
             "seed": 0,
             "counts": {"cameras": {camera: {"frames": world.frames(), "detections": 321} for camera in world.cameras}},
-            "warnings": {},
-            "fallbacks": [],
+            "warnings": [],
             "timings": {
                 "wall_s": 9.81,
                 "stages": {

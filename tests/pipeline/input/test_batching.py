@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.records import Frame
-from pipeline.input.batching import TimedFrame, batches, merge_by_time, rounds
+from pipeline.input.batching import Batching, TimedFrame, batches, merge_by_time, rounds
 
 _PIXEL = np.zeros((1, 1, 3), np.uint8)
 
@@ -36,7 +36,7 @@ def test_equal_times_are_ordered_by_camera_name() -> None:
 )
 def test_batches_keep_every_frame_once_and_respect_both_limits(times: list[float], size: int, window_s: float) -> None:
     items = [TimedFrame(frame.time_s, frame) for frame in _frames("a", times)]
-    cut = list(batches(iter(items), size, window_s))
+    cut = list(batches(iter(items), Batching(size, window_s)))
     assert [item for batch in cut for item in batch] == items
     for batch in cut:
         assert 1 <= len(batch) <= size
@@ -47,10 +47,10 @@ def test_batches_keep_every_frame_once_and_respect_both_limits(times: list[float
 def test_batching_goes_on_alike_from_any_batch_boundary(times: list[float], size: int) -> None:
     """A resumed run starts at a batch boundary and must form the batches an unbroken run forms."""
     items = [TimedFrame(frame.time_s, frame) for frame in _frames("a", times)]
-    whole = list(batches(iter(items), size, 5.0))
+    whole = list(batches(iter(items), Batching(size, 5.0)))
     for done in range(1, len(whole)):
         rest = items[sum(len(batch) for batch in whole[:done]) :]
-        assert list(batches(iter(rest), size, 5.0)) == whole[done:]
+        assert list(batches(iter(rest), Batching(size, 5.0))) == whole[done:]
 
 
 @given(cameras=st.lists(st.sampled_from("abcd"), max_size=30))

@@ -11,10 +11,14 @@ from data.records import Tracks
 from data.site import Site
 from data.sources.open import parse_camera_specs
 from pipeline.config import Config, load_config
+from pipeline.folder.stages import RunWarning, Status, WarningKind
+from pipeline.input.batching import Batching
 from pipeline.input.perception import Perceived, look_at
 from pipeline.input.videos import VideoInput, open_sources
-from pipeline.job.finish import finish
-from pipeline.job.job import Job, check_same_inputs, load_job, prepare_folder, track
+from pipeline.job.completion import complete
+from pipeline.job.job import Job
+from pipeline.job.preparation import check_same_inputs, load_job, prepare_folder
+from pipeline.job.tracking import track
 from tests.pipeline import blocks
 
 
@@ -34,22 +38,22 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 @pytest.fixture
 def config() -> Config:
     """Small parts and batches, so that a short video has many of both."""
-    return load_config([], ["run.part_s=1.5", "run.batch_frames=4", "tracker.appearance=always", "run.device=cpu"])
+    return load_config([], ["run.part_s=1.5", "tracker.appearance=always", "run.device=cpu"])
 
 
 def _run(videos: list[str], root: Path, config: Config, *, resume: bool = False, listener: Any = None) -> Job:
     specs = parse_camera_specs(videos)
     site = Site.blank([spec.camera for spec in specs])
-    source = VideoInput(open_sources(specs, config.sources), 4, config.run, look_at(blocks.detect), site, None)
+    source = VideoInput(open_sources(specs, config.sources), 4, Batching(4), look_at(blocks.detect), site, None)
     try:
         folder = prepare_folder(root, config, site, overwrite=False, resume=resume)
         job = Job(folder, config, site, source.describe())
-        job.write_manifest("running")
+        job.write_manifest(Status.RUNNING)
         track(job, source, blocks.ColourEmbedder(), resume=resume, listener=listener)
-        job.write_manifest("tracked")
+        job.write_manifest(Status.TRACKED)
     finally:
         source.close()
-    finish(job)
+    complete(job)
     return job
 
 
@@ -110,7 +114,7 @@ def test_association_again_changes_nothing_and_needs_no_video(
     job = _run(videos, tmp_path / "run", config)
     before = _results(tmp_path / "run")
     again = load_job(job.folder, config)
-    finish(again)
+    complete(again)
     assert _results(tmp_path / "run") == before
     manifest = job.folder.read_json(job.folder.manifest)
     assert manifest["timings"]["stages"]["track"]["items"] == 240
@@ -125,7 +129,8 @@ def test_a_video_without_people_is_a_complete_run(tmp_path: Path, config: Config
     assert job.folder.tracks("empty").read_text() == ""
     assert job.folder.read_links() == []
     manifest = job.folder.read_json(job.folder.manifest)
-    assert (manifest["status"], manifest["warnings"]["empty"]) == ("complete", ["nobody was detected"])
+    nobody = RunWarning(WarningKind.TRACKING, "nobody was detected", "empty")
+    assert (manifest["status"], manifest["warnings"]) == ("complete", [nobody.to_json()])
     assert job.folder.report.exists()
 
 
@@ -135,7 +140,7 @@ def test_truth_is_scored(videos: list[str], tmp_path: Path, config: Config) -> N
     truth.mkdir()
     for camera in job.cameras:
         write_mot(truth / f"{camera}.txt", read_mot(job.folder.tracks(camera), "tracks"), "gt")
-    finish(job, truth=truth)
+    complete(job, truth=truth)
     scores = job.folder.read_json(job.folder.metrics)
     assert scores["scores"][-1]["kind"] == "cross_camera"
     assert scores["scores"][-1]["IDF1"] == 1.0

@@ -10,8 +10,9 @@ import pytest
 from data.errors import UserError
 from data.formats.state import load_state, save_state
 from data.records import CONFIRMED, TENTATIVE, Detections, Poses, Tracks, View
+from pipeline.folder.crop_notes import read_note
 from pipeline.folder.run_folder import RunFolder
-from pipeline.job.tracklet_crops import CropCollector, read_note, with_note
+from pipeline.job.tracklet_crops import CropCollector
 
 _SIZE = (200, 160)
 _BOX = (60.0, 20.0, 110.0, 150.0)
@@ -179,17 +180,6 @@ def test_a_skeleton_without_a_box_is_blurred_too(tmp_path: Path) -> None:
     _offer(collector, 0.0, poses=poses)
     (path,) = _write(collector, tmp_path)
     assert len(read_note(path.read_bytes())["heads"]) == 2  # type: ignore[index]
-
-
-def test_notes_are_valid_jpeg_comments_and_foreign_files_have_none() -> None:
-    plain = cv2.imencode(".jpg", _image())[1].tobytes()
-    noted = with_note(plain, {"time_s": 1.5})
-    assert read_note(noted) == {"time_s": 1.5}
-    decoded = cv2.imdecode(np.frombuffer(noted, np.uint8), cv2.IMREAD_COLOR)
-    np.testing.assert_array_equal(decoded, cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_COLOR))
-    assert read_note(plain) is None
-    assert read_note(b"") is None
-    assert read_note(plain[:2] + b"\xff\xfe\x00\x06nope" + plain[2:]) is None
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:

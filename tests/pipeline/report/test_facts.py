@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.folder.stages import RunWarning, WarningKind
 from pipeline.report import facts
 
 
@@ -39,11 +40,11 @@ def test_passwords_are_never_shown(text: str, shown: str) -> None:
 
 def test_warnings_of_any_shape() -> None:
     assert facts.warning_lines({}) == []
-    manifest = {"warnings": {"hall": ["cut off", "x"], "": "y"}, "fallbacks": ["smaller batch"]}
-    assert facts.warning_lines(manifest) == [
-        ("hall", "cut off"), ("hall", "x"), ("", "y"), ("", "fallback: smaller batch"),
-    ]  # fmt: skip
+    given = [RunWarning(WarningKind.INPUT, "cut off", "hall"), RunWarning(WarningKind.SCORES, "see http://a:b@c")]
+    manifest = {"warnings": [warning.to_json() for warning in given]}
+    assert facts.warning_lines(manifest) == [("hall", "cut off"), ("", "see http://***@c")]
     assert facts.warning_lines({"warnings": ["one"]}) == [("", "one")]
+    assert facts.warning_lines({"warnings": {"hall": ["of an earlier version"]}}) == []
 
 
 @pytest.mark.parametrize(

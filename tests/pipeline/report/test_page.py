@@ -68,7 +68,9 @@ def _pictures(text: str) -> list[np.ndarray]:
 
 
 def test_a_complete_run_shows_everything_and_loads_nothing(make_run: Any) -> None:
-    folder = make_run(videos=False, manifest={"warnings": {"hall": ["file is cut off"]}})
+    folder = make_run(
+        videos=False, manifest={"warnings": [{"kind": "input", "camera": "hall", "text": "file is cut off"}]}
+    )
     folder.write_json(folder.metrics, {"scores": [{"name": "hall", "HOTA": 0.5, "IDSW": 1}]})
     text, page = _page(folder)
     assert all(target.startswith("#") for target in page.targets), "nothing is fetched"
@@ -96,7 +98,12 @@ def test_everything_a_user_can_name_is_escaped(make_run: Any, world_of: Any) -> 
     manifest = folder.read_json(folder.manifest)
     folder.write_json(
         folder.manifest,
-        manifest | {"inputs": {camera: evil}, "warnings": {camera: ["<img src=x onerror=y>"]}, "status": "<i>"},
+        manifest
+        | {
+            "inputs": {camera: evil},
+            "warnings": [{"camera": camera, "text": "<img src=x onerror=y>"}],
+            "status": "<i>",
+        },
     )
     folder.write_global_tracks([GlobalTrack(0, (Visit(camera, 0, 0.0, 4.0),), 1.0)])
     folder.config.write_text("a: </pre><script>z</script>\n")

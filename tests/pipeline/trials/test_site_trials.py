@@ -1,46 +1,44 @@
 """Trials on synthetic sites: what is run, what is read again, and the table."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from data.errors import UserError
 from data.weight_records import file_sha256
-from pipeline.config import dump_config, load_config
+from pipeline.config import Config, dump_config
 from pipeline.folder.run_folder import RunFolder
+from pipeline.job.request import RunRequest, Videos
+from pipeline.job.stopping import InterruptedRun
 from pipeline.trials import site_trials
 from pipeline.trials.site_trials import PERFECT, SHIPPED, Trial, parse_way, run_trial, table
 
 
 @pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Command lines of the runs; nothing is tracked."""
-    calls: list[list[str]] = []
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[RunRequest]:
+    """What was asked for; nothing is tracked."""
+    calls: list[RunRequest] = []
     (tmp_path / "w.onnx").write_bytes(b"first")
     site = tmp_path / "tiny-1"
     (site / "video").mkdir(parents=True)
     (site / "video" / "c1.mp4").touch()
 
-    def pipeline(arguments: Sequence[str]) -> int:
-        calls.append(list(arguments))
-        folder = RunFolder(Path(arguments[arguments.index("--output") + 1]))
+    def pipeline(request: RunRequest, config: Config) -> None:
+        calls.append(request)
+        folder = RunFolder(request.output)
         folder.root.mkdir(exist_ok=True, parents=True)
-        changes = [text for text in arguments if text.startswith(("run.", "tracker."))]
-        config = load_config([Path(arguments[arguments.index("--config") + 1])], changes)
         folder.config.write_text(dump_config(config))
         weights = {"reid": [{"path": str(tmp_path / "w.onnx"), "sha256": file_sha256(tmp_path / "w.onnx")}]}
         folder.write_json(folder.manifest, {"status": "complete", "weights": weights})
         score = {"HOTA": 0.5, "IDF1": 0.1 * len(calls)}
         folder.write_json(folder.metrics, {"scores": [{"kind": "sequence", **score}]})
-        return 0
 
-    monkeypatch.setattr(site_trials, "run_pipeline", pipeline)
+    monkeypatch.setattr(site_trials, "run", pipeline)
     monkeypatch.setattr(site_trials, "demo_site", lambda *_: site)
     return calls
 
 
-def test_a_complete_run_stands_until_something_changes(tmp_path: Path, runs: list[list[str]]) -> None:
+def test_a_complete_run_stands_until_something_changes(tmp_path: Path, runs: list[RunRequest]) -> None:
     out, way = tmp_path / "out", parse_way(SHIPPED)
     first = run_trial("tiny", 1, way, out)
     assert run_trial("tiny", 1, way, out) == first
@@ -52,19 +50,21 @@ def test_a_complete_run_stands_until_something_changes(tmp_path: Path, runs: lis
     run_trial("tiny", 1, way, out, ["tracker.lost_s=9"])
     assert len(runs) == 3, "other weights"
     run_trial("tiny", 1, parse_way(PERFECT), out)
-    assert "--detections" in runs[-1]
-    assert "--detections" not in runs[0]
+    perfect, shipped = runs[-1].start, runs[0].start
+    assert isinstance(perfect, Videos)
+    assert isinstance(shipped, Videos)
+    assert perfect.detections is not None
+    assert shipped.detections is None
 
 
-@pytest.mark.parametrize(("code", "error"), [(1, UserError), (130, KeyboardInterrupt)])
+@pytest.mark.parametrize("error", [UserError, InterruptedRun])
 def test_a_run_that_was_not_completed_has_no_scores(
-    tmp_path: Path,
-    runs: list[list[str]],
-    monkeypatch: pytest.MonkeyPatch,
-    code: int,
-    error: type[BaseException],
+    tmp_path: Path, runs: list[RunRequest], monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
-    monkeypatch.setattr(site_trials, "run_pipeline", lambda _: code)
+    def fail(*_: object) -> None:
+        raise error("stopped")
+
+    monkeypatch.setattr(site_trials, "run", fail)
     with pytest.raises(error):
         run_trial("tiny", 1, parse_way(SHIPPED), tmp_path / "out")
 

@@ -1,0 +1,120 @@
+"""From tracklets to a complete run: identities and everything that is written of them; needs no video and no GPU."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.errors import UserError
+from data.records import Tracklet
+from data.site import save_site
+from pipeline.association.associate import Association, associate
+from pipeline.association.corrections import Correction
+from pipeline.association.transitions import save_transitions
+from pipeline.config import dump_config
+from pipeline.evaluation.evaluate import EvaluationOptions, evaluate_folders
+from pipeline.evaluation.result import EvaluationResult
+from pipeline.folder.stages import Stage, Status, WarningKind
+from pipeline.folder.track_files import write_track_files
+from pipeline.job.job import Job
+from pipeline.job.request import RunResult
+from pipeline.report.page import write_report
+
+logger = logging.getLogger(__name__)
+
+
+def complete(
+    job: Job, *, truth: Path | None = None, corrections: Sequence[Correction] = (), save_video: bool = False
+) -> RunResult:
+    """Associate the run's tracklets; write identities, track files, evidence, scores, videos and the report.
+
+    Global ids of an earlier association of the same run are inherited where people overlap.
+
+    Args:
+        job: a run whose tracklets are complete.
+        truth: folder of ground truth to score against, or None.
+        corrections: pairs a person declared the same or different.
+        save_video: draw overlay videos.
+    """
+    with job.at_work():
+        association = _associate(job, corrections)
+        scores = None if truth is None else _score(job, truth)
+        if save_video:
+            _render(job)
+    job.write_manifest(Status.COMPLETE)
+    write_report(job.folder, job.config.report)
+    logger.info("done: %s (look at %s)", job.folder.root, job.folder.report)
+    return RunResult(
+        folder=job.folder,
+        global_tracks=association.global_tracks,
+        links=association.links,
+        counts=job.counts,
+        warnings=tuple(job.warnings),
+        scores=scores,
+    )
+
+
+def _associate(job: Job, corrections: Sequence[Correction]) -> Association:
+    folder, config = job.folder, job.config
+    with job.clock.measure(Stage.ASSOCIATE):
+        tracklets = folder.read_tracklets()
+        association = associate(
+            tracklets,
+            job.site,
+            config.associate,
+            transit=config.st,
+            previous=folder.read_global_tracks() if folder.global_tracks.exists() else None,
+            corrections=corrections,
+            seed=config.run.seed,
+        )
+    for line in association.warnings:
+        job.warn(WarningKind.ASSOCIATION, line)
+    with job.clock.measure(Stage.WRITE):
+        # An earlier run may be associated anew with other settings and clocks: they belong to what is written now.
+        folder.config.write_text(dump_config(config), encoding="utf-8")
+        save_site(job.site, folder.site)
+        save_transitions(association.transitions, folder)
+        folder.write_links(association.links)
+        folder.write_global_tracks(association.global_tracks)
+        run = config.run
+        write_track_files(folder, job.cameras, tracklets, association.labels, run.interpolate_s, run.smooth_s)
+    job.counts["association"] = _counts(tracklets, association)
+    return association
+
+
+def _counts(tracklets: Sequence[Tracklet], association: Association) -> dict[str, object]:
+    people = len(association.global_tracks)
+    several = sum(len({visit.camera for visit in track.visits}) > 1 for track in association.global_tracks)
+    logger.info("%d tracklets, %d people, %d of them in several cameras", len(tracklets), people, several)
+    return {
+        "tracklets": len(tracklets),
+        "people": people,
+        "people_in_several_cameras": several,
+        "uncertain_links": Counter(link.decision for link in association.links)["uncertain"],
+        "calibration": association.calibration,
+        "space_time": association.transitions.summary(),
+    }
+
+
+def _score(job: Job, truth: Path) -> EvaluationResult:
+    options = EvaluationOptions(cross_camera=len(job.cameras) > 1)
+    with job.clock.measure(Stage.SCORE):
+        result = evaluate_folders(truth, job.folder.tracks("x").parent, options)
+    for line in result.warnings:
+        job.warn(WarningKind.SCORES, line)
+    job.folder.write_json(job.folder.metrics, result.to_json())
+    logger.info("%s", result.table())
+    return result
+
+
+def _render(job: Job) -> None:
+    from pipeline.rendering.overlay import render_run
+
+    with job.clock.measure(Stage.RENDER):
+        try:
+            drawn = {path.stem for path in render_run(job.folder, job.config.render)}
+        except UserError as error:
+            job.warn(WarningKind.VIDEO, str(error))
+            return
+    for camera in sorted(set(job.cameras) - drawn):
+        job.warn(WarningKind.VIDEO, "no overlay video: its source could not be read again", camera)

@@ -1,0 +1,114 @@
+"""From what a run starts with to an input that can be tracked."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.errors import UserError
+from data.formats.detections_in import CameraDetections, read_detection_folder
+from data.site import Site, load_site
+from pipeline.backends.registry import build_embedder, build_perceiver
+from pipeline.config import Config, RunConfig
+from pipeline.input.base import PerceivedInput
+from pipeline.input.batching import Batching
+from pipeline.input.detections import DetectionInput
+from pipeline.input.perception import look_at, look_up
+from pipeline.input.videos import VideoInput, open_sources
+from pipeline.job.request import DetectionFiles, Videos
+from pipeline.weights.store import WeightStore
+from reid.embedders.base import Embedder
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An input ready to be tracked.
+
+    Attributes:
+        source: perceived frames; to be closed by whom it was opened for.
+        embedder: appearance model, or None where appearance comes with the input or is not used.
+        site: with every camera of the input.
+    """
+
+    source: PerceivedInput
+    embedder: Embedder | None
+    site: Site
+
+
+def open_input(
+    start: Videos | DetectionFiles, site: Site | Path | None, limit: int | None, config: Config, weights: WeightStore
+) -> Opened:
+    """Open what a run tracks.
+
+    Args:
+        start: videos, or detections alone.
+        site: cameras, clocks and overlap; None: nothing is known.
+        limit: frames per camera, or None.
+        config: resolved configuration.
+        weights: where networks come from; knows afterwards which were used.
+
+    Raises:
+        UserError: for input or weights that are missing or broken, or that do not fit the site.
+    """
+    if isinstance(start, Videos):
+        return _open_videos(start, site, limit, config, weights)
+    known = as_site(site, None)
+    source = DetectionInput(start.folder, start.features, known, _batching(config.run), limit)
+    return Opened(source, None, known.completed(source.cameras))
+
+
+def as_site(site: Site | Path | None, cameras: list[str] | None) -> Site:
+    """A site that was given, read from its file, or blank.
+
+    Args:
+        site: the site, its ``site.yaml``, or None.
+        cameras: names it must list, if given.
+
+    Raises:
+        UserError: when the file is broken, or lacks a camera.
+    """
+    if site is None:
+        return Site.blank(cameras or [])
+    found = load_site(site) if isinstance(site, Path) else site
+    if cameras is not None:
+        found.check_cameras(cameras)
+    return found
+
+
+def _open_videos(
+    start: Videos, site: Site | Path | None, limit: int | None, config: Config, weights: WeightStore
+) -> Opened:
+    """Videos first, networks second: a mistyped path must not cost a download."""
+    cameras = [spec.camera for spec in start.cameras]
+    known = as_site(site, cameras)
+    given = None if start.detections is None else _given(start.detections, cameras)
+    sources = open_sources(start.cameras, config.sources)
+    run = config.run
+    try:
+        if given is None:
+            look = look_at(build_perceiver(config.detector, config.pose, run.device, weights, run.threads))
+            has_poses = config.pose.name != "none"
+        else:
+            look = look_up(given)
+            has_poses = all(found.keypoints is not None for found in given.values() if len(found))
+        embedder = build_embedder(config.reid, run.device, weights, has_poses, run.threads)
+    except Exception:
+        for opened in sources.values():
+            opened.close()
+        raise
+    source = VideoInput(sources, config.sources.queue_frames, _batching(run), look, known, limit, given)
+    return Opened(source, embedder, known)
+
+
+def _given(folder: Path, cameras: list[str]) -> dict[str, CameraDetections]:
+    """Detections of the videos' cameras."""
+    found = read_detection_folder(folder)
+    missing = [camera for camera in cameras if camera not in found]
+    if missing:
+        raise UserError(
+            f"{folder} has no detections of camera {missing[0]}; there are: {', '.join(found)}. Name the "
+            "cameras as the files: --videos NAME=PATH"
+        )
+    return {camera: found[camera] for camera in cameras}
+
+
+def _batching(run: RunConfig) -> Batching:
+    return Batching(run.batch_frames, run.batch_window_s, run.queue_batches)

@@ -1,0 +1,133 @@
+"""The run folder before a run: made, found to be the one to go on with, or taken up again."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from data.errors import UserError
+from data.runtime.stage_clock import StageClock
+from data.site import Site, load_site, save_site
+from pipeline.config import Config, dump_config
+from pipeline.folder.manifest import VERSION
+from pipeline.folder.run_folder import RunFolder
+from pipeline.folder.stages import AFTER_TRACKING, RunWarning, Status
+from pipeline.job.job import Job
+
+
+def check_folder(root: Path, *, overwrite: bool, resume: bool) -> None:
+    """Check early, before anything costly, that a run may be written here.
+
+    Raises:
+        UserError: when the folder holds a run that is neither to be resumed nor replaced, or something else.
+    """
+    folder = RunFolder(root)
+    if not root.is_dir() or not any(root.iterdir()):
+        if resume:
+            raise UserError(f"there is no run to resume in {root}; start it without --resume")
+        return
+    if not folder.manifest.exists() and not folder.config.exists():
+        raise UserError(f"{root} is not empty and is not a run folder; choose another --output")
+    if not overwrite and not resume:
+        raise UserError(f"{root} already holds a run; use --overwrite, --resume or another --output")
+
+
+def prepare_folder(root: Path, config: Config, site: Site, *, overwrite: bool, resume: bool) -> RunFolder:
+    """Make the run folder, or check that it is the one to go on with.
+
+    Args:
+        root: the folder.
+        config: resolved configuration, written to ``config.yaml``.
+        site: written to ``site.yaml``.
+        overwrite: replace an earlier run's results.
+        resume: go on with an interrupted run of the same configuration.
+
+    Raises:
+        UserError: when the folder cannot be written, holds something else, or was made with another configuration.
+    """
+    folder = RunFolder(root)
+    text = dump_config(config)
+    if resume and folder.manifest.exists():
+        if folder.config.read_text(encoding="utf-8") != text:
+            raise UserError(f"{root} was made with another configuration; resume with its config.yaml, or --overwrite")
+        return folder
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        check_folder(root, overwrite=overwrite, resume=False)
+        folder.remove_results()
+        folder.tracklets.mkdir()
+        folder.config.write_text(text, encoding="utf-8")
+        save_site(site, folder.site)
+    except OSError as error:
+        raise UserError(f"cannot write to {root}: {error.strerror}; choose another --output") from None
+    return folder
+
+
+def check_same_inputs(folder: RunFolder, inputs: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse to resume with other videos, detections or features than the run began with.
+
+    Raises:
+        UserError: naming the first camera that differs.
+    """
+    before = folder.read_json(folder.manifest)["inputs"]
+    for camera in sorted(before.keys() | inputs.keys()):
+        old, new = before.get(camera, {}), inputs.get(camera, {})
+        if _digests(old) != _digests(new) or (camera in before) != (camera in inputs):
+            raise UserError(
+                f"camera '{camera}' is not the input this run began with; give the same files, or --overwrite"
+            )
+
+
+def check_same_weights(folder: RunFolder, weights: Mapping[str, list[dict[str, object]]]) -> None:
+    """Refuse to resume with other weights: what "auto" stands for may change, and one run never mixes two networks.
+
+    Raises:
+        UserError: naming what the run began with, and what there is now.
+    """
+    before = folder.read_json(folder.manifest)["weights"]
+    for kind in sorted(before.keys() | weights.keys()):
+        first, second = before.get(kind, []), weights.get(kind, [])
+        if [one["sha256"] for one in first] != [one["sha256"] for one in second]:
+            names = [" and ".join(str(one["name"]) for one in found) or "none" for found in (first, second)]
+            raise UserError(
+                f"the run in {folder.root} began with {kind} weights {names[0]}, and {kind}.weights stands for "
+                f"{names[1]} now; resume where it finds the same file, or --overwrite"
+            )
+
+
+def is_tracked(folder: RunFolder) -> bool:
+    """Whether a run's tracklets are complete."""
+    return Status(folder.read_json(folder.manifest)["status"]).has_tracklets
+
+
+def load_job(folder: RunFolder, config: Config) -> Job:
+    """Take up a run whose tracklets are complete, to associate it again.
+
+    What is known of its inputs, its weights and its tracking stays; warnings and timings of the earlier association go.
+
+    Raises:
+        UserError: when its tracking did not finish, or another version wrote its manifest.
+    """
+    manifest = folder.read_json(folder.manifest)
+    if manifest.get("version") != VERSION:
+        raise UserError(f"{folder.manifest} is of another version of this program; run again with --overwrite")
+    if not Status(manifest["status"]).has_tracklets:
+        raise UserError(f"the run in {folder.root} is {manifest['status']}; finish it with --resume first")
+    warnings = [RunWarning.from_json(value) for value in manifest["warnings"]]
+    stages = manifest["timings"]["stages"]
+    return Job(
+        folder=folder,
+        config=config,
+        site=load_site(folder.site),
+        inputs=manifest["inputs"],
+        weights=manifest["weights"],
+        warnings=[warning for warning in warnings if warning.kind.before_association],
+        clock=StageClock.from_summary({stage: spent for stage, spent in stages.items() if stage not in AFTER_TRACKING}),
+        counts=manifest["counts"],
+        wall_s=manifest["timings"]["wall_s"],
+    )
+
+
+def _digests(described: Mapping[str, Any]) -> dict[str, Any]:
+    """SHA-256 of a camera's file ("") and of the files beside it, by what they are."""
+    beside = {kind: found.get("sha256") for kind, found in described.items() if isinstance(found, Mapping)}
+    return {"": described.get("sha256"), **beside}

@@ -1,0 +1,129 @@
+"""A whole run: from a request and a configuration to a complete run folder."""
+
+from pathlib import Path
+
+from data.formats.tracks_in import read_track_folder
+from data.site import Site
+from pipeline.association.corrections import load_corrections
+from pipeline.config import Config
+from pipeline.folder.manifest import describe_file
+from pipeline.folder.run_folder import RunFolder
+from pipeline.folder.stages import RunWarning, Stage, Status, WarningKind
+from pipeline.job.completion import complete
+from pipeline.job.job import Job
+from pipeline.job.opening import Opened, as_site, open_input
+from pipeline.job.preparation import (
+    check_folder,
+    check_same_inputs,
+    check_same_weights,
+    is_tracked,
+    load_job,
+    prepare_folder,
+)
+from pipeline.job.request import DetectionFiles, EarlierRun, RunRequest, RunResult, TrackFiles, Videos
+from pipeline.job.stopping import InterruptedRun
+from pipeline.job.tracking import track
+from pipeline.weights.store import WeightStore
+
+
+def run(request: RunRequest, config: Config) -> RunResult:
+    """Do a run: track, associate, and write everything into the run folder.
+
+    Args:
+        request: where it starts, where it writes, and what is known of the place.
+        config: resolved configuration (see ``pipeline.config.load_config``).
+
+    Raises:
+        UserError: for anything the user can mend.
+        InterruptedRun: after SIGINT or SIGTERM while tracking; the same request with ``resume`` goes on.
+    """
+    request.check()
+    if not isinstance(request.start, EarlierRun):
+        check_folder(request.output, overwrite=request.overwrite, resume=request.resume)
+    corrections = [] if request.corrections is None else load_corrections(request.corrections)
+    job = _tracked(request, config)
+    return complete(job, truth=request.truth, corrections=corrections, save_video=request.save_video)
+
+
+def _tracked(request: RunRequest, config: Config) -> Job:
+    """A job whose tracklets are complete in its folder."""
+    match request.start:
+        case EarlierRun():
+            return _taken_up(request, config)
+        case TrackFiles() as tracks:
+            return _from_tracks(tracks, request, config)
+        case Videos() | DetectionFiles() as start:
+            weights = WeightStore(offline=config.run.offline)
+            opened = open_input(start, request.site, request.limit, config, weights)
+            try:
+                return _track(opened, request, config, weights)
+            finally:
+                opened.source.close()
+
+
+def _taken_up(request: RunRequest, config: Config) -> Job:
+    job = load_job(RunFolder(request.output).require(), config)
+    if request.site is not None:
+        job.site = as_site(request.site, list(job.cameras))
+    return job
+
+
+def _track(opened: Opened, request: RunRequest, config: Config, weights: WeightStore) -> Job:
+    inputs, used = opened.source.describe(), _describe_weights(weights)
+    folder = prepare_folder(request.output, config, opened.site, overwrite=request.overwrite, resume=request.resume)
+    if folder.manifest.exists():
+        check_same_inputs(folder, inputs)
+        if is_tracked(folder):
+            return load_job(folder, config)
+        check_same_weights(folder, used)
+    warnings = [RunWarning(WarningKind.WEIGHTS, line) for line in weights.warnings]
+    job = Job(folder, config, opened.site, inputs, used, warnings)
+    job.write_manifest(Status.RUNNING)
+    try:
+        with job.at_work():
+            track(job, opened.source, opened.embedder, resume=request.resume)
+    except InterruptedRun:
+        job.write_manifest(Status.INTERRUPTED)
+        raise
+    job.write_manifest(Status.TRACKED)
+    return job
+
+
+def _from_tracks(start: TrackFiles, request: RunRequest, config: Config) -> Job:
+    # Tracks that were given are given back as they are: only their ids are ours to decide.
+    as_given = config.run.model_copy(update={"interpolate_s": 0.0, "smooth_s": 0.0})
+    config = config.model_copy(update={"run": as_given})
+    site = as_site(request.site, None)
+    tracks = read_track_folder(start.folder, site, start.features)
+    site = site.completed(tuple(tracks))
+    folder = prepare_folder(request.output, config, site, overwrite=request.overwrite, resume=request.resume)
+    job = Job(folder, config, site, {camera: _describe_tracks(start.folder, camera, site) for camera in tracks})
+    with job.at_work(), job.clock.measure(Stage.READ):
+        folder.write_part(0.0, 0, [tracklet for found in tracks.values() for tracklet in found])
+    job.counts["cameras"] = {camera: {"tracklets": len(found)} for camera, found in tracks.items()}
+    folder.write_json(folder.progress, {"complete": True, "last_frame": {}})
+    job.write_manifest(Status.TRACKED)
+    return job
+
+
+def _describe_weights(weights: WeightStore) -> dict[str, list[dict[str, object]]]:
+    return {
+        kind: [
+            {"name": found.name, "path": str(found.path), "sha256": found.sha256, "trained_on": found.trained_on}
+            for found in used
+        ]
+        for kind, used in weights.used.items()
+    }
+
+
+def _describe_tracks(folder: Path, camera: str, site: Site) -> dict[str, object]:
+    width, height = site.size(camera) or (0, 0)
+    path = folder / f"{camera}.txt"
+    return {
+        "kind": "tracks",
+        "uri": str(path),
+        "fps": site.fps(camera),
+        "width": width,
+        "height": height,
+        **describe_file(path),
+    }

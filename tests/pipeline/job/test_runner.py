@@ -1,0 +1,148 @@
+"""A run as a call: one request, one result; and an earlier run associated anew."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.errors import UserError
+from data.site import Site, load_site
+from data.sources.base import CameraSpec
+from pipeline.config import Config, load_config
+from pipeline.folder.run_folder import RunFolder
+from pipeline.folder.stages import AFTER_TRACKING, RunWarning, Stage, Status, WarningKind
+from pipeline.job.preparation import load_job
+from pipeline.job.request import DetectionFiles, EarlierRun, RunRequest, Videos
+from pipeline.job.runner import run
+
+SITE = Site.model_validate(
+    {
+        "cameras": {
+            camera: {"fps": 10, "size": [200, 100], "clock": {"status": "common"}} for camera in ("hall", "door")
+        },
+        "default_overlap": "none",
+    }
+)
+
+
+@pytest.fixture
+def config() -> Config:
+    """The defaults."""
+    return load_config()
+
+
+@pytest.fixture
+def request_(tmp_path: Path) -> RunRequest:
+    """One person through two cameras, as detections with features."""
+    folder = tmp_path / "det"
+    folder.mkdir()
+    person = np.eye(8, dtype=np.float32)[0]
+    for camera, start in (("hall", 1), ("door", 41)):
+        rows = (f"{start + n},-1,{5 + 2 * n},20,20,60,0.9,-1,-1,-1" for n in range(30))
+        (folder / f"{camera}.txt").write_text("\n".join(rows) + "\n")
+        np.save(folder / f"{camera}.npy", np.tile(person, (30, 1)))
+    return RunRequest(DetectionFiles(folder), tmp_path / "run", SITE)
+
+
+def test_a_run_gives_what_its_folder_holds(request_: RunRequest, config: Config) -> None:
+    result = run(request_, config)
+    folder = RunFolder(request_.output)
+    assert [person.visits for person in result.global_tracks] == [one.visits for one in folder.read_global_tracks()]
+    assert [(link.a, link.b) for link in result.links] == [(link.a, link.b) for link in folder.read_links()]
+    assert [tracklet.camera for tracklet in result.tracklets] == ["door", "hall"]
+    assert result.counts["cameras"]["hall"]["frames"] == 30
+    assert result.counts["association"]["people"] == len(result.global_tracks)
+    manifest = folder.read_json(folder.manifest)
+    assert manifest["status"] == Status.COMPLETE
+    assert manifest["timings"]["wall_s"] > 0
+    assert folder.report.exists()
+
+
+def test_a_complete_run_is_declared_and_reported_once(
+    request_: RunRequest, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    written = RunFolder.write_json
+
+    def note(self: RunFolder, path: Path, value: dict) -> None:
+        told.extend([value["status"]] if path == self.manifest else [])
+        written(self, path, value)
+
+    monkeypatch.setattr(RunFolder, "write_json", note)
+    monkeypatch.setattr("pipeline.job.completion.write_report", lambda *_: told.append("report"))
+    run(request_, config)
+    assert told == [Status.RUNNING, Status.TRACKED, Status.COMPLETE, "report"]
+
+
+def test_videos_that_cannot_be_drawn_are_a_warning_of_a_complete_run(request_: RunRequest, config: Config) -> None:
+    """Detections have no video: there is nothing to draw into."""
+    result = run(replace(request_, save_video=True), config)
+    assert [warning.kind for warning in result.warnings] == [WarningKind.VIDEO]
+    folder = result.folder
+    manifest = folder.read_json(folder.manifest)
+    assert manifest["status"] == Status.COMPLETE
+    assert [RunWarning.from_json(value) for value in manifest["warnings"]] == list(result.warnings)
+    assert "no overlay video could be made" in folder.report.read_text()
+    assert "no overlay video could be made" in folder.log.read_text()
+
+
+def test_an_earlier_run_is_associated_with_other_settings_and_clocks(request_: RunRequest, config: Config) -> None:
+    first = run(request_, config)
+    assert len(first.global_tracks) == 1
+    far = {"clock": {"status": "common", "offset_s": -3.5}}
+    site = Site.model_validate({"cameras": {"hall": {"clock": {"status": "common"}}, "door": far}, "overlap": [
+        {"cameras": ["hall", "door"], "value": "none"}]})  # fmt: skip
+    again = RunRequest(EarlierRun(), request_.output, site)
+    second = run(again, load_config([first.folder.config], ["run.seed=3"]))
+    assert len(second.global_tracks) == 2, "nobody is in two places at once"
+    assert load_site(first.folder.site) == site
+    assert load_config([first.folder.config]).run.seed == 3
+    third = run(replace(again, site=None), load_config([first.folder.config]))
+    assert third.global_tracks == second.global_tracks, "without another site, its own stands"
+
+
+def test_what_association_warned_of_and_spent_is_told_anew(request_: RunRequest, config: Config) -> None:
+    folder = run(request_, config).folder
+    manifest = folder.read_json(folder.manifest)
+    given = [RunWarning(kind, kind.value, "hall") for kind in WarningKind]
+    folder.write_json(folder.manifest, manifest | {"warnings": [warning.to_json() for warning in given]})
+    job = load_job(folder, config)
+    assert [warning.kind for warning in job.warnings] == [
+        WarningKind.INPUT, WarningKind.WEIGHTS, WarningKind.TRACKING,
+    ]  # fmt: skip
+    assert Stage.TRACK in job.clock.summary()
+    assert not set(job.clock.summary()) & set(AFTER_TRACKING)
+
+
+def test_a_manifest_of_another_version_is_refused(request_: RunRequest, config: Config) -> None:
+    folder = run(request_, config).folder
+    manifest = folder.read_json(folder.manifest)
+    folder.write_json(folder.manifest, manifest | {"version": 1, "warnings": {"hall": ["a line"]}})
+    with pytest.raises(UserError, match=r"manifest\.json is of another version"):
+        run(RunRequest(EarlierRun(), folder.root), config)
+
+
+def test_a_folder_without_tracklets_is_no_earlier_run(tmp_path: Path, config: Config) -> None:
+    with pytest.raises(UserError, match="is not a run folder"):
+        run(RunRequest(EarlierRun(), tmp_path), config)
+
+
+def test_an_unfinished_run_is_not_associated(request_: RunRequest, config: Config) -> None:
+    folder = run(request_, config).folder
+    manifest = json.loads(folder.manifest.read_text())
+    folder.write_json(folder.manifest, manifest | {"status": Status.INTERRUPTED.value})
+    with pytest.raises(UserError, match="finish it with --resume first"):
+        run(RunRequest(EarlierRun(), folder.root), config)
+
+
+def test_mistakes_are_told_before_anything_is_opened(tmp_path: Path, config: Config) -> None:
+    videos = Videos((CameraSpec("hall", "nowhere.mp4"),))
+    with pytest.raises(UserError, match="--limit must be at least 1"):
+        run(RunRequest(videos, tmp_path / "run", limit=0), config)
+    with pytest.raises(UserError, match="is not a folder"):
+        run(RunRequest(videos, tmp_path / "run", truth=tmp_path / "gone"), config)
+    with pytest.raises(UserError, match=r"nowhere\.mp4"):
+        run(RunRequest(videos, tmp_path / "run"), config)
+    assert not (tmp_path / "run").exists()
