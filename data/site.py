@@ -178,7 +178,13 @@ class Site(Section):
 
     def _check_groups(self) -> None:
         owner: dict[str, str] = {}
+        names: set[str] = set()
         for group in self.groups:
+            if not is_camera_name(group.name):
+                raise ValueError(f"group name '{group.name}' cannot stand in file names: use letters, digits, _ - .")
+            if group.name in names:
+                raise ValueError(f"two groups are named '{group.name}'; give each a name of its own")
+            names.add(group.name)
             self._check_known(group.cameras, f"group '{group.name}'")
             for camera in group.cameras:
                 if camera in owner:

@@ -14,13 +14,13 @@ Ground truth is a MOTChallenge-like text file of nine columns, ``frame,id,-1,-1,
 a row of flag 0 is don't-care.
 """
 
-import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from data.atomic import open_atomic
 from data.errors import UserError
 from data.records import DoubleArray, IntArray, Rows
 
@@ -118,7 +118,7 @@ def write_world_paths(path: Path, paths: WorldPaths) -> None:
     that would round to 0 is written as 0.000001, so that no place looks perfectly known.
 
     Args:
-        path: the file; its folder exists.
+        path: the file; its folder is made where it is missing.
         paths: the rows.
     """
     spread = np.stack([paths.cov[:, 0, 0], paths.cov[:, 0, 1], paths.cov[:, 1, 1]], axis=1)
@@ -128,13 +128,9 @@ def write_world_paths(path: Path, paths: WorldPaths) -> None:
     row = "%.6f,%d,%.4f,%.4f,%.6f,%.6f,%.6f,"
     lines = [row % tuple(line) for line in values.tolist()]
     heights = ["" if np.isnan(height) else f"{height:.4f}" for height in paths.heights.tolist()]
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="ascii", newline="\n") as stream:
+    with open_atomic(path, newline="\n") as stream:
         stream.write(_HEADER + "\n")
         stream.writelines(f"{line}{height}\n" for line, height in zip(lines, heights, strict=True))
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
 
 
 def read_world_paths(path: Path) -> WorldPaths:

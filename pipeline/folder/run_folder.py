@@ -17,7 +17,7 @@ from data.errors import UserError
 from data.formats.tracklets import read_tracklets, write_tracklets
 from data.records import GlobalTrack, Link, Tracklet, Visit
 
-_FOLDERS = ("tracklets", "tracks", "local_tracks", "crops", "video", "checkpoint", "space_time")
+_FOLDERS = ("tracklets", "tracks", "local_tracks", "crops", "world", "video", "checkpoint", "space_time")
 _PART_NAME = re.compile(r"part-(\d+)-(\d+)\.parquet")
 
 
@@ -102,6 +102,10 @@ class RunFolder:
     def local_tracks(self, camera: str) -> Path:
         """MOTChallenge file with the camera's own ids."""
         return self.root / "local_tracks" / f"{camera}.txt"
+
+    def world(self, group: str) -> Path:
+        """Paths of a camera group's people on the ground."""
+        return self.root / "world" / f"{group}.csv"
 
     def video(self, camera: str) -> Path:
         """Overlay video."""

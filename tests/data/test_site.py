@@ -155,6 +155,11 @@ def test_round_trip(site, tmp_path):
         (changed(overlap=[{"cameras": ["gate", "yard"], "value": "none"}] * 2), "listed twice"),
         (changed(groups=[{"name": "g", "cameras": ["lobby", "roof"]}]), "'roof' has no calibration"),
         (changed(groups=[{"name": "g", "cameras": ["lobby"]}]), r"groups\.0\.cameras"),
+        (
+            changed(groups=[{"name": "../g", "cameras": ["lobby", "gate"]}]),
+            "group name '../g' cannot stand in file names",
+        ),
+        (changed(groups=[{"name": "g", "cameras": ["lobby", "gate"]}] * 2), "two groups are named 'g'"),
         (changed(groups=[{"name": n, "cameras": ["lobby", "gate"]} for n in "gh"]), "in group 'g' and again in 'h'"),
         ([1, 2], "must be a mapping"),
         ({}, r"cameras: Field required"),
