@@ -1,6 +1,7 @@
 """Fixtures that every test may use, and how hypothesis runs: no test may fail because the machine is slow."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,17 @@ def testdata() -> Path:
 
 
 @pytest.fixture(scope="session")
-def golden() -> Path:
-    """Numbers from the originals' own runs; parity tests skip where they are absent."""
-    folder = TESTDATA.parent / "golden"
-    if not folder.is_dir():
-        pytest.skip(f"golden numbers are absent: {folder} (the folder beside MTMCT_TESTDATA)")
-    return folder
+def golden() -> Callable[[str], Path]:
+    """Where a file of recorded numbers is: in tests/golden, or, the large ones, beside the project.
+
+    A test skips where its file is absent.
+    """
+
+    def find(name: str) -> Path:
+        beside = TESTDATA.parent / "golden"
+        for folder in (REPOSITORY / "tests" / "golden", *sorted(beside.glob("*"))):
+            if (folder / name).is_file():
+                return folder / name
+        pytest.skip(f"{name} is too large for the repository and absent beside it: {beside} (set MTMCT_TESTDATA)")
+
+    return find

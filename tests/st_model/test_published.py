@@ -1,4 +1,5 @@
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,9 @@ EIGHT = tuple(f"c{number}" for number in range(1, 9))
 
 
 @pytest.fixture(scope="module")
-def case(golden: Path) -> dict[str, np.ndarray]:
-    with np.load(golden / "st_san_cage" / "st_distribution.npz") as archive:
-        return dict(archive)
+def case(golden: Callable[[str], Path]) -> dict[str, np.ndarray]:
+    parts = [np.load(golden(name)) for name in ("st_distribution.npz", "st_distribution_duke_o50.npz")]
+    return {key: part[key] for part in parts for key in part.files}
 
 
 def build(case: dict[str, np.ndarray], bins: int, sigma: float) -> PublishedDistribution:

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -12,29 +13,29 @@ from tools.benchmarks import base, evaluation, references, reranking, space_time
 from tools.benchmarks.base import Case, Contender, Measurement, measure
 
 
-def test_the_distribution_reference_equals_the_original(golden: Path) -> None:
-    with np.load(golden / "st_san_cage" / "st_distribution.npz") as case:
+def test_the_distribution_reference_equals_the_original(golden: Callable[[str], Path]) -> None:
+    with np.load(golden("st_distribution.npz")) as case:
         raw = references.st_histogram(case["label"], case["cam"] - 1, case["frame"], 8, 100, 5000)
         assert np.argwhere(raw).tolist() == case["raw_index"].tolist()
         row = raw[:1, 1:2, :3000]
         assert np.abs(references.st_smoothing(row, 10)[0, 0] - case["smooth_duke_o10"][0, 1]).max() < 1e-12
 
 
-def test_the_joint_reference_equals_the_original(golden: Path) -> None:
-    with np.load(golden / "st_san_cage" / "st_distribution.npz") as case:
+def test_the_joint_reference_equals_the_original(golden: Callable[[str], Path]) -> None:
+    with np.load(golden("st_distribution.npz")) as case:
         query, gallery = ([case[f"{s}_feat"], case[f"{s}_cam"] - 1, case[f"{s}_frame"]] for s in "qg")
         got = references.joint_scores(*query, *gallery, case["smooth_market_o50"], 100)
         assert np.abs(got - case["joint_market"]).max() < 1e-10
 
 
-def test_the_re_ranking_reference_equals_the_original(golden: Path) -> None:
-    with np.load(golden / "st_san_cage" / "k_reciprocal.npz") as case:
+def test_the_re_ranking_reference_equals_the_original(golden: Callable[[str], Path]) -> None:
+    with np.load(golden("k_reciprocal.npz")) as case:
         got = references.k_reciprocal(case["q_g"], case["q_q"], case["g_g"])
         assert np.abs(got - case["out_k1=20_k2=6_lambda=0.3"]).max() < 1e-5
 
 
-def test_the_evaluation_references_equal_the_originals(golden: Path) -> None:
-    with np.load(golden / "st_san_cage" / "cmc_map.npz") as case:
+def test_the_evaluation_references_equal_the_originals(golden: Callable[[str], Path]) -> None:
+    with np.load(golden("cmc_map.npz")) as case:
         args = (case["dist"], case["q_pid"], case["g_pid"], case["q_cam"], case["g_cam"])
         assert references.evaluate_market(*args)[1] == pytest.approx(float(case["torchreid_map"]), abs=1e-9)
         assert references.evaluate_trapezoid(*args)[1] == pytest.approx(float(case["streid_map"]), abs=1e-9)

@@ -16,7 +16,7 @@ NAMES = {"c": "identity", "a": "accuracy", "t": "triplet", "tt": "trivial", "vt"
 
 @pytest.fixture
 def recorded(golden):
-    return np.load(golden / "kpr_bpbreid" / "misc_distance_loss_rank.npz")
+    return np.load(golden("misc_distance_loss_rank.npz"))
 
 
 def as_output(recorded, visibility):

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ def generator(name: str) -> np.random.Generator:
 
 
 def tensor(name: str, shape: list[int]) -> torch.Tensor:
-    """The rule the golden weights were made by."""
+    """Value of a tensor by the rule of tests/golden/README.md."""
     random, last = generator(name), name.rsplit(".", 1)[-1]
     if last == "num_batches_tracked":
         values = np.zeros(shape, np.int64)
@@ -36,13 +37,13 @@ def relative(got: torch.Tensor, want: np.ndarray) -> float:
 
 
 @pytest.fixture(scope="module")
-def names(golden: Path) -> dict[str, dict[str, list[int]]]:
-    return json.loads((golden / "st_san_cage" / "state_dict_names.json").read_text())
+def names(golden: Callable[[str], Path]) -> dict[str, dict[str, list[int]]]:
+    return json.loads((golden("pcb_tensors.json")).read_text())
 
 
 @pytest.mark.parametrize("variant", ["streid", "mtmct"])
 def test_parity_with_both_published_namings(
-    golden: Path, names: dict[str, dict[str, list[int]]], variant: str, tmp_path: Path
+    golden: Callable[[str], Path], names: dict[str, dict[str, list[int]]], variant: str, tmp_path: Path
 ) -> None:
     state = {name: tensor(name, shape) for name, shape in names[f"pcb_{variant}"].items()}
     file = tmp_path / "pcb.pth"
@@ -52,7 +53,7 @@ def test_parity_with_both_published_namings(
     assert model.activation == (variant == "mtmct")
     images = torch.from_numpy(generator("pcb_input").uniform(-2, 2, (2, 3, 384, 192)).astype(np.float32))
     prefix = "" if variant == "streid" else "mtmct_"
-    with np.load(golden / "st_san_cage" / "pcb.npz") as case, torch.inference_mode():
+    with np.load(golden("pcb.npz")) as case, torch.inference_mode():
         strips = model.strips(images)
         assert relative(strips, case[f"{prefix}feat"]) < 1e-4
         logits = torch.stack([head(strips[:, :, number]) for number, head in enumerate(model.heads)])

@@ -14,7 +14,7 @@ NO_NEGATIVES = (torch.zeros(0, 17, 3), torch.zeros(0, dtype=torch.int64))
 
 
 def plain_drawing(target, negatives, size, grouping, use_negatives, threshold, continuous):
-    """Spec section 2.2, one keypoint after the other."""
+    """A Gaussian of radius width // 11 per keypoint, one after the other; the background is what they leave of 1."""
     height, width = size
     radius = width // 11
     sigma = (2 * radius + 1) / 4
@@ -41,12 +41,12 @@ def plain_drawing(target, negatives, size, grouping, use_negatives, threshold, c
     ("case", "grouping", "size"),
     [
         ("kpr_swin_tiny_256x128_k5", "cck6", (256, 128)),
-        ("kpr_solider_swin_base_384x128_k8", "cck8", (384, 128)),
+        ("inputs_384x128_k8", "cck8", (384, 128)),
         ("kpr_swinv2_base_256x128_k8", "cck8", (256, 128)),
     ],
 )
 def test_prompts_agree_with_the_original(golden, case, grouping, size):
-    recorded = np.load(golden / "kpr_bpbreid" / f"{case}.npz")
+    recorded = np.load(golden(f"{case}.npz"))
     targets = torch.from_numpy(recorded["input/keypoints_xyck"][..., :3])
     negatives = torch.from_numpy(recorded["input/negative_keypoints_xyck"][..., :3])
     rows = torch.arange(4)[:, None].expand(4, 5).reshape(-1)
