@@ -3,9 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from data.kernels.boxes import areas
 from data.skeletons import SKELETONS
 
 FloatArray = NDArray[np.float32]
+
+_SAME_PERSON = 0.85
 
 
 def oks_matrix(
@@ -41,3 +44,24 @@ def bounds(keypoints: FloatArray, min_confidence: float = 0.0) -> FloatArray:
     high = np.where(seen[..., None], keypoints[..., :2], -np.inf).max(axis=1, initial=-np.inf)
     boxes = np.concatenate([low, high], axis=1)
     return np.where(np.isfinite(boxes), boxes, 0).astype(np.float32)
+
+
+def same_person(
+    a: FloatArray, b: FloatArray, min_confidence: float = 0.0, skeleton: str = "coco17"
+) -> NDArray[np.bool_]:
+    """Whether skeletons of one picture are second skeletons of a person, found twice in overlapping boxes.
+
+    Object keypoint similarity above 0.85, see ``oks_matrix``; the area of a person is that of the tight box round the
+    keypoints.
+
+    Args:
+        a: (N, K, 3) x px, y px, confidence: the people.
+        b: (M, K, 3) what may be found of them again.
+        min_confidence: keypoints of ``a`` at or below it do not count.
+        skeleton: layout of both.
+
+    Returns:
+        (N, M); False for a person without a counted keypoint.
+    """
+    alike = oks_matrix(a, b, areas(bounds(a, min_confidence)), skeleton, min_confidence)
+    return np.asarray(alike > _SAME_PERSON)

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from data.errors import UserError
 from data.kernels.boxes import clip
 from data.records import FloatArray, PartEmbeddings
-from data.skeletons import COCO17
 from data.weight_records import file_sha256
 from reid.embedders.base import EmbedRequest
 from reid.models.bpbreid import BPBReID
@@ -30,7 +29,6 @@ from reid.weights.checkpoints import load_model
 logger = logging.getLogger(__name__)
 
 _MIN_CONFIDENCE = 0.3
-_SAME_PERSON = 0.85
 
 
 class KprEmbedder:
@@ -192,26 +190,7 @@ def _prompt_points(request: EmbedRequest) -> tuple[FloatArray, FloatArray, NDArr
     negatives, counts = negatives_for(request.boxes, request.keypoints, request.negatives, _MIN_CONFIDENCE)
     rows, columns = np.nonzero(np.arange(negatives.shape[1]) < counts[:, None])
     targets = np.nan_to_num(request.keypoints).astype(np.float32)
-    others = negatives[rows, columns]
-    different = ~_same_person(targets[rows], others)
-    return targets, others[different], rows[different]
-
-
-def _same_person(a: FloatArray, b: FloatArray) -> NDArray[np.bool_]:
-    """Whether two skeletons, (M, 17, 3) each, lie on each other (object keypoint similarity above 0.85).
-
-    A pose estimator often finds one person in two overlapping boxes; as a negative prompt they would erase themselves.
-    """
-    seen = (a[..., 2] > _MIN_CONFIDENCE) & (b[..., 2] > _MIN_CONFIDENCE)
-    points = np.where(seen[..., None], a[..., :2], np.nan)
-    count = seen.sum(axis=1)
-    extent = np.where(
-        count[:, None] > 1, np.nanmax(points, 1, initial=-np.inf) - np.nanmin(points, 1, initial=np.inf), 0
-    )
-    area = np.maximum(extent.prod(axis=1), 1.0)
-    spread = 2 * area[:, None] * (2 * np.asarray(COCO17.sigmas)) ** 2
-    close = np.exp(-((a[..., :2] - b[..., :2]) ** 2).sum(-1) / spread) * seen
-    return close.sum(axis=1) > _SAME_PERSON * np.maximum(count, 1)
+    return targets, negatives[rows, columns], rows
 
 
 def _into_crop(skeletons: FloatArray, rectangles: NDArray[np.int64], size: tuple[int, int]) -> FloatArray:

@@ -7,8 +7,8 @@ skeleton in the box is a negative prompt. All functions take COCO-17 keypoints i
 import numpy as np
 from numpy.typing import NDArray
 
-from data.kernels.boxes import areas, iou_matrix
-from data.kernels.keypoints import bounds, oks_matrix
+from data.kernels.boxes import iou_matrix
+from data.kernels.keypoints import bounds, same_person
 from data.records import FloatArray, Poses
 
 _HEAD = slice(0, 5)
@@ -21,7 +21,6 @@ _MARGIN = 0.1
 _HEAD_SPREAD = (0.5, 0.25)
 _MIN_INSIDE = 0.5
 _MIN_SCORE = 0.1
-_SAME_PERSON = 0.85
 
 
 def match_skeletons(boxes: FloatArray, skeletons: FloatArray, min_confidence: float = 0.05) -> Poses:
@@ -95,16 +94,16 @@ def head_distances(skeletons: FloatArray, size: tuple[int, int], min_confidence:
 
 
 def distinct(skeletons: FloatArray, min_confidence: float = 0.05) -> NDArray[np.int64]:
-    """Rows that are nobody's second skeleton: a person found twice (OKS above 0.85) keeps the first row.
+    """Rows that are nobody's second skeleton: a person found twice (``same_person``) keeps the first row.
 
     Args:
         skeletons: (M, 17, 3) finite, the best first.
         min_confidence: keypoints at or below it do not count.
     """
-    alike = oks_matrix(skeletons, skeletons, areas(bounds(skeletons, min_confidence)), "coco17", min_confidence)
+    same = same_person(skeletons, skeletons, min_confidence)
     kept: list[int] = []
     for row in range(len(skeletons)):
-        if not (alike[kept, row] > _SAME_PERSON).any():
+        if not same[kept, row].any():
             kept.append(row)
     return np.array(kept, np.int64)
 
@@ -138,8 +137,7 @@ def negatives_for(
 ) -> tuple[FloatArray, NDArray[np.int64]]:
     """Every other skeleton that shows inside a box: the rows' own skeletons and the spare ones of the frame.
 
-    A skeleton that lies on the row's own (OKS above 0.85) is the same person, found twice in overlapping boxes, and no
-    negative: it would erase the person.
+    A second skeleton of the row's own person (``same_person``) is no negative: it would erase the person.
 
     Args:
         boxes: (N, 4) xyxy px.
@@ -156,7 +154,7 @@ def negatives_for(
     confident = everyone[..., 2] > min_confidence
     shows = (_within(boxes, everyone, 0.0) & confident[None]).any(axis=-1)
     own = everyone[: len(boxes)]
-    shows &= oks_matrix(own, everyone, areas(bounds(own, min_confidence)), "coco17", min_confidence) <= _SAME_PERSON
+    shows &= ~same_person(own, everyone, min_confidence)
     shows[np.arange(len(boxes)), np.arange(len(boxes))] = False
     counts = shows.sum(axis=1)
     widest = int(counts.max(initial=0))
