@@ -28,10 +28,19 @@ def put_in_place(temporary: Path, path: Path, *, durable: bool = True) -> None:
             asking the disk costs milliseconds a file.
     """
     if durable:
-        _to_disk(temporary)
+        to_disk(temporary)
     os.replace(temporary, path)
     if durable:
-        _to_disk(path.parent)
+        to_disk(path.parent)
+
+
+def to_disk(path: Path) -> None:
+    """Have the disk hold what was written to a file, or which names a folder has."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -109,12 +118,3 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         draft.rename(path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _to_disk(path: Path) -> None:
-    """Have the disk hold what was written to a file, or which names a folder has."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -39,8 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from data.config import explain
     from data.datasets.reid_folders import TRAIN, read_split
     from data.runtime.torch_device import torch_device
+    from data.training_folder import LAST, STATE
     from reid.models.pcb import PCB
-    from reid.training.pcb import STATE, PcbTrainingConfig, train_pcb
+    from reid.training.pcb import PcbTrainingConfig, train_pcb
     from reid.weights.pcb import load_pcb
     from st_model.files import save_published
     from st_model.plot import draw, published_curves
@@ -83,8 +84,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         torch.manual_seed(config.seed)
         model = PCB(len(identities), pretrained=not arguments.no_pretrained and not arguments.resume)
     paths = [split.path(int(row)) for row in rows]
-    train_pcb(model, paths, labels.astype(np.int64), config, arguments.output, device, arguments.resume)
-    print(f"{arguments.output / 'pcb_last.safetensors'}: {len(identities)} identities, {len(paths)} pictures")
+    train_pcb(
+        model, paths, labels.astype(np.int64), config, arguments.output, device, arguments.resume, arguments.overwrite
+    )
+    print(f"{arguments.output / LAST}: {len(identities)} identities, {len(paths)} pictures")
     return 0
 
 

@@ -1,14 +1,11 @@
 """The training loop. Every step depends on the seed and its number alone, so a resumed run continues identically."""
 
-import json
 import logging
 import math
-import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from zipfile import is_zipfile
 
 import numpy as np
 import torch
@@ -18,6 +15,7 @@ from data.errors import UserError
 from data.pictures import read_picture
 from data.records import Image
 from data.synthetic.training_set import RECIPE
+from data.training_folder import TrainingFolder
 from pipeline.person_pose.assign import People
 from pipeline.person_pose.config import TrainConfig
 from pipeline.person_pose.files import load_network, save_network
@@ -27,17 +25,16 @@ from pipeline.person_pose.pictures import collate, cut, read_pictures
 
 logger = logging.getLogger(__name__)
 
-STATE, LOG, LAST = "state.pt", "log.jsonl", "last.safetensors"
 _LOG_EVERY = 50
 _CACHED_PICTURES = 64
 
 
 class Trainer:
-    """One training in one folder, which gets ``state.pt``, ``log.jsonl`` and, at the end, ``last.safetensors``.
+    """One training in one folder.
 
     Args:
         config: the training.
-        out: the folder; it must be new or, to resume, hold a state of the same configuration.
+        out: the folder, see ``TrainingFolder``.
         device: torch device.
         resume: go on from the state in the folder.
 
@@ -46,7 +43,8 @@ class Trainer:
     """
 
     def __init__(self, config: TrainConfig, out: Path, device: str, resume: bool = False) -> None:
-        self._config, self._out, self._device = config, out, torch.device(device)
+        self._config, self._device = config, torch.device(device)
+        self._folder = TrainingFolder(out, config, counted="step", resume=resume, may_change=("save_every",))
         if not config.train:
             raise UserError("train: name at least one COCO keypoint file")
         self._pictures = [picture for path in config.train for picture in read_pictures(config.found(path))]
@@ -61,13 +59,7 @@ class Trainer:
         self._step = 0
         if resume:
             self._restore()
-        elif (out / STATE).exists():
-            raise UserError(f"{out} holds a training already; go on with --resume, or choose another folder")
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            self._log = (out / LOG).open("a" if resume else "w", encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"cannot write to {out}: {error.strerror}; choose another --out") from None
+        self._folder.begin()
         logger.info(
             "%d pictures, %.2f M parameters",
             len(self._pictures),
@@ -90,8 +82,7 @@ class Trainer:
             told = self._train_step()
             taken += 1
             if self._step % _LOG_EVERY == 0 or self._step == config.steps:
-                self._log.write(json.dumps({"step": self._step, **told}) + "\n")
-                self._log.flush()
+                self._folder.note({"step": self._step, **told})
                 logger.info("step %d: %s", self._step, ", ".join(f"{name} {value:.4f}" for name, value in told.items()))
             if taken == stop_after:
                 self._save()
@@ -99,7 +90,6 @@ class Trainer:
             if self._step % config.save_every == 0:
                 self._save()
         self._save()
-        path = self._out / LAST
         provenance = {
             "trained_on": ", ".join(map(str, config.train)),
             "steps": str(config.steps),
@@ -107,8 +97,8 @@ class Trainer:
             "seed": str(config.seed),
             "people": self._people,
         }
-        save_network(path, self.model, provenance)
-        return path
+        save_network(self._folder.last, self.model, provenance)
+        return self._folder.last
 
     def _train_step(self) -> dict[str, float]:
         config = self._config
@@ -146,43 +136,15 @@ class Trainer:
         return image
 
     def _save(self) -> None:
-        state = {
-            "model": self.model.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "step": self._step,
-            "config": self._config.model_dump_json(),
-        }
-        partial = self._out / (STATE + ".partial")
-        try:
-            torch.save(state, partial)
-            os.replace(partial, self._out / STATE)
-        except (OSError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(f"cannot save to {self._out} ({reason}); make room and go on with --resume") from None
+        self._folder.save(
+            {"model": self.model.state_dict(), "optimiser": self._optimiser.state_dict(), "step": self._step}
+        )
 
     def _restore(self) -> None:
-        path = self._out / STATE
-        if not path.exists():
-            raise UserError(f"{self._out} holds no training to resume")
-        broken = UserError(f"{path} is damaged, or no state of a training; start again in another folder")
-        # torch writes zip archives, whose end tells whether the rest is there; other files would reach its unpickler.
-        if not is_zipfile(path):
-            raise broken
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            config = _comparable(state["config"])
-        except (RuntimeError, OSError, KeyError, TypeError, ValueError):
-            raise broken from None
-        if config != _comparable(self._config.model_dump_json()):
-            raise UserError(f"{self._out} was trained with another configuration; give the same one, or another folder")
-        self.model.load_state_dict(state["model"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self._step = state["step"]
-        log = self._out / LOG
-        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-        # A line that broke off is of a step after the saved state.
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= self._step]
-        log.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        with self._folder.resuming() as state:
+            self.model.load_state_dict(state["model"])
+            self._optimiser.load_state_dict(state["optimiser"])
+            self._step = state["step"]
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -223,10 +185,3 @@ def _started(config: TrainConfig) -> PersonPoseNet:
     fresh = PersonPoseNet(config.network)
     fresh.load_state_dict(model.state_dict())
     return fresh
-
-
-def _comparable(config: str) -> dict[str, Any]:
-    """What must not change between a training and its resumption; when it is saved may."""
-    tree: dict[str, Any] = json.loads(config)
-    tree.pop("save_every")
-    return tree

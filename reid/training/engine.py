@@ -1,8 +1,6 @@
 """The training loop. Every step depends on the seed and its number alone, so a resumed run continues identically."""
 
-import json
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from data.errors import UserError
 from data.records import IntArray
+from data.training_folder import TrainingFolder
 from reid.losses.attention import attention_loss
 from reid.losses.gilt import gilt_loss
 from reid.models.bpbreid import BPBReID
@@ -41,7 +39,8 @@ from reid.weights.published import BACKBONE
 
 logger = logging.getLogger(__name__)
 
-STATE, LOG, BEST, LAST = "state.pt", "log.jsonl", "best.safetensors", "last.safetensors"
+# How pictures are read, saved and scored may change between a training and its resumption.
+_MAY_CHANGE = ("batch.workers", "save_every", "evaluate_every", "test_rule", "test_cameras")
 _EVALUATION_BATCH = 64
 # Only our own generator describes its crops in such files.
 _SYNTHETIC = "crops_*.json"
@@ -50,12 +49,11 @@ _SYNTHETIC = "crops_*.json"
 class Trainer:
     """One training in one folder.
 
-    The folder gets ``state.pt`` (to resume from), ``log.jsonl`` (one line per step and scoring), ``last.safetensors``
-    and, where there is a test set, ``best.safetensors``.
+    The log gets one line per step and scoring.
 
     Args:
         config: the training.
-        out: the folder; it must be new or, to resume, hold a state of the same configuration.
+        out: the folder, see ``TrainingFolder``.
         device: torch device.
         resume: go on from the state in the folder.
         writer: also gets every logged number.
@@ -67,7 +65,8 @@ class Trainer:
     def __init__(
         self, config: TrainConfig, out: Path, device: str, resume: bool = False, writer: ScalarWriter | None = None
     ) -> None:
-        self._config, self._out, self._device, self._writer = config, out, torch.device(device), writer
+        self._config, self._device, self._writer = config, torch.device(device), writer
+        self._folder = TrainingFolder(out, config, counted="step", resume=resume, may_change=_MAY_CHANGE)
         data = [read_source(source, "train", config.batch.bad_files) for source in config.train]
         samples, people, self._cameras = join([part.train for part in data])
         self._test: ReidData | None = None if config.test is None else read_source(config.test, "test")
@@ -95,10 +94,7 @@ class Trainer:
         self._unlabelled = 0
         if resume:
             self._restore()
-        elif (out / STATE).exists():
-            raise UserError(f"{out} holds a training already; go on with --resume, or choose another folder")
-        out.mkdir(parents=True, exist_ok=True)
-        self._log = (out / LOG).open("a", encoding="utf-8")
+        self._folder.begin()
         logger.info("%d crops of %d people from %d cameras", len(samples), people, len(self._cameras))
 
     def run(self, stop_after: int | None = None) -> dict[str, float]:
@@ -132,7 +128,7 @@ class Trainer:
             ):
                 scores = self._score(self._test)
             self._save()
-        self._export(self._out / LAST)
+        self._export(self._folder.last)
         return scores
 
     def _train_step(self, batch: TrainBatch, batches: int) -> None:
@@ -230,13 +226,11 @@ class Trainer:
         logger.info("epoch %d: mAP %.3f, rank-1 %.3f", self._epoch, scores["mAP"], scores["rank1"])
         if scores["mAP"] > self._best:
             self._best = scores["mAP"]
-            self._export(self._out / BEST, scores)
+            self._export(self._folder.best, scores)
         return scores
 
     def _note(self, what: str, numbers: Mapping[str, float], **untold: float) -> None:
-        entry = {"what": what, "step": self._step, "epoch": self._epoch, **numbers}
-        self._log.write(json.dumps(entry) + "\n")
-        self._log.flush()
+        self._folder.note({"what": what, "step": self._step, "epoch": self._epoch, **numbers})
         if self._writer is not None:
             for name, value in {**numbers, **untold}.items():
                 self._writer.add_scalar(f"{what}/{name}", value, self._step)
@@ -254,38 +248,25 @@ class Trainer:
         save_checkpoint(path, self.model.state_dict(), self.spec, provenance)
 
     def _save(self) -> None:
-        state = {
-            "model": self.model.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "scaler": self._scaler.state_dict(),
-            "epoch": self._epoch,
-            "batch": self._batch,
-            "step": self._step,
-            "best": self._best,
-            "config": self._config.model_dump_json(),
-        }
-        partial = self._out / (STATE + ".partial")
-        torch.save(state, partial)
-        os.replace(partial, self._out / STATE)
+        self._folder.save(
+            {
+                "model": self.model.state_dict(),
+                "optimiser": self._optimiser.state_dict(),
+                "scaler": self._scaler.state_dict(),
+                "epoch": self._epoch,
+                "batch": self._batch,
+                "step": self._step,
+                "best": self._best,
+            }
+        )
 
     def _restore(self) -> None:
-        path = self._out / STATE
-        if not path.exists():
-            raise UserError(f"{self._out} holds no training to resume")
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if _comparable(state["config"]) != _comparable(self._config.model_dump_json()):
-            raise UserError(f"{self._out} was trained with another configuration; give the same one, or another folder")
-        self.model.load_state_dict(state["model"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self._scaler.load_state_dict(state["scaler"])
-        self._epoch, self._batch, self._step = state["epoch"], state["batch"], state["step"]
-        self._best = state["best"]
-        # Steps after the saved state are taken again.
-        log = self._out / LOG
-        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-        # A line that broke off is of a step after the saved state.
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= self._step]
-        log.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        with self._folder.resuming() as state:
+            self.model.load_state_dict(state["model"])
+            self._optimiser.load_state_dict(state["optimiser"])
+            self._scaler.load_state_dict(state["scaler"])
+            self._epoch, self._batch, self._step = state["epoch"], state["batch"], state["step"]
+            self._best = state["best"]
 
 
 def _mask_use(needed: bool, use: LabelUse) -> MaskUse | None:
@@ -335,16 +316,3 @@ def _in_fp32(output: PartOutput) -> PartOutput:
         id_scores=widened(output.id_scores),
         pixel_logits=None if output.pixel_logits is None else output.pixel_logits.float(),
     )
-
-
-def _comparable(config: str) -> dict[str, Any]:
-    """What must not change between a training and its resumption; how pictures are read and saved may."""
-    # Keys that came later than the saved state have their defaults in it.
-    try:
-        tree = TrainConfig.model_validate_json(config).model_dump(mode="json")
-    except ValidationError:
-        return {}
-    tree["batch"].pop("workers")
-    for key in ("save_every", "evaluate_every", "test_rule", "test_cameras"):
-        tree.pop(key)
-    return tree

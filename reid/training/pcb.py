@@ -1,9 +1,7 @@
 """Training of PCB as published with ST-ReID: SGD on the sum of six cross entropies."""
 
 import hashlib
-import json
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ from pydantic import Field
 from data.config import Section
 from data.errors import UserError
 from data.records import IntArray
+from data.training_folder import TrainingFolder
 from reid.embedders.pcb import batches, normalise
 from reid.weights.pcb import save_pcb
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from reid.models.pcb import PCB
 
 logger = logging.getLogger(__name__)
-
-STATE, LOG = "state.pt", "log.jsonl"
 
 
 class PcbTrainingConfig(Section):
@@ -53,29 +50,34 @@ def train_pcb(
     output: Path,
     device: str = "cpu",
     resume: bool = False,
+    overwrite: bool = False,
 ) -> "PCB":
     """Train a network and write checkpoints.
 
-    Writes ``pcb_<epoch>.safetensors``, ``pcb_last.safetensors``, ``log.jsonl`` (one line per epoch) and, after every
-    epoch, ``state.pt``: a training that goes on from it gives the same bytes as one that was never interrupted.
+    The folder is that of every training, with one line of log and one saved state per epoch, and
+    ``pcb_<epoch>.safetensors`` beside. A resumed training gives the same bytes as one that was never interrupted.
 
     Args:
         model: network with as many identities as there are labels.
         paths: N pictures.
         labels: (N,) identity 0..I-1 of each.
         config: the recipe.
-        output: folder.
+        output: the folder, see ``TrainingFolder``.
         device: torch device.
         resume: go on after the last epoch the state in the folder knows.
+        overwrite: a training in the folder may be replaced.
 
     Raises:
-        UserError: when there are too few pictures, the loss is no longer finite, or there is no state to resume from or
-            one of another training.
+        UserError: when there are too few pictures, the loss is no longer finite, or the folder does not fit.
     """
     import torch
 
     if len(paths) < 2 or len(paths) != len(labels):
         raise UserError(f"{len(paths)} pictures with {len(labels)} labels are no training set")
+    folder = TrainingFolder(
+        output, config, counted="epoch", resume=resume, overwrite=overwrite, may_change=("save_every",),
+        data=_identity(model, paths, labels),
+    )  # fmt: skip
     generator = torch.Generator().manual_seed(config.seed)
     torch.manual_seed(config.seed)
     model = model.to(device).train()
@@ -90,73 +92,46 @@ def train_pcb(
     )
     schedule = torch.optim.lr_scheduler.StepLR(optimiser, config.drop_every, config.drop_factor)
     target = torch.from_numpy(labels)
-    output.mkdir(parents=True, exist_ok=True)
-    identity = _identity(model, paths, labels, config)
-    done = 0
-    if resume:
-        done = _restore(output, identity, model, optimiser, schedule, generator, device)
-    else:
-        (output / STATE).unlink(missing_ok=True)
-    with (output / LOG).open("a" if resume else "w", encoding="utf-8") as log:
-        for epoch in range(done + 1, config.epochs + 1):
-            order = torch.randperm(len(paths), generator=generator)
-            parts = [part for part in order.split(config.batch) if len(part) > 1]
-            loss, accuracy = _epoch(model, optimiser, paths, target, parts, config, generator, device)
-            rate = schedule.get_last_lr()[0]
-            schedule.step()
-            log.write(json.dumps({"epoch": epoch, "loss": loss, "accuracy": accuracy, "backbone_rate": rate}) + "\n")
-            log.flush()
-            os.fsync(log.fileno())
-            logger.info("epoch %d of %d: loss %.4f, accuracy %.3f", epoch, config.epochs, loss, accuracy)
-            if epoch % config.save_every == 0:
-                save_pcb(model, output / f"pcb_{epoch:03d}.safetensors")
-            _save(output, identity, epoch, model, optimiser, schedule, generator, device)
-    save_pcb(model, output / "pcb_last.safetensors")
+    done = _restore(folder, model, optimiser, schedule, generator, device) if resume else 0
+    folder.begin()
+    for epoch in range(done + 1, config.epochs + 1):
+        order = torch.randperm(len(paths), generator=generator)
+        parts = [part for part in order.split(config.batch) if len(part) > 1]
+        loss, accuracy = _epoch(model, optimiser, paths, target, parts, config, generator, device)
+        rate = schedule.get_last_lr()[0]
+        schedule.step()
+        folder.note({"epoch": epoch, "loss": loss, "accuracy": accuracy, "backbone_rate": rate})
+        logger.info("epoch %d of %d: loss %.4f, accuracy %.3f", epoch, config.epochs, loss, accuracy)
+        if epoch % config.save_every == 0:
+            save_pcb(model, output / f"pcb_{epoch:03d}.safetensors")
+        folder.save(
+            {
+                "epoch": epoch,
+                "model": model.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "schedule": schedule.state_dict(),
+                "generator": generator.get_state(),
+                # Dropout draws from the device's own generator.
+                "dropout": torch.cuda.get_rng_state(device) if _is_cuda(device) else torch.get_rng_state(),
+            }
+        )
+    save_pcb(model, folder.last)
     return model.eval()
 
 
-def _identity(model: "PCB", paths: Sequence[Path], labels: IntArray, config: PcbTrainingConfig) -> dict[str, str]:
-    """What must be the same when a training goes on; when checkpoints are written may change."""
+def _identity(model: "PCB", paths: Sequence[Path], labels: IntArray) -> dict[str, str]:
+    """What must be the same when a training goes on, beside its configuration."""
     pictures = hashlib.sha256()
     for path, label in zip(paths, labels.tolist(), strict=True):
         pictures.update(f"{path.name} {label}\n".encode())
     return {
-        "settings": config.model_dump_json(exclude={"save_every"}),
         "pictures": pictures.hexdigest(),
         "network": f"{model.identities} identities, activation {model.activation}",
     }
 
 
-def _save(
-    output: Path,
-    identity: dict[str, str],
-    epoch: int,
-    model: "PCB",
-    optimiser: "torch.optim.Optimizer",
-    schedule: "torch.optim.lr_scheduler.LRScheduler",
-    generator: "torch.Generator",
-    device: str,
-) -> None:
-    import torch
-
-    state = {
-        "identity": identity,
-        "epoch": epoch,
-        "model": model.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "schedule": schedule.state_dict(),
-        "generator": generator.get_state(),
-        # Dropout draws from the device's own generator.
-        "dropout": torch.cuda.get_rng_state(device) if _is_cuda(device) else torch.get_rng_state(),
-    }
-    partial = output / f"{STATE}.partial"
-    torch.save(state, partial)
-    os.replace(partial, output / STATE)
-
-
 def _restore(
-    output: Path,
-    identity: dict[str, str],
+    folder: TrainingFolder,
     model: "PCB",
     optimiser: "torch.optim.Optimizer",
     schedule: "torch.optim.lr_scheduler.LRScheduler",
@@ -166,24 +141,16 @@ def _restore(
     """Take up the state in a folder; the number of epochs done."""
     import torch
 
-    if not (output / STATE).exists():
-        raise UserError(f"{output} holds no training to resume: there is no {STATE}")
-    state = torch.load(output / STATE, map_location="cpu", weights_only=True)
-    for what, value in identity.items():
-        if state["identity"][what] != value:
-            raise UserError(f"{output} was trained with other {what}; give the same, or another --output")
-    model.load_state_dict(state["model"])
-    optimiser.load_state_dict(state["optimiser"])
-    schedule.load_state_dict(state["schedule"])
-    generator.set_state(state["generator"])
-    if _is_cuda(device):
-        torch.cuda.set_rng_state(state["dropout"], device)
-    else:
-        torch.set_rng_state(state["dropout"])
+    with folder.resuming() as state:
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        schedule.load_state_dict(state["schedule"])
+        generator.set_state(state["generator"])
+        if _is_cuda(device):
+            torch.cuda.set_rng_state(state["dropout"], device)
+        else:
+            torch.set_rng_state(state["dropout"])
     done: int = state["epoch"]
-    # An epoch whose line was written but whose state was not is done again.
-    lines = (output / LOG).read_text(encoding="utf-8").splitlines(keepends=True)
-    (output / LOG).write_text("".join(lines[:done]), encoding="utf-8")
     return done
 
 

@@ -12,6 +12,7 @@ from data.errors import UserError
 from data.formats.coco import CocoImage, write_coco
 from data.records import Detections, Poses
 from data.skeletons import COCO17
+from data.training_folder import LAST, LOG, STATE
 from data.weight_records import ResolvedWeights
 from pipeline.backends.config import DetectorConfig
 from pipeline.backends.person_pose import PersonPoseNetwork
@@ -22,7 +23,7 @@ from pipeline.person_pose.files import load_network, save_network
 from pipeline.person_pose.loss import LossConfig, complete_iou, pose_loss
 from pipeline.person_pose.network import Candidates, NetworkSpec, PersonPoseNet
 from pipeline.person_pose.pictures import Picture, WindowConfig, collate, cut, read_pictures
-from pipeline.person_pose.training import LAST, LOG, STATE, Trainer, learning_rate
+from pipeline.person_pose.training import Trainer, learning_rate
 from tools.train_detector import main
 
 TINY = NetworkSpec(stem=4, widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), head=8, height=64, width=96)
@@ -208,7 +209,7 @@ def test_a_torn_log_line_and_a_damaged_state_are_borne_or_told(data: Path, tmp_p
     torch.save({"step": 1}, out / STATE)
     with pytest.raises(UserError, match="damaged, or no state"):
         Trainer(_config(data), out, "cpu", resume=True)
-    with pytest.raises(UserError, match="choose another --out"):
+    with pytest.raises(UserError, match="choose another folder"):
         Trainer(_config(data), data / "inside_a_file", "cpu")
 
 

@@ -74,12 +74,12 @@ def test_training_learns_and_writes_what_it_promises(tmp_path: Path) -> None:
     assert [line["epoch"] for line in log] == [1, 2, 3]
     assert log[-1]["loss"] < log[0]["loss"]
     assert sorted(path.name for path in output.glob("*.safetensors")) == [
+        "last.safetensors",
         "pcb_002.safetensors",
-        "pcb_last.safetensors",
     ]
     assert load_published(output / "st_distribution.npz").counts.tolist() == [[0, 3], [0, 0]]
     assert (output / "st_distribution.png").stat().st_size > 1000
-    assert load_pcb(output / "pcb_last.safetensors").identities == 3
+    assert load_pcb(output / "last.safetensors").identities == 3
     with pytest.raises(UserError, match="exists; give another --output"):
         train([*arguments, *settings])
     with pytest.raises(UserError, match="settings: unknown key 'epoch'"):
@@ -98,7 +98,7 @@ def test_training_learns_and_writes_what_it_promises(tmp_path: Path) -> None:
         train([*arguments, "--overwrite", "--weights", str(tmp_path / "other.safetensors")])
     with pytest.raises(UserError, match="give one of them"):
         train([*arguments, "--overwrite", "--resume"])
-    with pytest.raises(UserError, match="trained with other settings"):
+    with pytest.raises(UserError, match="trained with another configuration"):
         train([*arguments, *settings, "--resume", "epochs=4"])
 
 
@@ -130,10 +130,10 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(tmp_path: Path, monke
         patch.setattr("reid.training.pcb.strip_loss", killing)
         with pytest.raises(Killed):
             train(arguments("cut"))
-    assert not (tmp_path / "cut" / "pcb_last.safetensors").exists()
+    assert not (tmp_path / "cut" / "last.safetensors").exists()
     torch.manual_seed(99)  # Whatever else the process draws must not matter.
     assert train([*arguments("cut"), "--resume"]) == 0
-    for name in ("log.jsonl", "pcb_002.safetensors", "pcb_last.safetensors"):
+    for name in ("log.jsonl", "pcb_002.safetensors", "last.safetensors"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes(), name
 
 
@@ -147,8 +147,16 @@ def test_resuming_needs_the_same_training(tmp_path: Path) -> None:
     for model, order, message in ((PCB(2), paths[::-1], "other pictures"), (PCB(2, True), paths, "other network")):
         with pytest.raises(UserError, match=message):
             train_pcb(model, order, labels, config, tmp_path / "run", resume=True)
+    with pytest.raises(UserError, match="holds a training already"):
+        train_pcb(PCB(2), paths, labels, config, tmp_path / "run")
     changed = config.model_copy(update={"save_every": 3})
     assert not train_pcb(PCB(2), paths, labels, changed, tmp_path / "run", resume=True).training
+    state = tmp_path / "run" / "state.pt"
+    state.write_bytes(state.read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"state\.pt is damaged"):
+        train_pcb(PCB(2), paths, labels, config, tmp_path / "run", resume=True)
+    train_pcb(PCB(2), paths, labels, config, tmp_path / "run", overwrite=True)
+    assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 1
 
 
 @pytest.mark.usefixtures("small_network")

@@ -255,6 +255,12 @@ def test_resume_needs_the_same_training(config_file, tmp_path):
     with pytest.raises(UserError, match="another configuration"):
         Trainer(load_training(config_file, ["epochs=2", "test=null"]), tmp_path / "a", "cpu", resume=True)
     Trainer(load_training(config_file, ["epochs=1", "test=null", "save_every=7"]), tmp_path / "a", "cpu", resume=True)
+    with pytest.raises(UserError, match="holds a training already"):
+        Trainer(config, tmp_path / "a", "cpu")
+    state = tmp_path / "a" / "state.pt"
+    state.write_bytes(state.read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"state\.pt is damaged"):
+        Trainer(config, tmp_path / "a", "cpu", resume=True)
 
 
 def test_configurations(config_file, repository, monkeypatch):

@@ -1,0 +1,185 @@
+"""What a training leaves behind, and what another process may go on from."""
+
+import json
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+import torch
+import yaml
+
+from data.config import Section
+from data.errors import UserError
+from data.training_folder import CONFIG, LOG, STATE, TrainingFolder
+
+
+class Batch(Section):
+    size: int = 2
+    workers: int = 0
+
+
+class Config(Section):
+    rate: float = 0.1
+    save_every: int = 10
+    batch: Batch = Batch()
+
+
+MAY_CHANGE = ("save_every", "batch.workers")
+
+
+def folder(root: Path, config: Config | None = None, **options: Any) -> TrainingFolder:
+    settings = {"counted": "step", "may_change": MAY_CHANGE, "data": {"pictures": "abc"}} | options
+    return TrainingFolder(root, config or Config(), **settings)
+
+
+def trained(root: Path, steps: int = 3) -> None:
+    training = folder(root)
+    training.begin()
+    for step in range(1, steps + 1):
+        training.note({"step": step})
+    training.save({"step": steps, "weights": torch.arange(1000.0)})
+
+
+def resumed(root: Path, config: Config | None = None, **options: Any) -> dict[str, Any]:
+    with folder(root, config, resume=True, **options).resuming() as state:
+        return dict(state)
+
+
+def steps(root: Path) -> list[int]:
+    return [json.loads(line)["step"] for line in (root / LOG).read_text().splitlines()]
+
+
+def test_the_state_comes_back_and_the_configuration_lies_beside_it(tmp_path: Path) -> None:
+    trained(tmp_path)
+    state = resumed(tmp_path)
+    assert state["step"] == 3
+    assert torch.equal(state["weights"], torch.arange(1000.0))
+    assert Config.model_validate(yaml.safe_load((tmp_path / CONFIG).read_text())) == Config()
+
+
+def test_lines_after_the_saved_state_are_dropped(tmp_path: Path) -> None:
+    trained(tmp_path)
+    folder(tmp_path, resume=True).note({"step": 4})
+    with (tmp_path / LOG).open("a") as stream:
+        stream.write('no object\n{"epoch": 1}\n{"step": 3, "lo')
+    with folder(tmp_path, resume=True).resuming():
+        assert len((tmp_path / LOG).read_text().splitlines()) == 7, "not before the state is taken up"
+    assert steps(tmp_path) == [1, 2, 3]
+
+
+def test_a_training_is_neither_overwritten_nor_made_up(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no training to resume: there is no state\.pt"):
+        folder(tmp_path, resume=True)
+    trained(tmp_path)
+    with pytest.raises(UserError, match="holds a training already"):
+        folder(tmp_path)
+    again = folder(tmp_path, overwrite=True)
+    assert steps(tmp_path) == [1, 2, 3], "nothing is lost before the new training begins"
+    again.begin()
+    assert steps(tmp_path) == []
+    assert not (tmp_path / STATE).exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        ({"rate": 0.2}, {}, "another configuration"),
+        ({"batch": Batch(size=3)}, {}, "another configuration"),
+        ({}, {"data": {"pictures": "abd"}}, "other pictures"),
+        ({}, {"data": {"network": "new"}}, "other network"),
+    ],
+)
+def test_another_training_is_not_resumed(
+    tmp_path: Path, change: dict[str, Any], options: dict[str, Any], message: str
+) -> None:
+    trained(tmp_path)
+    with pytest.raises(UserError, match=message):
+        resumed(tmp_path, Config(**change), **options)
+
+
+def test_what_may_change_may_change(tmp_path: Path) -> None:
+    trained(tmp_path)
+    assert resumed(tmp_path, Config(save_every=1, batch=Batch(workers=4)))["step"] == 3
+
+
+def test_a_key_that_came_later_has_its_default_in_an_old_state(tmp_path: Path) -> None:
+    trained(tmp_path)
+    state = torch.load(tmp_path / STATE, weights_only=True)
+    torch.save(state | {"config": '{"rate": 0.1}'}, tmp_path / STATE)
+    assert resumed(tmp_path)["step"] == 3
+    torch.save(state | {"config": '{"speed": 0.1}'}, tmp_path / STATE)
+    with pytest.raises(UserError, match="another configuration"):
+        resumed(tmp_path)
+
+
+def shortened(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-50])
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def text(path: Path) -> None:
+    path.write_text("no state")
+
+
+def a_flipped_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    place = content.index(torch.tensor(500.0).numpy().tobytes())
+    content[place] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def another_archive(path: Path) -> None:
+    with ZipFile(path, "w") as archive:
+        archive.writestr("data.pkl", "cos\nsystem\n.")
+
+
+def another_state(path: Path) -> None:
+    torch.save({"step": 1}, path)
+
+
+def a_list(path: Path) -> None:
+    torch.save([1], path)
+
+
+DAMAGES = (shortened, emptied, text, a_flipped_bit, another_archive, another_state, a_list)
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda one: one.__name__)
+def test_a_damaged_state_is_one_helpful_line(tmp_path: Path, damage: Any) -> None:
+    trained(tmp_path)
+    damage(tmp_path / STATE)
+    with pytest.raises(UserError, match=r"state\.pt is damaged, or no state of this training .*another folder") as told:
+        resumed(tmp_path)
+    assert "\n" not in str(told.value)
+    assert steps(tmp_path) == [1, 2, 3]
+
+
+def test_a_state_that_does_not_fit_is_told_the_same_way(tmp_path: Path) -> None:
+    trained(tmp_path)
+    network = torch.nn.Linear(2, 2)
+    with pytest.raises(UserError, match="is damaged"), folder(tmp_path, resume=True).resuming() as state:
+        network.load_state_dict({"weight": state["weights"]})
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot write to .*choose another folder"):
+        folder(tmp_path / "file" / "inside").begin()
+
+
+def test_a_full_disk_keeps_the_state_from_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained(tmp_path)
+
+    def full(_state: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(UserError, match=r"No space left.*--resume"):
+        folder(tmp_path, resume=True).save({"step": 4})
+    assert resumed(tmp_path)["step"] == 3
+    assert not list(tmp_path.glob(".*"))
