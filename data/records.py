@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float32]
 DoubleArray = NDArray[np.float64]
@@ -52,6 +52,23 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    @staticmethod
+    def of_people(boxes: ArrayLike, scores: ArrayLike | None = None) -> "Detections":
+        """People from any arrays, lists included.
+
+        Args:
+            boxes: (N, 4) xyxy px.
+            scores: (N,) 0-1, or None: all are sure.
+
+        Raises:
+            ValueError: when the two do not fit together.
+        """
+        corners = np.ascontiguousarray(boxes, np.float32).reshape(-1, 4)
+        sure = np.ones(len(corners), np.float32) if scores is None else np.ascontiguousarray(scores, np.float32)
+        if sure.shape != (len(corners),):
+            raise ValueError(f"{len(corners)} boxes with scores of shape {sure.shape}")
+        return Detections(corners, sure, np.zeros(len(corners), np.int64))
 
     @staticmethod
     def empty() -> "Detections":
@@ -128,6 +145,26 @@ class PartEmbeddings:
         return replace(self, vectors=vectors, visibility=visibility)
 
 
+@dataclass(frozen=True, slots=True)
+class EmbedRequest:
+    """Rows of one frame that need an appearance.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB, the full frame.
+        boxes: (N, 4) float32 xyxy px: the people to describe.
+        keypoints: (N, 17, 3) float32 their skeletons (COCO-17, full frame px, confidence), or None without poses.
+        negatives: (U, 17, 3) float32 every other skeleton of the frame. The other rows of ``keypoints`` are negatives
+            of a row as well; the embedder adds them.
+        camera: name of the camera (for models with camera tokens and for per-camera adaptation).
+    """
+
+    image: Image
+    boxes: FloatArray
+    keypoints: FloatArray | None = None
+    negatives: FloatArray = field(default_factory=lambda: np.zeros((0, 17, 3), np.float32))
+    camera: str = ""
+
+
 TrackState = Literal["tentative", "confirmed", "lost"]
 TENTATIVE, CONFIRMED, LOST = 0, 1, 2
 STATE_NAMES: tuple[TrackState, ...] = ("tentative", "confirmed", "lost")
@@ -179,6 +216,13 @@ class Tracks:
 
     def __len__(self) -> int:
         return len(self.track_ids)
+
+    @staticmethod
+    def empty() -> "Tracks":
+        """Nobody."""
+        none = np.zeros(0, np.int64)
+        boxes, scores = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+        return Tracks(none, boxes, scores, none.astype(np.int32), none.astype(np.int8), none)
 
 
 @dataclass(frozen=True, slots=True)

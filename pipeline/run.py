@@ -5,7 +5,6 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -148,14 +147,14 @@ def _demo_request(arguments: argparse.Namespace) -> "RunRequest":
 
 
 def _request(arguments: argparse.Namespace) -> "RunRequest":
-    from pipeline.job.request import RunRequest
+    from pipeline.job.request import RunRequest, new_output
 
     start = _start(arguments)
     if arguments.resume and arguments.output is None:
         raise UserError("--resume needs the --output of the interrupted run")
     return RunRequest(
         start=start,
-        output=arguments.output or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S"),
+        output=arguments.output or new_output(),
         site=arguments.site,
         truth=arguments.truth,
         corrections=arguments.corrections,

@@ -12,9 +12,13 @@ from data.kernels.parts import embedding_distance
 from data.records import (
     CONFIRMED,
     LOST,
+    Detections,
     FloatArray,
+    Image,
     IntArray,
     PartEmbeddings,
+    Poses,
+    Tracklet,
     TrackletEvent,
     Tracks,
     View,
@@ -26,7 +30,7 @@ from trackers.costs import PairCosts, add_pose, clear_share, pair_costs, pose_di
 from trackers.lifecycle import confirmable, ended, mark, starters
 from trackers.matching import associate, refind_cost
 from trackers.motion import MotionModel, MotionState
-from trackers.scope import Proposal
+from trackers.scope import Embed, Proposal, embed_request
 from trackers.table import KEYPOINTS, TrackTable
 from trackers.tracklets import TrackletBuilder
 
@@ -71,10 +75,10 @@ class CameraTracker:
     Results do not depend on the order of the detections, nor on other trackers.
     """
 
-    def __init__(self, camera: str, config: TrackerConfig) -> None:
+    def __init__(self, camera: str, config: TrackerConfig | None = None) -> None:
         self.cameras: tuple[str, ...] = (camera,)
-        self._config = config
-        self._model = MotionModel(config.motion)
+        self._config = config or TrackerConfig()
+        self._model = MotionModel(self._config.motion)
         self.reset()
 
     @property
@@ -91,6 +95,7 @@ class CameraTracker:
         self._next_serial = 0
         self._time_s: float | None = None
         self._revision = 0
+        self._finished: list[Tracklet] = []
 
     def propose(self, views: Sequence[View]) -> Proposal:
         """Predict to the instant of the view, gate, and say which rows need appearance. Changes nothing.
@@ -119,13 +124,55 @@ class CameraTracker:
         self._revision += 1
         if prediction.step == "skip":
             self._warn_of_skip(view)
-            return [_no_tracks()], []
+            return [Tracks.empty()], []
         if prediction.step == "cut":
             self._end(np.ones(len(self._table), bool))
         self._time_s = view.time_s
         looks = None if embeddings[0] is None else embeddings[0].select(prediction.rows)
         tracks = self._track(view, prediction, looks)
         return [tracks], self._builder.events(view.time_s)
+
+    def update(
+        self,
+        detections: Detections,
+        time_s: float,
+        image: Image | None = None,
+        embedder: Embed | None = None,
+        poses: Poses | None = None,
+    ) -> Tracks:
+        """One frame in a loop of your own: ``propose``, appearance where it is wanted, ``commit``.
+
+        Args:
+            detections: N people.
+            time_s: of the frame, seconds; rising.
+            image: (H, W, 3) uint8 RGB. It tells the size of the frame, so that people who leave it are let go, and
+                the embedder looks at it.
+            embedder: describes looks, as those of ``reid.embedders``; None tracks by motion alone.
+            poses: skeletons, row-aligned with the detections, or None.
+
+        Returns:
+            The people of this frame; ``det_index`` leads back to the detections.
+
+        Raises:
+            ValueError: when there is an embedder and no image.
+        """
+        if embedder is not None and image is None:
+            raise ValueError("an embedder needs the image: update(detections, time_s, image, embedder)")
+        size = (0, 0) if image is None else (image.shape[1], image.shape[0])
+        proposal = self.propose([View(self.cameras[0], self._revision, time_s, size, detections, poses)])
+        looks = None
+        if embedder is not None and image is not None and len(proposal.wanted[0]):
+            (found,) = embedder([embed_request(proposal.views[0], image, proposal.wanted[0])])
+            looks = found.scatter(proposal.wanted[0], len(detections))
+        (tracks,), events = self.commit(proposal, [looks])
+        self._finished += [event.tracklet for event in events if event.kind == "closed"]
+        return tracks
+
+    def finish(self) -> list[Tracklet]:
+        """End a loop over ``update``: every tracklet since it began, by local id."""
+        closed = self._finished + [event.tracklet for event in self.flush() if event.kind == "closed"]
+        self._finished = []
+        return sorted(closed, key=lambda tracklet: tracklet.local_id)
 
     def flush(self) -> list[TrackletEvent]:
         """Close every live tracklet: the input has ended."""
@@ -351,10 +398,3 @@ def _usable(view: View, score_low: float) -> IntArray:
     real = np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     rows = np.flatnonzero(real & (scores >= score_low))
     return rows[np.lexsort((*boxes[rows].T[::-1], -scores[rows]))]
-
-
-def _no_tracks() -> Tracks:
-    none = np.zeros(0, np.int64)
-    return Tracks(
-        none, np.zeros((0, 4), np.float32), np.zeros(0, np.float32), none.astype(np.int32), none.astype(np.int8), none
-    )

@@ -47,7 +47,7 @@ def ended(table: TrackTable, seen: Mask, time_s: float, size: tuple[int, int], c
         table: the tracks, predicted to ``time_s`` where not seen.
         seen: (T,) tracks that were seen just now.
         time_s: now.
-        size: (width, height) of the frame in px.
+        size: (width, height) of the frame in px; (0, 0), unknown, lets nobody leave the picture.
         config: the tracker's settings.
     """
     unseen_s = time_s - table.seen_s
@@ -55,8 +55,9 @@ def ended(table: TrackTable, seen: Mask, time_s: float, size: tuple[int, int], c
     frame = np.array([[0, 0, *size]], np.float32)
     whole = np.maximum(areas(boxes), 1e-6)
     inside = intersections(boxes, frame)[:, 0] / whole
+    outside = (inside < config.life.exit_share) & (size != (0, 0))
     given_up = (table.state == TENTATIVE) | (unseen_s > config.lost_s + _TICK_S)
-    return ~seen & (given_up | (inside < config.life.exit_share))
+    return ~seen & (given_up | outside)
 
 
 def mark(table: TrackTable, seen: Mask) -> None:

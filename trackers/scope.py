@@ -1,13 +1,16 @@
 """The tracking unit: one camera, or one calibrated group of overlapping cameras."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.records import PartEmbeddings, TrackletEvent, Tracks, View
+from data.records import EmbedRequest, Image, PartEmbeddings, Poses, TrackletEvent, Tracks, View
+
+Embed = Callable[[Sequence[EmbedRequest]], list[PartEmbeddings]]
+"""An appearance model: one ``PartEmbeddings`` per request, row-aligned with its boxes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,18 @@ class Proposal:
     views: tuple[View, ...]
     wanted: tuple[NDArray[np.int64], ...]
     state: Any = None
+
+
+def embed_request(view: View, image: Image, rows: NDArray[np.int64]) -> EmbedRequest:
+    """What to ask an appearance model about some rows of a view; skeletons of the other rows are negatives."""
+    poses = Poses.empty() if view.poses is None else view.poses.select(rows)
+    return EmbedRequest(
+        image=image,
+        boxes=view.detections.boxes[rows],
+        keypoints=None if view.poses is None else poses.keypoints,
+        negatives=poses.spare_keypoints,
+        camera=view.camera,
+    )
 
 
 class ScopeTracker(Protocol):

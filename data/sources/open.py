@@ -1,7 +1,7 @@
 """``[name=]path`` arguments, and the source that fits each."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +21,19 @@ def is_camera_name(name: str) -> bool:
     return _SAFE_NAME.fullmatch(name) is not None
 
 
+def camera_specs(videos: Mapping[str, str | Path] | Sequence[str | Path]) -> list[CameraSpec]:
+    """Cameras given in Python: paths by name, or paths whose cameras are called as ``parse_camera_specs`` says.
+
+    Raises:
+        UserError: for an unfit name, an empty path, and two cameras of one name.
+    """
+    if not isinstance(videos, Mapping):
+        return _distinct([CameraSpec(_default_name(str(path)), str(path)) for path in videos])
+    for name, path in videos.items():
+        _check(name, str(path))
+    return [CameraSpec(name, str(path)) for name, path in videos.items()]
+
+
 def parse_camera_specs(values: Sequence[str]) -> list[CameraSpec]:
     """Read ``[name=]path`` arguments.
 
@@ -31,7 +44,10 @@ def parse_camera_specs(values: Sequence[str]) -> list[CameraSpec]:
     Raises:
         UserError: for an unfit name, an empty path, and two cameras of one name.
     """
-    specs = [_parse(value) for value in values]
+    return _distinct([_parse(value) for value in values])
+
+
+def _distinct(specs: list[CameraSpec]) -> list[CameraSpec]:
     seen: dict[str, str] = {}
     for spec in specs:
         if spec.camera in seen:
@@ -112,16 +128,18 @@ def _open_address(spec: CameraSpec, config: SourcesConfig) -> FrameSource:
 def _parse(value: str) -> CameraSpec:
     head, equals, tail = value.partition("=")
     if equals and not _is_path(value, head, tail):
-        if not is_camera_name(head):
-            raise UserError(
-                f"'{head}' cannot name a camera: use letters, digits, '_', '-' and '.', not beginning with '.'"
-            )
-        if not tail:
-            raise UserError(f"camera '{head}' has no path; write {head}=path")
+        _check(head, tail)
         return CameraSpec(head, tail)
     if not value:
         raise UserError("a camera has no path; write [name=]path")
     return CameraSpec(_default_name(value), value)
+
+
+def _check(name: str, path: str) -> None:
+    if not is_camera_name(name):
+        raise UserError(f"'{name}' cannot name a camera: use letters, digits, '_', '-' and '.', not beginning with '.'")
+    if not path:
+        raise UserError(f"camera '{name}' has no path; write {name}=path")
 
 
 def _is_path(value: str, head: str, tail: str) -> bool:

@@ -1,6 +1,7 @@
 """What a run is asked to do, and what comes of it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,11 @@ class RunRequest:
             raise UserError(f"--truth {self.truth} is not a folder")
         if self.limit is not None and self.limit < 1:
             raise UserError(f"--limit must be at least 1, not {self.limit}")
+
+
+def new_output() -> Path:
+    """The folder of a run that was given none: ``runs/<date>-<time>`` where the program runs."""
+    return Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
 
 
 @dataclass(frozen=True, slots=True)

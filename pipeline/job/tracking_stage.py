@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from data.records import PartEmbeddings, Poses, Tracklet, Tracks
+from data.records import PartEmbeddings, Tracklet, Tracks
 from data.runtime.stage_clock import StageClock
 from pipeline.folder.stages import Stage
 from pipeline.input.batching import rounds
 from pipeline.input.perception import Perceived
 from pipeline.job.tracklet_crops import CropCollector
-from reid.embedders.base import Embedder, EmbedRequest
-from trackers.scope import Proposal, ScopeTracker
+from reid.embedders.base import Embedder
+from trackers.scope import Proposal, ScopeTracker, embed_request
 
 TrackListener = Callable[[Perceived, Tracks], None]
 
@@ -106,17 +106,18 @@ class TrackingStage:
         if self._embedder is None:
             return found
         asked = [
-            (number, item, proposal.wanted[0])
+            (number, proposal.wanted[0], embed_request(item.view, item.image, proposal.wanted[0]))
             for number, (item, proposal) in enumerate(zip(items, proposals, strict=True))
             if item.embeddings is None and item.image is not None and len(proposal.wanted[0])
         ]
         if not asked:
             return found
-        with self._clock.measure(Stage.REID, sum(len(wanted) for _, _, wanted in asked)):
-            described = self._embedder([_request(item, wanted) for _, item, wanted in asked])
-        for (number, item, wanted), embeddings in zip(asked, described, strict=True):
-            found[number] = round_to_half(embeddings).scatter(wanted, len(item.view.detections))
-            self.counts[item.view.camera]["embeddings"] += len(wanted)
+        with self._clock.measure(Stage.REID, sum(len(wanted) for _, wanted, _ in asked)):
+            described = self._embedder([request for _, _, request in asked])
+        for (number, wanted, _), embeddings in zip(asked, described, strict=True):
+            view = items[number].view
+            found[number] = round_to_half(embeddings).scatter(wanted, len(view.detections))
+            self.counts[view.camera]["embeddings"] += len(wanted)
         return found
 
     def _after_commit(self, item: Perceived, tracks: Tracks) -> None:
@@ -135,16 +136,3 @@ class TrackingStage:
         for tracklet in tracklets:
             self.counts[tracklet.camera]["tracklets"] += 1
             self._closed(tracklet)
-
-
-def _request(item: Perceived, wanted: np.ndarray) -> EmbedRequest:
-    view = item.view
-    poses = Poses.empty() if view.poses is None else view.poses.select(wanted)
-    assert item.image is not None
-    return EmbedRequest(
-        image=item.image,
-        boxes=view.detections.boxes[wanted],
-        keypoints=None if view.poses is None else poses.keypoints,
-        negatives=poses.spare_keypoints,
-        camera=view.camera,
-    )

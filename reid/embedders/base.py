@@ -1,33 +1,12 @@
 """What the pipeline asks of an appearance model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.records import FloatArray, Image, PartEmbeddings
-
-
-@dataclass(frozen=True, slots=True)
-class EmbedRequest:
-    """Rows of one frame that need an embedding.
-
-    Attributes:
-        image: (H, W, 3) uint8 RGB, the full frame.
-        boxes: (N, 4) float32 xyxy px: the people to describe.
-        keypoints: (N, 17, 3) float32 their skeletons (COCO-17, full frame px, confidence), or None without poses.
-        negatives: (U, 17, 3) float32 every other skeleton of the frame. The other rows of ``keypoints`` are negatives
-            of a row as well; the extractor adds them.
-        camera: name of the camera (for models with camera tokens and for per-camera adaptation).
-    """
-
-    image: Image
-    boxes: FloatArray
-    keypoints: FloatArray | None
-    negatives: FloatArray
-    camera: str = ""
+from data.records import EmbedRequest, FloatArray, PartEmbeddings
 
 
 class Embedder(Protocol):

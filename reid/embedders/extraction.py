@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from data.errors import UserError
 from data.formats.part_features import PartFeatures
 from data.formats.reid_keypoints import CropSkeletons
-from data.records import Image, PartEmbeddings
-from reid.embedders.base import AttentiveEmbedder, Embedder, EmbedRequest
+from data.records import EmbedRequest, Image, PartEmbeddings
+from reid.embedders.base import AttentiveEmbedder, Embedder
 from reid.samples.crop_files import Crop, CropFolder
 
 

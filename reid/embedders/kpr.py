@@ -12,9 +12,8 @@ from torch.nn import functional as F
 
 from data.errors import UserError
 from data.kernels.boxes import clip
-from data.records import FloatArray, PartEmbeddings
+from data.records import EmbedRequest, FloatArray, PartEmbeddings
 from data.weight_records import file_sha256
-from reid.embedders.base import EmbedRequest
 from reid.models.bpbreid import BPBReID
 from reid.models.kpr import KPR
 from reid.models.part_head import part_visibility

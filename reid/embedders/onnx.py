@@ -7,11 +7,11 @@ import numpy as np
 
 from data.errors import UserError
 from data.kernels.images import to_blob
-from data.records import FloatArray, Image, PartEmbeddings
+from data.records import EmbedRequest, FloatArray, Image, PartEmbeddings
 from data.runtime.onnx import OnnxNetwork
 from data.weight_records import InputOptions, ResolvedWeights, input_options
 from reid.config import ReidConfig
-from reid.embedders.base import Embedder, EmbedRequest
+from reid.embedders.base import Embedder
 from reid.samples.crops import cut_crops, unit
 
 

@@ -11,11 +11,10 @@ import numpy as np
 
 from data.errors import UserError
 from data.kernels.images import to_blob
-from data.records import FloatArray, Image, PartEmbeddings
+from data.records import EmbedRequest, FloatArray, Image, PartEmbeddings
 from data.runtime.onnx import OnnxNetwork
 from data.weight_records import ResolvedWeights, input_options
 from reid.config import ReidConfig
-from reid.embedders.base import EmbedRequest
 from reid.embedders.graph import split_at_pooling
 from reid.embedders.onnx import input_layout, model_id, split_rows
 from reid.embedders.part_masks import PARTS, part_masks, pooled

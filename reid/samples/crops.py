@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.kernels.boxes import clip
-from data.records import DoubleArray, FloatArray, Image
-from reid.embedders.base import EmbedRequest
+from data.records import DoubleArray, EmbedRequest, FloatArray, Image
 
 # A colour cast stronger than this is the scene's own colour, not the camera's.
 _MAX_GAIN = 1.6

@@ -7,8 +7,7 @@ import av
 import cv2
 import numpy as np
 
-from data.records import Detections, Image, PartEmbeddings, Poses
-from reid.embedders.base import EmbedRequest
+from data.records import Detections, EmbedRequest, Image, PartEmbeddings, Poses
 
 SIZE = (160, 96)
 COLOURS = np.array([(230, 40, 40), (40, 220, 40), (50, 60, 230)], np.uint8)

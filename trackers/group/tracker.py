@@ -153,7 +153,7 @@ class GroupTracker:
         self._revision += 1
         if prediction.kind == "skip":
             self._warn_of_skip(prediction.time_s)
-            return [_no_tracks() for _ in proposal.views], []
+            return [Tracks.empty() for _ in proposal.views], []
         if prediction.kind == "cut":
             self._close_all()
         looks = [embeddings[place] for place in prediction.order]
@@ -162,7 +162,7 @@ class GroupTracker:
             for found, eye in zip(looks, prediction.eyes, strict=True)
         ]
         rows = self._track(prediction, [proposal.views[place] for place in prediction.order], looks)
-        tracks = [_no_tracks() for _ in proposal.views]
+        tracks = [Tracks.empty() for _ in proposal.views]
         for eye, place in enumerate(prediction.order):
             tracks[place] = rows[eye]
         self._settle(final=False)
@@ -535,10 +535,3 @@ def _last_real(history: Sequence[Instant]) -> dict[int, float]:
             for serial in rows.serial[rows.scores > 0].tolist():
                 last[serial] = instant.time_s
     return last
-
-
-def _no_tracks() -> Tracks:
-    none = np.zeros(0, np.int64)
-    return Tracks(
-        none, np.zeros((0, 4), np.float32), np.zeros(0, np.float32), none.astype(np.int32), none.astype(np.int8), none
-    )

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from data.errors import UserError
-from data.records import Detections, Image, Poses
+from data.records import Detections, EmbedRequest, Image, Poses
 from data.weight_records import known_weights
 from pipeline.backends import registry
 from pipeline.backends.base import Detector, OnePassPerceiver, PoseEstimator
@@ -19,7 +19,6 @@ from pipeline.backends.perceiver import MatchedPose, TwoPass, boxes_from_skeleto
 from pipeline.backends.registry import build_detector, build_embedder, build_perceiver, build_pose
 from pipeline.weights.store import WeightStore
 from reid.config import ReidConfig
-from reid.embedders.base import EmbedRequest
 
 
 @pytest.fixture

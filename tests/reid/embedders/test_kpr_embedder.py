@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import UserError
-from reid.embedders.base import AttentiveEmbedder, EmbedRequest
+from data.records import EmbedRequest
+from reid.embedders.base import AttentiveEmbedder
 from reid.embedders.kpr import KprEmbedder
 from reid.models.spec import PART_NAMES, ModelSpec
 from reid.prompts.masks import draw_prompts

@@ -7,11 +7,11 @@ import pytest
 
 from data.errors import UserError
 from data.kernels.parts import embedding_distance
-from data.records import PartEmbeddings
+from data.records import EmbedRequest, PartEmbeddings
 from data.weight_records import ResolvedWeights
 from pipeline.weights.store import WeightStore
 from reid.config import ReidConfig
-from reid.embedders.base import AttentiveEmbedder, EmbedRequest, no_evidence
+from reid.embedders.base import AttentiveEmbedder, no_evidence
 from reid.embedders.graph import split_at_pooling
 from reid.embedders.onnx import OnnxEmbedder
 from reid.embedders.pooled import PooledPartsEmbedder

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from data.errors import UserError
-from reid.embedders.base import EmbedRequest
+from data.records import EmbedRequest
 from reid.embedders.kpr import KprEmbedder
 from reid.losses.triplet import part_triplet_loss
 from reid.models.part_head import ExternalMasks, stripe_masks
