@@ -11,18 +11,19 @@ world: {unit_m: 1.0, up: [0, 0, 1], ground: 0.0}    # of the calibrations; this 
 default_overlap: unknown              # none, partial or unknown
 overlap:
   - {cameras: [lobby, gate], value: none}
-groups:
+groups:                               # calibrated cameras of common clock that are tracked together on the ground
   - {name: hall, cameras: [hall1, hall2], sync_tolerance_s: 0.05}
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
 from numpy.typing import ArrayLike
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, FiniteFloat, ValidationError, model_validator
 
 from data.calibration import Calibration, World
 from data.calibration_checks import check_camera, check_group
@@ -85,6 +86,24 @@ class Group(Section):
     sync_tolerance_s: float = Field(
         0.05, ge=0, description="frames at most this far apart on the common clock are one instant, seconds"
     )
+    area: Annotated[list[tuple[FiniteFloat, FiniteFloat]], Field(min_length=3)] | None = Field(
+        None, description="corners of the ground that counts, metres; people outside of it are not written"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Cameras that one tracker follows: one by itself, or those of a group.
+
+    Attributes:
+        name: of the group, or of the camera.
+        cameras: at least one.
+        group: None for a camera by itself.
+    """
+
+    name: str
+    cameras: tuple[str, ...]
+    group: Group | None = None
 
 
 class Site(Section):
@@ -151,6 +170,22 @@ class Site(Section):
         if any(a in group.cameras and b in group.cameras for group in self.groups):
             return "partial"
         return self.default_overlap
+
+    def scopes(self, cameras: Sequence[str]) -> tuple[Scope, ...]:
+        """What the trackers of these cameras follow: groups at the place of their first camera, in the given order.
+
+        Cameras of a group that are not among them are left out of it; a group of which one is left stays a group.
+        """
+        owner = {camera: group for group in self.groups for camera in group.cameras}
+        found: dict[str, Scope] = {}
+        for camera in cameras:
+            group = owner.get(camera)
+            if group is None:
+                found[f"camera {camera}"] = Scope(camera, (camera,))
+            else:
+                members = tuple(name for name in cameras if name in group.cameras)
+                found.setdefault(f"group {group.name}", Scope(group.name, members, group))
+        return tuple(found.values())
 
     def check_cameras(self, names: Sequence[str]) -> None:
         """Raise ``UserError`` for a camera the site does not list."""

@@ -1,31 +1,38 @@
-"""Trackers by name."""
+"""The tracker of a scope: of a camera by name, of a group on the ground."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from data.errors import UserError
 from data.registry import resolve
+from data.site import Scope, Site
 from trackers.config import TrackerConfig
+from trackers.group.tracker import GroupTracker
 from trackers.scope import ScopeTracker
 
 CAMERA_TRACKERS: Mapping[str, str] = {"hungarian": "trackers.camera:CameraTracker"}
 
 
-def build_tracker(scope_cameras: Sequence[str], config: TrackerConfig) -> ScopeTracker:
+def build_tracker(scope: Scope, site: Site, config: TrackerConfig) -> ScopeTracker:
     """Make the tracker of one scope.
 
     Args:
-        scope_cameras: names of the scope's cameras.
-        config: the tracker's settings; ``name`` chooses the tracker.
+        scope: a camera by itself, or a group.
+        site: calibration and clocks of a group's cameras.
+        config: the tracker's settings; ``name`` chooses the tracker of a camera.
 
     Raises:
-        UserError: for an unknown name, no camera, or several: a group of overlapping cameras is tracked on the ground
-            plane, for which this version has no tracker.
+        UserError: for an unknown name, or a camera of a group without calibration.
     """
-    if len(scope_cameras) != 1:
-        names = ", ".join(scope_cameras) or "none"
-        raise UserError(
-            f"a tracker follows one camera, not a group ({names}): this version cannot track overlapping cameras "
-            "together on the ground plane; leave 'groups' out of the site file to track each camera by itself"
-        )
-    tracker: ScopeTracker = resolve("tracker", config.name, CAMERA_TRACKERS)(scope_cameras[0], config)
-    return tracker
+    if scope.group is None:
+        tracker: ScopeTracker = resolve("tracker", config.name, CAMERA_TRACKERS)(scope.cameras[0], config)
+        return tracker
+    models = {}
+    for camera in scope.cameras:
+        model = site.model(camera)
+        if model is None:
+            raise UserError(
+                f"camera '{camera}' of group '{scope.name}' has no calibration; give cameras.{camera}.calibration"
+            )
+        models[camera] = model
+    clocks = {camera: site.clock(camera) for camera in scope.cameras}
+    return GroupTracker(scope.name, models, config, clocks, scope.group.area)

@@ -20,8 +20,11 @@ class PerceivedInput(Protocol):
         """Per camera, what was left out or went wrong so far."""
         ...
 
-    def batches(self, after: Mapping[str, int], clock: StageClock) -> Iterator[list[Perceived]]:
-        """Batches in the global order, from the frame after ``after[camera]`` on (-1: from the start)."""
+    def batches(self, after: Mapping[str, int], clock: StageClock) -> Iterator[list[list[Perceived]]]:
+        """Batches in the global order, from the frame after ``after[camera]`` on (-1: from the start).
+
+        A batch is a list of instants: the frames that the tracker of one scope looks at together.
+        """
         ...
 
     def describe(self) -> dict[str, dict[str, Any]]:

@@ -1,10 +1,13 @@
-"""Frames of all cameras in one global order, cut into batches by their timestamps only."""
+"""Frames of all cameras in one global order, put together to instants and cut into batches by their timestamps only."""
 
 import heapq
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from data.instants import Instants
 from data.records import Frame
+from data.site import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,10 @@ class TimedFrame:
 
     common_s: float
     frame: Frame
+
+
+Instant = list[TimedFrame]
+"""Frames that one tracker looks at together: one of a camera by itself, or at most one of each camera of a group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,39 +62,87 @@ def merge_by_time(
         yield TimedFrame(common_s, frame)
 
 
-def batches(frames: Iterator[TimedFrame], batching: Batching) -> Iterator[list[TimedFrame]]:
-    """Cut the global order into batches of so many frames and so much time at most.
+@dataclass
+class _Waiting:
+    """An instant whose turn has not come, or that may still grow."""
+
+    frames: Instant = field(default_factory=list)
+    complete: bool = True
+
+
+def by_instant(frames: Iterator[TimedFrame], scopes: Sequence[Scope]) -> Iterator[Instant]:
+    """Put the frames of each group together that are one instant; instants come in the order of their first frames.
+
+    An instant waits for its last frame no longer than the group's tolerance, in the time of the frames.
+
+    Args:
+        frames: in the global order.
+        scopes: of all their cameras.
+    """
+    grouped = {number: scope for number, scope in enumerate(scopes) if scope.group is not None}
+    scope_of = {camera: number for number, scope in grouped.items() for camera in scope.cameras}
+    instants = {
+        number: Instants(scope.cameras, scope.group.sync_tolerance_s)
+        for number, scope in grouped.items()
+        if scope.group
+    }
+    growing: dict[int, _Waiting] = {}
+    queue: deque[_Waiting] = deque()
+    for timed in frames:
+        for number in [number for number in growing if not instants[number].covers(timed.common_s)]:
+            growing.pop(number).complete = True
+        own = scope_of.get(timed.frame.camera)
+        if own is None:
+            queue.append(_Waiting([timed]))
+        else:
+            if instants[own].begins(timed.frame.camera, timed.common_s):
+                if own in growing:
+                    growing[own].complete = True
+                growing[own] = _Waiting(complete=False)
+                queue.append(growing[own])
+            growing[own].frames.append(timed)
+            if instants[own].full:
+                growing.pop(own).complete = True
+        while queue and queue[0].complete:
+            yield queue.popleft().frames
+    yield from (waiting.frames for waiting in queue)
+
+
+def batches(instants: Iterator[Instant], batching: Batching) -> Iterator[list[Instant]]:
+    """Cut the order of instants into batches of so many frames and so much time at most, but no instant in two.
 
     Only timestamps decide, so the same input always gives the same batches, however fast it is read.
     """
-    batch: list[TimedFrame] = []
-    for frame in frames:
-        if batch and (len(batch) == batching.frames or frame.common_s - batch[0].common_s > batching.window_s):
+    batch: list[Instant] = []
+    frames = 0
+    for instant in instants:
+        late = bool(batch) and instant[0].common_s - batch[0][0].common_s > batching.window_s
+        if batch and (late or frames + len(instant) > batching.frames):
             yield batch
-            batch = []
-        batch.append(frame)
+            batch, frames = [], 0
+        batch.append(instant)
+        frames += len(instant)
     if batch:
         yield batch
 
 
-def rounds(cameras: Sequence[str], scope_of: Mapping[str, int]) -> list[list[int]]:
+def rounds(scopes: Sequence[int]) -> list[list[int]]:
     """Split a batch into rounds in which every scope appears at most once.
 
     A tracker must finish one instant before it can look at the next, but the appearance requests of all scopes can
     share one call.
 
     Args:
-        cameras: camera of each row of the batch, in the global order.
-        scope_of: camera -> number of its scope.
+        scopes: number of the scope of each instant of the batch, in order.
 
     Returns:
-        Row indices of the batch, round by round.
+        Numbers of the batch's instants, round by round.
     """
     seen: dict[int, int] = {}
     split: list[list[int]] = []
-    for row, camera in enumerate(cameras):
-        number = seen.get(scope_of[camera], 0)
-        seen[scope_of[camera]] = number + 1
+    for row, scope in enumerate(scopes):
+        number = seen.get(scope, 0)
+        seen[scope] = number + 1
         if number == len(split):
             split.append([])
         split[number].append(row)

@@ -11,11 +11,11 @@ from data.formats.detections_in import CameraDetections, read_detection_folder
 from data.kernels import boxes as box_kernels
 from data.records import Frame, Image, View
 from data.runtime.stage_clock import StageClock
-from data.site import Site
+from data.site import Scope, Site
 from pipeline.folder.manifest import describe_file
 from pipeline.folder.stages import Stage
 from pipeline.input.base import common_time
-from pipeline.input.batching import Batching, TimedFrame, batches, merge_by_time
+from pipeline.input.batching import Batching, TimedFrame, batches, by_instant, merge_by_time
 from pipeline.input.perception import Perceived, look_up
 
 _NO_IMAGE: Image = np.zeros((0, 0, 3), np.uint8)
@@ -30,12 +30,13 @@ class DetectionInput:
         Args:
             folder: see ``read_detection_folder``.
             features: folder of ``<camera>.npy``, or None to look beside the detections.
-            site: frame rates, sizes and clocks.
+            site: frame rates, sizes, clocks and groups.
             batching: how frames are grouped.
             limit: frames per camera, or None.
 
         Raises:
-            UserError: for broken files, and for a camera whose frame rate the site does not give.
+            UserError: for broken files, and for a camera whose frame rate, or in a group whose size, the site does not
+                give.
         """
         self._found: dict[str, CameraDetections] = read_detection_folder(folder, features)
         if site.cameras:
@@ -44,6 +45,8 @@ class DetectionInput:
         self._look = look_up(self._found)
         self._site, self._batching = site, batching
         self._fps = {camera: _fps(site, camera) for camera in self.cameras}
+        for scope in site.scopes(self.cameras):
+            _check_sizes(site, scope)
         self._outside = dict.fromkeys(self.cameras, 0)
         self._frames = {
             camera: found.frame_count if limit is None else min(found.frame_count, limit)
@@ -59,13 +62,13 @@ class DetectionInput:
                 lines[camera].append(f"{count} boxes lie outside the frame: not used")
         return lines
 
-    def batches(self, after: Mapping[str, int], clock: StageClock) -> Iterator[list[Perceived]]:
+    def batches(self, after: Mapping[str, int], clock: StageClock) -> Iterator[list[list[Perceived]]]:
         """See ``PerceivedInput``."""
         streams = {camera: self._camera_frames(camera, after[camera] + 1) for camera in self.cameras}
         merged = merge_by_time(streams, common_time(self._site))
-        for batch in batches(merged, self._batching):
-            with clock.measure(Stage.READ, len(batch)):
-                perceived = [self._perceive(timed) for timed in batch]
+        for batch in batches(by_instant(merged, self._site.scopes(self.cameras)), self._batching):
+            with clock.measure(Stage.READ, sum(len(instant) for instant in batch)):
+                perceived = [[self._perceive(timed) for timed in instant] for instant in batch]
             yield perceived
 
     def describe(self) -> dict[str, dict[str, Any]]:
@@ -115,6 +118,15 @@ class DetectionInput:
                 embeddings = None if embeddings is None else embeddings.select(inside)
         view = View(frame.camera, frame.index, frame.time_s, size, detections, poses, timed.common_s)
         return Perceived(view, None, embeddings)
+
+
+def _check_sizes(site: Site, scope: Scope) -> None:
+    """What a camera of a group ought to see depends on where its frames end."""
+    for camera in scope.cameras if scope.group is not None else ():
+        if site.size(camera) is None:
+            raise UserError(
+                f"the frame size of camera '{camera}' of group '{scope.name}' is unknown; give cameras.{camera}.size"
+            )
 
 
 def _fps(site: Site, camera: str) -> float:

@@ -10,7 +10,7 @@ from data.records import Detections, Image, PartEmbeddings, Poses, View
 from data.runtime.stage_clock import StageClock
 from pipeline.backends.base import Perceiver
 from pipeline.folder.stages import Stage
-from pipeline.input.batching import TimedFrame
+from pipeline.input.batching import Instant, TimedFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,15 @@ def look_up(found: Mapping[str, CameraDetections]) -> Look:
     return lambda batch: [people(timed) for timed in batch]
 
 
-def perceive(batches: Iterable[Sequence[TimedFrame]], look: Look, clock: StageClock) -> Iterator[list[Perceived]]:
-    """Find people, and skeletons where configured, batch by batch."""
+def perceive(batches: Iterable[Sequence[Instant]], look: Look, clock: StageClock) -> Iterator[list[list[Perceived]]]:
+    """Find people, and skeletons where configured, batch by batch; instants stay together."""
     for batch in batches:
-        with clock.measure(Stage.PERCEIVE, len(batch)):
-            found = look(batch)
+        frames = [timed for instant in batch for timed in instant]
+        with clock.measure(Stage.PERCEIVE, len(frames)):
+            found = iter(look(frames))
         yield [
-            Perceived(_view(timed, detections, poses), timed.frame.image)
-            for timed, (detections, poses) in zip(batch, found, strict=True)
+            [Perceived(_view(timed, *people), timed.frame.image) for timed, people in zip(instant, found)]
+            for instant in batch
         ]
 
 

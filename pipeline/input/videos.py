@@ -15,7 +15,7 @@ from pipeline.folder.manifest import describe_file
 from pipeline.folder.stages import Stage
 from pipeline.input.ahead import Ahead, stop_all
 from pipeline.input.base import common_time
-from pipeline.input.batching import Batching, batches, merge_by_time
+from pipeline.input.batching import Batching, batches, by_instant, merge_by_time
 from pipeline.input.perception import Look, Perceived, perceive
 
 
@@ -63,7 +63,7 @@ class VideoInput:
             depth: decoded frames that may wait per camera.
             batching: how frames are grouped.
             look: finds the people of a frame.
-            site: puts source times on the common clock.
+            site: puts source times on the common clock, and cameras into groups.
             limit: frames per camera, or None.
             given: the detection files ``look`` reads, by camera; None where networks look.
         """
@@ -72,6 +72,7 @@ class VideoInput:
         self.cameras = tuple(self._sources)
         self._batching, self._depth, self._look, self._limit = batching, depth, look, limit
         self._common_time = common_time(site)
+        self._scopes = site.scopes(self.cameras)
         self._threads: list[Ahead[Any]] = []
 
     @property
@@ -82,7 +83,7 @@ class VideoInput:
             lines[camera] += [*given.warnings, *_misfits(given, self._sources[camera].info.frame_count)]
         return lines
 
-    def batches(self, after: Mapping[str, int], clock: StageClock) -> Iterator[list[Perceived]]:
+    def batches(self, after: Mapping[str, int], clock: StageClock) -> Iterator[list[list[Perceived]]]:
         """Decode and perceive in threads; see ``PerceivedInput``."""
         decoders = {}
         for camera, source in self._sources.items():
@@ -90,7 +91,7 @@ class VideoInput:
             decoders[camera] = Ahead(frames, self._depth, f"decode-{camera}")
         self._threads.extend(decoders.values())
         merged = merge_by_time({camera: iter(decoder) for camera, decoder in decoders.items()}, self._common_time)
-        grouped = batches(merged, self._batching)
+        grouped = batches(by_instant(merged, self._scopes), self._batching)
         perceived = Ahead(perceive(grouped, self._look, clock), self._batching.waiting, "perceive")
         self._threads.append(perceived)
         yield from perceived

@@ -46,7 +46,7 @@ def track(
         if crops is not None:
             crops.write(job.folder, tracklet.camera, tracklet.local_id)
 
-    scopes = [build_tracker([camera], job.config.tracker) for camera in source.cameras]
+    scopes = [build_tracker(scope, job.site, job.config.tracker) for scope in job.site.scopes(source.cameras)]
     stage = TrackingStage(scopes, embedder, crops, closed, job.clock, listener)
     state = store.restore() if resume else None
     if state is not None:
@@ -55,10 +55,10 @@ def track(
     progress = Progress(source.total_frames(), sum(stage.last_frame.values()) + len(source.cameras))
     with stop_signals() as stopped, progress:
         for batch in source.batches(dict(stage.last_frame), job.clock):
-            if store.advance(batch[0].common_s):
+            if store.advance(batch[0][0].common_s):
                 _checkpoint(job, store, stage)
             stage.process(batch)
-            progress.advance(len(batch))
+            progress.advance(sum(len(instant) for instant in batch))
             if stopped:
                 _checkpoint(job, store, stage)
                 _collect(job, source, stage)

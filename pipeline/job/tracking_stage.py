@@ -61,18 +61,23 @@ class TrackingStage:
         }
         self.last_frame: dict[str, int] = dict.fromkeys(self._scope_of, -1)
 
-    def process(self, batch: Sequence[Perceived]) -> None:
-        """Track one batch; its frames are in the global order."""
-        for rows in rounds([item.view.camera for item in batch], self._scope_of):
-            items = [batch[row] for row in rows]
-            scopes = [self._scopes[self._scope_of[item.view.camera]] for item in items]
-            with self._clock.measure(Stage.TRACK, len(items)):
-                proposals = [scope.propose([item.view]) for scope, item in zip(scopes, items, strict=True)]
-            embeddings = self._embed(items, proposals)
-            for scope, item, proposal, appearance in zip(scopes, items, proposals, embeddings, strict=True):
+    def process(self, batch: Sequence[Sequence[Perceived]]) -> None:
+        """Track one batch of instants, which are in the global order."""
+        numbers = [self._scope_of[instant[0].view.camera] for instant in batch]
+        for rows in rounds(numbers):
+            instants, scopes = [batch[row] for row in rows], [self._scopes[numbers[row]] for row in rows]
+            with self._clock.measure(Stage.TRACK, sum(len(instant) for instant in instants)):
+                proposals = [
+                    scope.propose([item.view for item in instant])
+                    for scope, instant in zip(scopes, instants, strict=True)
+                ]
+            embeddings = iter(self._embed(instants, proposals))
+            for scope, instant, proposal in zip(scopes, instants, proposals, strict=True):
+                appearance = [next(embeddings) for _ in instant]
                 with self._clock.measure(Stage.TRACK, 0):
-                    (tracks,), events = scope.commit(proposal, [appearance])
-                self._after_commit(item, tracks)
+                    tracks, events = scope.commit(proposal, appearance)
+                for item, rows_of_view in zip(instant, tracks, strict=True):
+                    self._after_commit(item, rows_of_view)
                 self._close([event.tracklet for event in events if event.kind == "closed"])
 
     def finish(self) -> None:
@@ -98,17 +103,21 @@ class TrackingStage:
         self.counts = state["counts"]
         self.last_frame = state["last_frame"]
 
-    def _embed(self, items: Sequence[Perceived], proposals: Sequence[Proposal]) -> list[PartEmbeddings | None]:
-        """Appearance of every row of each item; rows nobody asked for are "no evidence"."""
+    def _embed(
+        self, instants: Sequence[Sequence[Perceived]], proposals: Sequence[Proposal]
+    ) -> list[PartEmbeddings | None]:
+        """Appearance of every row, view by view over all instants; rows nobody asked for are "no evidence"."""
+        items = [item for instant in instants for item in instant]
+        wanted_rows = [wanted for proposal in proposals for wanted in proposal.wanted]
         found: list[PartEmbeddings | None] = [
             None if item.embeddings is None else round_to_half(item.embeddings) for item in items
         ]
         if self._embedder is None:
             return found
         asked = [
-            (number, proposal.wanted[0], embed_request(item.view, item.image, proposal.wanted[0]))
-            for number, (item, proposal) in enumerate(zip(items, proposals, strict=True))
-            if item.embeddings is None and item.image is not None and len(proposal.wanted[0])
+            (number, wanted, embed_request(item.view, item.image, wanted))
+            for number, (item, wanted) in enumerate(zip(items, wanted_rows, strict=True))
+            if item.embeddings is None and item.image is not None and len(wanted)
         ]
         if not asked:
             return found

@@ -1,25 +1,44 @@
-"""Building trackers by name."""
+"""Trackers are chosen by what they follow."""
 
 import pytest
 
 from data.errors import UserError
+from data.site import Scope, Site
 from trackers.camera import CameraTracker
 from trackers.config import TrackerConfig
+from trackers.group.tracker import GroupTracker
 from trackers.registry import build_tracker
 
+# Three metres above the ground, six metres south of its origin, looking north and half a radian down.
+VIEW = {
+    "K": [[500.0, 0, 320], [0, 500, 240], [0, 0, 1]],
+    "R": [[1.0, 0, 0], [0, -0.4794255, -0.8775826], [0, 0.8775826, -0.4794255]],
+    "t": [0.0, -0.2438052, 6.7037721],
+}
+KNOWN = {"size": [640, 480], "calibration": VIEW, "clock": {"status": "common"}}
+SITE = Site.model_validate(
+    {
+        "cameras": {"a": KNOWN, "b": KNOWN, "c": {}, "d": KNOWN},
+        "groups": [{"name": "hall", "cameras": ["a", "b", "d"]}],
+    }
+)
 
-def test_one_camera() -> None:
-    tracker = build_tracker(["hall"], TrackerConfig())
+
+def test_a_camera_by_itself() -> None:
+    tracker = build_tracker(Scope("c", ("c",)), SITE, TrackerConfig())
     assert isinstance(tracker, CameraTracker)
-    assert tracker.cameras == ("hall",)
+    assert tracker.cameras == ("c",)
 
 
-@pytest.mark.parametrize("cameras", [[], ["hall", "door"]])
-def test_groups_are_refused_with_a_way_out(cameras: list[str]) -> None:
-    with pytest.raises(UserError, match="groups"):
-        build_tracker(cameras, TrackerConfig())
+def test_a_group() -> None:
+    alone, group = SITE.scopes(("c", "d", "a"))
+    assert (alone.name, alone.cameras) == ("c", ("c",))
+    assert (group.name, group.cameras) == ("hall", ("d", "a")), "cameras that are not in the run are left out"
+    tracker = build_tracker(group, SITE, TrackerConfig())
+    assert isinstance(tracker, GroupTracker)
+    assert (tracker.name, tracker.cameras) == ("hall", ("d", "a"))
 
 
-def test_an_unknown_name_lists_what_there_is() -> None:
-    with pytest.raises(UserError, match="hungarian"):
-        build_tracker(["hall"], TrackerConfig(name="hungarain"))
+def test_unknown_name_gives_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"unknown tracker 'hungarain'.*did you mean 'hungarian'"):
+        build_tracker(Scope("c", ("c",)), SITE, TrackerConfig(name="hungarain"))
