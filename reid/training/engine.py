@@ -21,7 +21,6 @@ from reid.models.bpbreid import BPBReID
 from reid.models.kpr import KPR
 from reid.models.part_head import KINDS, MaskUse, PartOutput
 from reid.models.precision import reduced_dtype
-from reid.models.pretrained import load_backbone
 from reid.samples.camera_tokens import tokens_of_cameras
 from reid.samples.part_labels import label_masks
 from reid.training.augment import augment
@@ -35,6 +34,7 @@ from reid.training.samples import ReidData, SourceConfig, default_rule, join, re
 from reid.training.schedule import learning_rate
 from reid.training.writers import ScalarWriter
 from reid.weights.checkpoints import build_model, cameras_entry, save_checkpoint
+from reid.weights.pretrained import load_backbone
 from reid.weights.published import BACKBONE
 
 logger = logging.getLogger(__name__)

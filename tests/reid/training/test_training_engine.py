@@ -13,7 +13,6 @@ import torch
 from data.errors import UserError
 from reid.embedders.kpr import KprEmbedder
 from reid.losses.attention import attention_loss
-from reid.models.pretrained import load_backbone
 from reid.models.spec import ModelSpec
 from reid.samples.part_labels import label_masks
 from reid.training.config import load_training
@@ -21,6 +20,7 @@ from reid.training.dataset import CropDataset, collate, load_batches
 from reid.training.engine import Trainer
 from reid.training.samples import SourceConfig, join, read_source
 from reid.weights.checkpoints import build_model, load_model
+from reid.weights.pretrained import load_backbone
 from tools.train_reid import main
 
 TEMPLATE = np.array([
