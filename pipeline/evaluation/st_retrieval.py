@@ -1,7 +1,7 @@
 """Retrieval by appearance and space-time, with and without re-ranking: the protocol of ST-ReID, and our form of it.
 
 Published: joint score of similarity and probability per lag bin. Ours: a log-likelihood ratio of the similarity,
-calibrated on other people, plus that of the lag under a transition model (DESIGN.md 5.3).
+calibrated on other people, plus that of the lag under a transition model (``st_model.scores.llr``).
 """
 
 from collections.abc import Callable, Iterator
@@ -173,7 +173,8 @@ def evaluate_protocol(
 
     def both(name: str, distance: Distance) -> list[ProtocolRow]:
         plain = ((a, distance(query.select(np.arange(a, b)), gallery)) for a, b in _blocks(queries, total))
-        # Row i of the re-ranked matrix holds the distances of everything, as query, to item i (specs 2.1, step 2).
+        # The published re-ranking normalises by columns: row i of its matrix holds the distances of everything, as
+        # query, to item i. The joint score is not symmetric, so the order matters.
         rows = rerank_rows(
             lambda a, b: np.ascontiguousarray(distance(everything, everything.select(np.arange(a, b))).T),
             queries,

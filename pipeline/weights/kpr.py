@@ -1,4 +1,4 @@
-"""Which KPR weights ``reid.weights: auto`` takes (DESIGN.md section 8): of real people, and already here."""
+"""Which KPR weights ``reid.weights: auto`` takes: of real people, and already here."""
 
 import logging
 

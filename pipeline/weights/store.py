@@ -1,4 +1,7 @@
-"""Finding the weights a run needs (DESIGN.md section 8)."""
+"""Finding the weights a run needs: a file that is named, else the cache, else a fetch by the manifest, else an error.
+
+Weights trained on synthetic people are taken by name only.
+"""
 
 import json
 import logging

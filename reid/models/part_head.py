@@ -275,7 +275,7 @@ def pool(features: Tensor, masks: Tensor, how: Pooling) -> Tensor:
 
 
 def part_visibility(attention: Tensor, mode: VisibilityMode) -> dict[Kind, Tensor]:
-    """Which parts can be seen (spec section 2.9).
+    """Which parts can be seen, as BPBReID (WACV 2023) has it: a part whose attention wins no pixel is hidden.
 
     As in the published networks the foreground's visibility is taken over all channels, the background's included, so
     in binary mode it is always true.

@@ -47,7 +47,7 @@ class PromptableBackbone(nn.Module):
         self._camera_weight = spec.camera_weight
         self._background_token = spec.background_token
         # Starting with a silent prompt keeps the pre-trained features; silencing the norm's scale rather than the
-        # convolution avoids a LayerNorm over zero variance, whose gradient explodes (spec section 10.8).
+        # convolution avoids a LayerNorm over zero variance, whose gradient is multiplied by 1 / sqrt(epsilon).
         norm: Any = masks_patch_embed.get_submodule("norm")
         nn.init.zeros_(norm.weight)
         nn.init.zeros_(norm.bias)
