@@ -1,6 +1,6 @@
 """A camera of a finished run, played again: its video, its clock and what was found in it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,8 +117,8 @@ class Recording:
         """What the source complained about so far."""
         return list(self._source.warnings)
 
-    def frames(self) -> Iterator[Frame]:
-        """Decode the frames the run processed, ahead of the reader."""
+    def frames(self) -> Generator[Frame, None, None]:
+        """Decode the frames the run processed, ahead of the reader; close it where not all are read."""
         ahead = Ahead(self._processed(), self._queue_frames, f"decode-{self.camera}")
         try:
             yield from ahead
