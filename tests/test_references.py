@@ -1,5 +1,6 @@
 """What comments and documents refer to is in the repository, or is a paper."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,3 +60,15 @@ def test_the_test_sees_absent_documents(text: str) -> None:
 def test_the_test_lets_papers_and_names_pass() -> None:
     text = "Zhong et al., CVPR 2017, section 3.2; docs/architecture.md; the spec of a camera; f(specs: Sequence[Spec])"
     assert list(absent(text, HOME)) == []
+
+
+def test_every_room_is_in_the_architecture_with_its_own_words() -> None:
+    """A row per package: its folder, and the first line of its docstring."""
+    text = (HOME / "docs" / "architecture.md").read_text(encoding="utf-8")
+    lacking = []
+    for path in sorted(path for package in MAY_IMPORT for path in (HOME / package).rglob("__init__.py")):
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        row = f"| `{relative(path.parent)}/` | {docstring.splitlines()[0].replace('``', '`')} |"
+        if row not in text:
+            lacking.append(row)
+    assert not lacking, "\n".join(lacking)
