@@ -92,18 +92,24 @@ def _tile(recording: Recording, frame: Frame, box: FloatArray, config: RenderCon
     part = image[top : top + height, left : left + width]
     tile = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_CUBIC), np.uint8)
     painter = Painter(size, config.min_confidence, skeletons=config.skeletons)
-    scene = _moved(recording.scene(frame), left, top).scaled(scale)
+    scene = _cut(recording.scene(frame), left, top, width, height).scaled(scale)
     painter.paint(tile, scene, f"{recording.camera}  {clock_text(frame.time_s)}")
     return tile
 
 
-def _moved(scene: Scene, left: int, top: int) -> Scene:
-    """The same scene in a cut-out that begins at (left, top)."""
+def _cut(scene: Scene, left: int, top: int, width: int, height: int) -> Scene:
+    """The people of a scene who are mostly inside a cut-out, in its pixels."""
     corner = np.array([left, top], np.float32)
-    keypoints = None if scene.keypoints is None else scene.keypoints - np.array([left, top, 0], np.float32)
+    boxes = scene.boxes - np.tile(corner, 2)
+    inside = np.minimum(boxes[:, 2:], (width, height)) - np.maximum(boxes[:, :2], 0)
+    kept = inside.clip(0).prod(axis=1) > 0.5 * (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    keypoints = None if scene.keypoints is None else scene.keypoints[kept] - np.array([left, top, 0], np.float32)
     return replace(
         scene,
-        boxes=scene.boxes - np.tile(corner, 2),
+        ids=scene.ids[kept],
+        local=scene.local[kept],
+        boxes=boxes[kept],
+        dashed=scene.dashed[kept],
         keypoints=keypoints,
-        trails=[trail - corner for trail in scene.trails],
+        trails=[trail - corner for trail, keep in zip(scene.trails, kept, strict=False) if keep],
     )
