@@ -1,11 +1,16 @@
 """What a newcomer meets first is well formed and agrees with the code."""
 
 import configparser
+import inspect
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
+
+import pipeline
+from data.records import GlobalTrack, Visit
 
 HOME = Path(__file__).resolve().parent.parent
 TEMPLATES = sorted((HOME / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
@@ -49,3 +54,36 @@ def test_hooks_run_the_tools_of_the_environment() -> None:
     entries = {hook["id"]: hook["entry"] for hook in repository["hooks"]}
     assert {"ruff", "ruff-format", "mypy"} <= set(entries)
     assert all(entry.startswith(".venv/bin/") for entry in entries.values())
+
+
+def documents() -> list[Path]:
+    return [*sorted(HOME.glob("*.md")), *sorted((HOME / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_links_between_documents_lead_somewhere(path: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#\s]+)", path.read_text(encoding="utf-8"))
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_the_readme_is_a_front_door() -> None:
+    text = (HOME / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 160
+    assert "make demo" in text
+    pictures = [HOME / link for link in re.findall(r"!\[.+?\]\((.+?)\)", text)]
+    assert pictures
+    assert all(path.stat().st_size < 400_000 for path in pictures)
+
+
+def test_the_python_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (HOME / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    signature = inspect.signature(pipeline.track_videos)
+    people = (GlobalTrack(7, (Visit("hall", 0, 1.5, 2.5), Visit("door", 3, 9.0, 12.0)), 0.9),)
+
+    def track(*values: object, **options: object) -> SimpleNamespace:
+        signature.bind(*values, **options)
+        return SimpleNamespace(global_tracks=people)
+
+    monkeypatch.setattr(pipeline, "track_videos", track)
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out == "7 [('hall', 1.5, 2.5), ('door', 9.0, 12.0)]\n"
