@@ -29,15 +29,25 @@ class Sightings:
         camera: (V,) int64 index into ``cameras``.
         enter_s: (V,) float64 seconds on the common clock.
         leave_s: (V,) float64, >= enter_s.
+        arrives: (V,) whether the person was in no other view just before; None: all. The views of overlapping cameras
+            begin and end one stay together.
+        departs: (V,) whether it is in no other view just after; None: all.
     """
 
     cameras: tuple[str, ...]
     camera: IntArray
     enter_s: DoubleArray
     leave_s: DoubleArray
+    arrives: NDArray[np.bool_] | None = None
+    departs: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.camera)
+
+    @property
+    def departing(self) -> NDArray[np.bool_]:
+        """(V,) mask of the sightings that end a stay."""
+        return np.ones(len(self), bool) if self.departs is None else self.departs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +109,7 @@ def count_links(
         judged: (V,) only what follows these sightings counts; None counts all.
     """
     count = len(sightings.cameras)
-    judged = np.ones(len(sightings), bool) if judged is None else judged
+    judged = sightings.departing if judged is None else judged & sightings.departing
     links = links.select((links.probability >= min_probability) & judged[links.earlier])
     order = np.lexsort((links.later, sightings.enter_s[links.later], links.earlier))
     earlier, later = links.earlier[order], links.later[order]
@@ -161,11 +171,12 @@ def log_likelihood(model: TransitionModel, sightings: Sightings, links: Candidat
     arrivals after a sighting, given that at most one of them is its person, relative to all of them being strangers.
 
     Returns:
-        (V,) float64, natural log.
+        (V,) float64, natural log; 0 for sightings that end no stay.
     """
     cameras = model.index(np.array(sightings.cameras))[sightings.camera]
     duration = float(np.ptp(np.concatenate([sightings.enter_s, sightings.leave_s]))) if len(sightings) else 0.0
-    rates = arrival_rates_hz(sightings.camera, len(sightings.cameras), max(duration, 1e-3))
+    arriving = slice(None) if sightings.arrives is None else sightings.arrives
+    rates = arrival_rates_hz(sightings.camera[arriving], len(sightings.cameras), max(duration, 1e-3))
     lags = sightings.enter_s[links.later] - sightings.leave_s[links.earlier]
     space_time = llr(
         model, cameras[links.earlier], cameras[links.later], lags, rates[sightings.camera[links.later]], "next"
@@ -176,8 +187,7 @@ def log_likelihood(model: TransitionModel, sightings: Sightings, links: Candidat
     np.maximum.at(top, links.earlier, evidence)
     total = np.exp(leaves - top)
     np.add.at(total, links.earlier, np.exp(evidence - top[links.earlier]))
-    result: DoubleArray = top + np.log(total)
-    return result
+    return np.where(sightings.departing, top + np.log(total), 0.0)
 
 
 def self_train(

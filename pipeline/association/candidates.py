@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.association.cue import CandidatePairs, Cue, CueSource, Uncalibrated
-from pipeline.association.exclusions import Exclusions, pair_codes
+from pipeline.association.exclusions import Exclusions
+from pipeline.association.pair_codes import pair_codes
 
 
 def find_candidates(

@@ -114,6 +114,9 @@ class ConstraintConfig(Section):
     sync_slack_s: float = Field(
         0.2, ge=0, description="overlap in time of cameras without common view that clock errors excuse, seconds"
     )
+    apart_m: float = Field(
+        1.0, gt=0, description="median distance at once above which two tracks of one group are two people, metres"
+    )
 
 
 class CorrectionConfig(Section):

@@ -9,12 +9,20 @@ from numpy.typing import NDArray
 from data.kernels.boxes import areas
 from data.records import FloatArray, IntArray, Tracklet
 from pipeline.association.config import ConstraintConfig
+from pipeline.association.pair_codes import pair_codes
+from pipeline.association.places import strangers
 from pipeline.association.table import TrackletTable
 
 Bools = NDArray[np.bool_]
 
-NONE, SAME_CAMERA, OTHER_CAMERA, DECLARED = 0, 1, 2, 3
-REASONS = ("", "seen at once in one camera", "seen at once in cameras without common view", "declared different")
+NONE, SAME_CAMERA, OTHER_CAMERA, OTHER_PLACE, DECLARED = 0, 1, 2, 3, 4
+REASONS = (
+    "",
+    "seen at once in one camera",
+    "seen at once in cameras without common view",
+    "seen at once in different places of one group",
+    "declared different",
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,12 +34,14 @@ class Exclusions:
         slack_s: overlap in time that two cameras without common view may have.
         duplicates: pairs (lower, higher row) that overlap in one camera because one person got two boxes.
         declared: pairs (lower, higher row) that a person declared different.
+        strangers: pairs of people of one group (see ``TrackletTable.person``) who stood at different places at once.
     """
 
     table: TrackletTable
     slack_s: float
     duplicates: IntArray
     declared: IntArray
+    strangers: IntArray
 
     def reasons(self, a: IntArray, b: IntArray) -> NDArray[np.int8]:
         """Why each pair cannot be one person, (E,) index into ``REASONS``; 0 = it can."""
@@ -42,6 +52,10 @@ class Exclusions:
         apart = table.apart[table.camera[a], table.camera[b]] & table.comparable(a, b)
         result[apart & (shared > self.slack_s)] = OTHER_CAMERA
         codes = self._codes(a, b)
+        first, second = table.person[a], table.person[b]
+        of_groups = (first >= 0) & (second >= 0)
+        people = pair_codes(first[of_groups], second[of_groups], len(table))
+        result[np.flatnonzero(of_groups)[np.isin(people, self.strangers)]] = OTHER_PLACE
         result[one_camera & (shared >= 0) & ~np.isin(codes, self.duplicates)] = SAME_CAMERA
         result[np.isin(codes, self.declared)] = DECLARED
         return result
@@ -93,11 +107,6 @@ class Exclusions:
         return pair_codes(a, b, len(self.table))
 
 
-def pair_codes(a: IntArray, b: IntArray, count: int) -> IntArray:
-    """One number per unordered pair of rows below ``count``."""
-    return np.minimum(a, b) * np.int64(count) + np.maximum(a, b)
-
-
 def build_exclusions(
     table: TrackletTable, config: ConstraintConfig, declared: Iterable[tuple[int, int]] = ()
 ) -> Exclusions:
@@ -108,6 +117,7 @@ def build_exclusions(
         config.sync_slack_s,
         _duplicates(table, config),
         np.unique(pair_codes(pairs[:, 0], pairs[:, 1], len(table))),
+        strangers(table, config.apart_m),
     )
 
 
@@ -154,7 +164,10 @@ class MustLink:
 
 
 def must_links(table: TrackletTable, declared: Iterable[tuple[int, int]] = ()) -> list[MustLink]:
-    """Declared pairs first, then cut tracklets and their continuations, then overlap groups; each in order of rows."""
+    """Declared pairs first, then cut tracklets and their continuations, then views of groups; each in order of rows.
+
+    Group ids count where the site still has the group.
+    """
     index = table.index()
     links = [MustLink(a, b, "declared") for a, b in sorted(declared)]
     first_of_group: dict[int, int] = {}
@@ -163,8 +176,9 @@ def must_links(table: TrackletTable, declared: Iterable[tuple[int, int]] = ()) -
         before = index.get((tracklet.camera, tracklet.continues)) if tracklet.continues >= 0 else None
         if before is not None and before != row:
             links.append(MustLink(min(before, row), max(before, row), "continues"))
-        if tracklet.group_id >= 0:
-            first = first_of_group.setdefault(tracklet.group_id, row)
+        person = int(table.person[row])
+        if person >= 0:
+            first = first_of_group.setdefault(person, row)
             if first != row:
                 groups.append(MustLink(first, row, "group"))
     return links + groups

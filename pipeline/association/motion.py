@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from data.records import DoubleArray, IntArray, Tracklet, foot_points
 from pipeline.association.config import MotionConfig
 from pipeline.association.cue import Cue, CueInput
-from pipeline.association.exclusions import pair_codes
+from pipeline.association.pair_codes import pair_codes
 from pipeline.association.table import TrackletTable
 
 NAME = "motion"

@@ -10,7 +10,7 @@ from scipy.special import expit
 from data.records import DoubleArray, FloatArray, IntArray
 from pipeline.association.config import RerankConfig
 from pipeline.association.cue import CandidatePairs, Cue, CueInput
-from pipeline.association.exclusions import pair_codes
+from pipeline.association.pair_codes import pair_codes
 from reid.ranking.reciprocal import encode
 from reid.ranking.rerank import Neighbourhood, auto_neighbourhood
 

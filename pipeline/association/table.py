@@ -27,6 +27,11 @@ class TrackletTable:
         end_s: (N,) float64 last time.
         common: (C, C) whether two cameras share a time line; true on the diagonal.
         apart: (C, C) whether two cameras are known to share no view; false on the diagonal.
+        person: (N,) number of the person a group's tracker followed, the same over the cameras of the group; -1 for
+            cameras by themselves.
+        group_of_person: (P,) number of the group of each such person.
+        arrives: (N,) whether the tracklet begins its person's stay: the views of one group are one stay.
+        departs: (N,) whether it ends it.
     """
 
     tracklets: tuple[Tracklet, ...]
@@ -37,6 +42,10 @@ class TrackletTable:
     end_s: DoubleArray
     common: Bools
     apart: Bools
+    person: IntArray
+    group_of_person: IntArray
+    arrives: Bools
+    departs: Bools
 
     def __len__(self) -> int:
         return len(self.tracklets)
@@ -90,6 +99,7 @@ def build_table(tracklets: Sequence[Tracklet], site: Site) -> TrackletTable:
     first_common = common.argmax(axis=1) if len(cameras) else np.zeros(0, np.int64)
     ends = [site.common_times(item.camera, item.times_s[[0, -1]]) for item in ordered]
     times = np.array(ends, np.float64).reshape(len(ordered), 2)
+    person, group_of_person = _people(ordered, site)
     return TrackletTable(
         tracklets=tuple(ordered),
         cameras=cameras,
@@ -99,4 +109,27 @@ def build_table(tracklets: Sequence[Tracklet], site: Site) -> TrackletTable:
         end_s=np.ascontiguousarray(times[:, 1]),
         common=common,
         apart=apart.reshape(len(cameras), len(cameras)),
+        person=person,
+        group_of_person=group_of_person,
+        arrives=_first_of_each(person, times[:, 0]),
+        departs=_first_of_each(person, -times[:, 1]),
     )
+
+
+def _people(tracklets: Sequence[Tracklet], site: Site) -> tuple[IntArray, IntArray]:
+    """Numbers of the people that group trackers followed, (N,), -1 for none; and the group of each of them, (P,)."""
+    group_of = {camera: number for number, group in enumerate(site.groups) for camera in group.cameras}
+    numbers: dict[tuple[int, int], int] = {}
+    keys = [(group_of.get(item.camera, -1), item.group_id) for item in tracklets]
+    found = [numbers.setdefault(key, len(numbers)) if min(key) >= 0 else -1 for key in keys]
+    return np.array(found, np.int64), np.array([group for group, _ in numbers], np.int64)
+
+
+def _first_of_each(person: IntArray, times: DoubleArray) -> Bools:
+    """Mask of the earliest row of each person, and of all rows that are no group's."""
+    mask = person < 0
+    order = np.lexsort((np.arange(len(person)), times, person))
+    first = np.ones(len(order), bool)
+    first[1:] = np.diff(person[order]) != 0
+    mask[order[first]] = True
+    return mask

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ import numpy as np
 
 from data.records import Link, Tracklet
 from data.site import Site
+from pipeline.association.table import TrackletTable, build_table
 from pipeline.folder.run_folder import RunFolder
 from st_model.config import SpaceTimeConfig
 from st_model.files import load_model, save_model
@@ -90,11 +91,13 @@ def find_transitions(
     cameras = sorted({tracklet.camera for tracklet in tracklets})
     if config.self_training.rounds == 0 or not lags_speak(site, cameras):
         return Transitions(prior, False, ())
-    rows = {tracklet.key: row for row, tracklet in enumerate(tracklets)}
-    sightings = _sightings(tracklets, site, cameras)
+    # In the table's order: the views of one group are one stay, which begins and ends once.
+    table = build_table(tracklets, site)
+    rows, sightings = table.index(), _sightings(table)
 
     def links(model: TransitionModel | None) -> CandidateLinks:
-        return _candidates(associate(model), rows, sightings)
+        found = _candidates(associate(model), rows, sightings)
+        return found.select(table.departs[found.earlier] & table.arrives[found.later])
 
     result = self_train(sightings, links, prior, LagGrid(**config.grid.model_dump()), config.lags, config.self_training)
     if result.model is prior or result.model is None or float(result.model.next_counts.sum()) < _FEWEST_EVENTS:
@@ -114,14 +117,11 @@ def save_transitions(found: Transitions, folder: RunFolder) -> None:
     draw(model_curves(found.model), folder.space_time / "model.png", "learnt from the links of this run")
 
 
-def _sightings(tracklets: Sequence[Tracklet], site: Site, cameras: Sequence[str]) -> Sightings:
-    ends = [site.common_times(tracklet.camera, tracklet.times_s[[0, -1]]) for tracklet in tracklets]
-    return sightings_of(
-        [tracklet.camera for tracklet in tracklets],
-        [float(times[0]) for times in ends],
-        [float(times[1]) for times in ends],
-        list(cameras),
+def _sightings(table: TrackletTable) -> Sightings:
+    found = sightings_of(
+        [camera for camera, _ in table.keys], table.start_s.tolist(), table.end_s.tolist(), list(table.cameras)
     )
+    return replace(found, arrives=table.arrives, departs=table.departs)
 
 
 def _candidates(found: Evidence, rows: dict[tuple[str, int], int], sightings: Sightings) -> CandidateLinks:

@@ -16,6 +16,7 @@ from pipeline.evaluation.evaluate import EvaluationOptions, evaluate_folders
 from pipeline.evaluation.result import EvaluationResult
 from pipeline.folder.stages import Stage, Status, WarningKind
 from pipeline.folder.track_files import write_track_files
+from pipeline.folder.world_files import write_world_files
 from pipeline.job.job import Job
 from pipeline.job.request import RunResult
 from pipeline.report.page import write_report
@@ -78,6 +79,7 @@ def _associate(job: Job, corrections: Sequence[Correction]) -> Association:
         folder.write_global_tracks(association.global_tracks)
         run = config.run
         write_track_files(folder, job.cameras, tracklets, association.labels, run.interpolate_s, run.smooth_s)
+        write_world_files(folder, job.site, job.cameras, tracklets, association.labels, run.interpolate_s)
     job.counts["association"] = _counts(tracklets, association)
     return association
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data.records import FloatArray, PartEmbeddings, Tracklet
-from data.site import Site
+from data.site import Group, Site
 
 MODEL = "osnet_x0_25"
 Maker = Callable[..., Tracklet]
@@ -94,8 +94,11 @@ def make() -> SimpleNamespace:
     return SimpleNamespace(tracklet=tracklet, embeddings=embeddings, crowd=crowd, site=site)
 
 
-def site(*cameras: str, clock: str = "common", overlap: str = "none") -> Site:
-    """Cameras with one clock and one kind of overlap."""
-    return Site.model_validate(
+def site(*cameras: str, clock: str = "common", overlap: str = "none", group: str = "") -> Site:
+    """Cameras with one clock and one kind of overlap; each letter of ``group`` is a camera of one group."""
+    known = Site.model_validate(
         {"cameras": {camera: {"clock": {"status": clock}} for camera in cameras}, "default_overlap": overlap}
     )
+    # Association reads of a group who is in it, not how its cameras are calibrated.
+    groups = [Group.model_construct(name="hall", cameras=list(group))] if group else []
+    return known.model_copy(update={"groups": groups})

@@ -78,7 +78,7 @@ def test_cuts_and_groups_are_links_of_probability_one(make):
         make.tracklet("a", 1, 10.1, 20, continues=0),
         make.tracklet("b", 0, 0, 10, group_id=3),
     ]
-    found = associate(tracklets, make.site("a", "b", overlap="partial"), CONFIG)
+    found = associate(tracklets, make.site("a", "b", overlap="partial", group="ab"), CONFIG)
     (track,) = found.global_tracks
     assert track.confidence == 1.0
     assert sorted(link.constraint for link in found.links) == ["continues", "group"]

@@ -105,13 +105,13 @@ def test_cuts_and_groups_are_must_links(make):
         make.tracklet("c", 6, 0, 10, group_id=7),
         make.tracklet("c", 8, 30, 40, continues=99),
     ]
-    table = build_table(tracklets, make.site("a", "b", "c", overlap="partial"))
+    table = build_table(tracklets, make.site("a", "b", "c", overlap="partial", group="bc"))
     assert must_links(table) == [MustLink(0, 1, "continues"), MustLink(2, 3, "group")]
 
 
 def test_join_drops_a_group_link_against_time_and_keeps_a_declared_one(make):
     tracklets = [make.tracklet("a", 0, 0, 10, group_id=1), make.tracklet("a", 1, 5, 15, group_id=1)]
-    exclusions = build_exclusions(build_table(tracklets, make.site("a")), CONFIG)
+    exclusions = build_exclusions(build_table(tracklets, make.site("a", group="a")), CONFIG)
     atoms, kept, dropped = join(must_links(exclusions.table), exclusions)
     assert atoms == [[0], [1]]
     assert kept == []
