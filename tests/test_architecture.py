@@ -373,7 +373,7 @@ def test_no_dependency_brings_a_package_of_our_names() -> None:
 
 def texts() -> Iterator[Path]:
     """Every text file of the repository, caches and environments apart."""
-    folders = [HOME / name for name in (*MAY_IMPORT, ".ci", ".github", "docs", "tests")]
+    folders = [HOME / name for name in (*MAY_IMPORT, ".ci", ".github", "docs", "examples", "tests")]
     for path in [*HOME.glob("*"), *(path for folder in folders for path in sorted(folder.rglob("*")))]:
         inside = relative(path).split("/")[1:]
         if path.name == ".git":  # In a linked working tree this is a file that says where the repository lies.

@@ -18,19 +18,6 @@ from tools.evaluate_synthetic import main as evaluate_synthetic
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache with the site in it."""
-    folder = tmp_path_factory.mktemp("cache")
-    demo_site("tiny", cache=folder)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def _cached(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MTMCT_CACHE", str(cache))
-
-
-@pytest.fixture(scope="module")
 def tour(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One run of the tour."""
     out = tmp_path_factory.mktemp("runs") / "a"
