@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from data.records import DoubleArray, IntArray
 from pipeline.association import appearance
 from pipeline.association.appearance import Family, PairDistances, gather_families, nearest_pairs
-from pipeline.association.calibration import Calibration, CalibrationSample, fit, prior_for
+from pipeline.association.calibration import CalibrationSample, Fit, fit, prior_for
 from pipeline.association.competition import Competition, Meeting
-from pipeline.association.cue import Bools, Cue, CueInput, Explanation, Neighbours, evidence_of
+from pipeline.association.cue import Bools, Cue, CueInput, Explanation, added
 
 NAME = "appearance"
 
@@ -94,32 +94,35 @@ class Distances:
     def calibrate(self, others: Sequence[Cue], competition: Competition) -> Cue:
         """Learn per family what distances mean on this site."""
         settings, count = self.given.config.appearance, len(self.family)
-        evidence = evidence_of(others, count)
+        evidence = added(others, count)
         one_visit = np.zeros(count, bool)
         for cue in others:
             if cue.one_visit is not None:
                 one_visit |= cue.one_visit
         llr, facts = np.full(count, np.nan), {}
+        warnings = list(_warnings(self.families))
         meetings: list[tuple[Meeting, int]] = []
         for number, family in enumerate(self.families):
             mine = np.flatnonzero(self.family == number)
             pairs = self.compared[number]
             sample = _sample(self.given, family, pairs, evidence[mine], ~one_visit[mine], competition.of(mine))
-            learnt, meeting = fit(sample, prior_for(family.model_id, settings), settings)
+            found = fit(sample, prior_for(family.model_id, settings), settings)
+            learnt, meeting = found.calibration, found.meeting
             measured = ~np.isnan(sample.distance)
             llr[mine] = np.where(measured, learnt.llr(sample.distance, sample.visibility), np.nan)
             meetings.append((meeting, len(family)))
-            facts[family.model_id] = _facts(learnt, meeting, sample)
+            facts[family.model_id] = _facts(found, sample)
+            if not found.learnt:
+                warnings.append(_uncalibrated(family, found))
         return Cue(
             name=NAME,
             llr=llr,
             evident=True,
             crowd=self._crowd(),
-            neighbours=Neighbours(self.distance, self.families[0].rows) if len(self.families) == 1 else None,
             meetings=tuple(meetings),
             explain=self._explanations(),
             facts=facts,
-            warnings=_warnings(self.families),
+            warnings=tuple(warnings),
         )
 
     def _crowd(self) -> IntArray:
@@ -187,21 +190,30 @@ def _sample(
         negatives=negatives[~np.isnan(negatives)].astype(np.float64),
         unlabelled=unlabelled,
         all_pairs=len(family) * (len(family) - 1) // 2,
+        tracklets=len(family),
         halves=appearance.halves(family, given.table, settings.half_gap_s, settings.best_share).astype(np.float64),
         share_removed=family.share_removed,
     )
 
 
-def _facts(learnt: Calibration, meeting: Meeting, sample: CalibrationSample) -> dict[str, Any]:
+def _facts(found: Fit, sample: CalibrationSample) -> dict[str, Any]:
     return {
-        **learnt.summary(),
-        "match": round(meeting.match, 4),
-        "comes_back": round(meeting.comes_back, 4),
+        **found.calibration.summary(),
+        "match": round(found.meeting.match, 4),
+        "comes_back": round(found.meeting.comes_back, 4),
+        "calibrated": found.learnt,
         "pairs": int((~np.isnan(sample.distance)).sum()),
         "certain_negatives": len(sample.negatives),
         "halves": len(sample.halves),
         "camera_mean_removed": round(sample.share_removed, 4),
     }
+
+
+def _uncalibrated(family: Family, found: Fit) -> str:
+    return (
+        f"appearance ({family.model_id}) could not be calibrated on this site: among {len(family)} tracklets only "
+        f"{found.recognised:.1f} pairs stand out as one person; what was expected beforehand is used, and links are few"
+    )
 
 
 def _warnings(families: tuple[Family, ...]) -> tuple[str, ...]:

@@ -113,7 +113,6 @@ def _associate_under(
         scores,
         exclusions,
         same_probability=config.same_probability,
-        support=config.support,
         sweeps=config.sweeps,
     )
     labels = split_absences(table, labels, config.forget_after_s)

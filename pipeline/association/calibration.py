@@ -1,29 +1,50 @@
 """From distances to log-likelihood ratios, learnt on the site itself without labels.
 
-Distances of one person and of different people each follow a normal distribution with two slopes; the shapes are
-measured, the means and widths are learnt, by expectation maximisation with conjugate priors. The expectation lets the
-candidates for one place compete (``competition``). With few pairs the prior decides.
+Distances of one person and of different people each follow a two-sided normal density (``two_sided``). Two kinds of
+outliers bound their ratio r:
+
+    llr = log[((1 - e) r + e) / ((1 - h) + h r)]
+
+With probability e a person looks like somebody else (other clothes, a poor picture): llr >= log e. With probability h
+two different people look like one: llr <= -log h. h is measured: of pairs of people seen at once, who are different for
+certain, how many look like one person. The more of them there are, the larger an evidence is possible; so no crowd is
+too large for it.
+
+Means, widths and h are learnt by expectation maximisation. The expectation lets the candidates for one place compete
+(``competition``). It is run from several starts, as one alone finds nothing where people look alike, and the one of the
+highest likelihood is kept. With few pairs the prior decides.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
-from data.records import DoubleArray
+from data.records import DoubleArray, IntArray
 from pipeline.association.competition import Competition, Meeting
 from pipeline.association.config import AppearanceConfig, AppearancePrior
+from pipeline.association.two_sided import GRID, TwoSided, count, fit_counts
 
 _ROUNDS = 25
-_GRID = np.linspace(0.0, 2.0, 801)
+_ROUNDS_PER_START = 8
+_STARTS = (0.3, 0.45, 0.6, 0.72, 0.84)
 _HALVES_PRIOR = 10.0
+_MOST_SEARCHES = 20000
 
-# Shapes, in standard deviations: offset of the mode from the mean, and widths below and above the mode. Of one person
-# large distances are commoner than a normal distribution has them, of different people small ones (fitted on
-# Market-1501, the same half of the identities as the priors).
+# Share of the pairs drawn at random, nearest first, that may hold those of one person.
+_CENSORED = 0.01
+
+# Shapes expected, in standard deviations: offset of the mode from the mean, and widths below and above the mode (fitted
+# on Market-1501, the same half of the identities as the priors).
 _SAME_SHAPE = (-0.25, 0.75, 1.25)
 _DIFFERENT_SHAPE = (0.15, 1.17, 0.83)
+
+# A site with fewer recognisable pairs than this, or than this share of its tracklets, teaches nothing of distances.
+_FEWEST_PAIRS = 3.0
+_SMALLEST_SHARE = 0.01
+_ENOUGH_TRACKLETS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,48 +52,56 @@ class Calibration:
     """What the distances of one model mean on this site.
 
     Attributes:
-        same_mean: of distances of one person, between cameras.
-        same_std: their standard deviation.
-        different_mean: of different people.
-        different_std: their standard deviation.
-        bound: largest log-likelihood ratio.
+        same: distances of one person, between cameras.
+        different: of different people.
+        outlier: probability that one person looks like two.
+        lookalike: probability that two people look like one.
         full_visibility: joint visibility from which a distance counts in full.
     """
 
-    same_mean: float
-    same_std: float
-    different_mean: float
-    different_std: float
-    bound: float
+    same: TwoSided
+    different: TwoSided
+    outlier: float
+    lookalike: float
     full_visibility: float
 
     def llr(self, distance: ArrayLike, visibility: ArrayLike = 1.0) -> DoubleArray:
         """Natural-log likelihood ratio of "one person": falls with the distance, bounded, 0 where it is NaN."""
         d = np.asarray(distance, np.float64)
-        ratio = np.interp(np.nan_to_num(d), _GRID, self._curve())
+        ratio = np.interp(np.nan_to_num(d), GRID, self._curve())
         strength = np.minimum(np.asarray(visibility, np.float64) / self.full_visibility, 1.0)
         return np.where(np.isnan(d), 0.0, ratio * strength)
 
     def _curve(self) -> DoubleArray:
         """The ratio on the grid, made to fall on both sides of the middle."""
-        curve = _log_density(_GRID, self.same_mean, self.same_std, _SAME_SHAPE)
-        curve -= _log_density(_GRID, self.different_mean, self.different_std, _DIFFERENT_SHAPE)
-        middle = int(np.searchsorted(_GRID, 0.5 * (self.same_mean + self.different_mean)))
+        different = self.different.log_density(GRID)
+        curve = np.logaddexp(np.log1p(-self.outlier) + self.same.log_density(GRID), np.log(self.outlier) + different)
+        curve -= np.logaddexp(np.log1p(-self.lookalike) + different, self._log_lookalikes())
+        middle = int(np.searchsorted(GRID, 0.5 * (self.same.mean + self.different.mean)))
         curve[middle:] = np.minimum.accumulate(curve[middle:])
         curve[: middle + 1] = np.maximum.accumulate(curve[: middle + 1][::-1])[::-1]
-        return np.clip(curve, -self.bound, self.bound)
+        return curve
+
+    def _log_lookalikes(self) -> float:
+        """Log density of different people who look alike: as likely at any distance up to the usual one."""
+        return float(np.log(self.lookalike) - np.log(self.different.mean))
+
+    def regular(self) -> tuple[DoubleArray, DoubleArray]:
+        """Of one person, and of different people, the share of each distance of the grid that is no outlier."""
+        same, different = self.same.log_density(GRID), self.different.log_density(GRID)
+        alike = np.log1p(-self.outlier) + same - np.log(self.outlier) - different
+        apart = np.log1p(-self.lookalike) + different - self._log_lookalikes()
+        return expit(alike), expit(apart)
 
     def summary(self) -> dict[str, Any]:
         """Plain numbers for the manifest."""
-        names = ("same_mean", "same_std", "different_mean", "different_std")
-        return {name: round(float(getattr(self, name)), 4) for name in names}
-
-
-def _log_density(d: DoubleArray, mean: float, std: float, shape: tuple[float, float, float]) -> DoubleArray:
-    """Log of a two-sided normal density, but for the constant both classes share."""
-    mode, below, above = mean + shape[0] * std, shape[1] * std, shape[2] * std
-    result: DoubleArray = -0.5 * ((d - mode) / np.where(d < mode, below, above)) ** 2 - np.log(below + above)
-    return result
+        return {
+            "same_mean": round(self.same.mean, 4),
+            "same_std": round(self.same.std, 4),
+            "different_mean": round(self.different.mean, 4),
+            "different_std": round(self.different.std, 4),
+            "lookalike": round(self.lookalike, 6),
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +117,7 @@ class CalibrationSample:
         negatives: (K,) distances of pairs that are different people for certain.
         unlabelled: (U,) distances of pairs drawn at random, or None where the candidates are all pairs.
         all_pairs: number of pairs there are.
+        tracklets: number of tracklets.
         halves: (H,) distances of halves of one tracklet.
         share_removed: share of the camera means that was removed before.
     """
@@ -100,8 +130,26 @@ class CalibrationSample:
     negatives: DoubleArray
     unlabelled: DoubleArray | None
     all_pairs: int
+    tracklets: int
     halves: DoubleArray
     share_removed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What a site taught.
+
+    Attributes:
+        calibration: what distances mean.
+        meeting: how often people are seen again.
+        recognised: expected number of candidate pairs that are one person.
+        learnt: whether those were enough; if not, ``calibration`` is what was expected before.
+    """
+
+    calibration: Calibration
+    meeting: Meeting
+    recognised: float
+    learnt: bool
 
 
 def expected_different(prior: AppearancePrior, share_removed: float) -> float:
@@ -126,11 +174,10 @@ def prior_calibration(prior: AppearancePrior, config: AppearanceConfig, share_re
     """What distances mean before any is seen."""
     different = expected_different(prior, share_removed)
     return Calibration(
-        same_mean=prior.same_ratio * different,
-        same_std=prior.same_spread * different,
-        different_mean=different,
-        different_std=prior.different_spread * different,
-        bound=config.bound,
+        same=TwoSided.of(prior.same_ratio * different, prior.same_spread * different, _SAME_SHAPE),
+        different=TwoSided.of(different, prior.different_spread * different, _DIFFERENT_SHAPE),
+        outlier=config.outlier,
+        lookalike=config.lookalike,
         full_visibility=config.full_visibility,
     )
 
@@ -140,63 +187,126 @@ def prior_meeting(config: AppearanceConfig) -> Meeting:
     return Meeting(config.match_prior, config.return_prior)
 
 
-def fit(sample: CalibrationSample, prior: AppearancePrior, config: AppearanceConfig) -> tuple[Calibration, Meeting]:
+def fit(sample: CalibrationSample, prior: AppearancePrior, config: AppearanceConfig) -> Fit:
     """Learn from a site's own pairs what distances mean, and how often people are seen again."""
-    start = prior_calibration(prior, config, sample.share_removed)
-    current, meeting = start, prior_meeting(config)
-    taught = sample.between_visits & ~np.isnan(sample.distance)
-    distance = sample.distance[taught].astype(np.float64)
-    for _ in range(_ROUNDS):
-        evidence = sample.evidence + current.llr(sample.distance, sample.visibility)
-        probabilities = sample.competition.probabilities(np.concatenate([evidence, evidence]), meeting)
-        soft = 0.5 * (probabilities[: len(taught)] + probabilities[len(taught) :])[taught]
-        meeting = sample.competition.measure(probabilities, prior_meeting(config), config.match_prior_weight)
-        current = _maximise(sample, prior, start, current, distance, soft)
-    return current, meeting
+    learner = _Learner(sample, prior, config)
+    first = learner.run(learner.start, prior_meeting(config), _ROUNDS_PER_START)
+    found = [first]
+    for share in _STARTS:
+        mean = share * first[0].different.mean
+        same = TwoSided.of(mean, prior.same_spread * first[0].different.mean, _SAME_SHAPE)
+        begin = replace(first[0], same=same)
+        found.append(learner.run(begin, prior_meeting(config), _ROUNDS_PER_START, hold_different=True))
+    best = max(found, key=lambda item: item[2])
+    calibration, meeting, _ = learner.run(best[0], best[1], _ROUNDS)
+    recognised = learner.recognised(calibration, meeting)
+    enough = recognised >= max(_FEWEST_PAIRS, _SMALLEST_SHARE * sample.tracklets)
+    learnt = enough or sample.tracklets < _ENOUGH_TRACKLETS
+    return Fit(calibration if learnt else learner.start, meeting, recognised, learnt)
 
 
-def _maximise(
-    sample: CalibrationSample,
-    prior: AppearancePrior,
-    start: Calibration,
-    current: Calibration,
-    distance: DoubleArray,
-    soft: DoubleArray,
-) -> Calibration:
-    """Means and widths with the prior as ``strength`` pairs; ``soft`` is the probability of "same" of each distance."""
-    strength, negatives = prior.strength, sample.negatives
-    if sample.unlabelled is None:
-        unlabelled, others = distance, 1.0 - soft
-    else:
-        unlabelled = sample.unlabelled
-        rate = float(np.clip(soft.sum() / max(sample.all_pairs, 1), 1e-6, 0.5))
-        others = 1.0 / (1.0 + np.exp(current.llr(unlabelled)) * rate / (1.0 - rate))
-    count = strength + others.sum() + len(negatives)
-    different = (strength * start.different_mean + (others * unlabelled).sum() + negatives.sum()) / count
-    variance = strength * start.different_std**2 + (others * (unlabelled - different) ** 2).sum()
-    variance = (variance + ((negatives - different) ** 2).sum()) / count
-    ratio, spread = _anchored(prior, sample.halves, different)
-    count = strength + soft.sum()
-    same = min((strength * ratio * different + (soft * distance).sum()) / count, different)
-    width = (strength * (spread * different) ** 2 + (soft * (distance - same) ** 2).sum()) / count
-    return Calibration(
-        same_mean=float(same),
-        same_std=float(np.sqrt(width)),
-        different_mean=float(different),
-        different_std=float(np.sqrt(variance)),
-        bound=start.bound,
-        full_visibility=start.full_visibility,
-    )
+class _Learner:
+    """Expectation maximisation over the searches of some sources, evenly taken from large sites."""
+
+    def __init__(self, sample: CalibrationSample, prior: AppearancePrior, config: AppearanceConfig) -> None:
+        self._sample, self._prior, self._config = sample, prior, config
+        self.start = prior_calibration(prior, config, sample.share_removed)
+        rows, self._scale = _some_searches(sample.competition.source)
+        pairs = rows % max(len(sample.distance), 1)
+        self._competition = sample.competition.searches(rows)
+        self._distance, self._visibility = sample.distance[pairs], sample.visibility[pairs]
+        self._evidence = sample.evidence[pairs]
+        self._taught = sample.between_visits[pairs] & ~np.isnan(self._distance)
+        self._negatives = count(sample.negatives)
+
+    def run(
+        self, calibration: Calibration, meeting: Meeting, rounds: int, hold_different: bool = False
+    ) -> tuple[Calibration, Meeting, float]:
+        """Some rounds from a start; the last item is the log likelihood, priors included."""
+        expected, weight = prior_meeting(self._config), self._config.match_prior_weight
+        for _ in range(rounds):
+            probabilities = self._competition.probabilities(self._total(calibration), meeting)
+            meeting = self._competition.measure(probabilities, expected, weight)
+            soft = 0.5 * self._scale * probabilities[self._taught]
+            calibration = self._maximise(calibration, self._distance[self._taught], soft, hold_different)
+        likelihood = 0.5 * self._scale * self._competition.log_likelihood(self._total(calibration), meeting)
+        expectation = self._expected(calibration.different)
+        likelihood += float((expectation.counts(self._prior.strength) * calibration.same.log_density(GRID)).sum())
+        for q, q0 in ((meeting.match, expected.match), (meeting.comes_back, expected.comes_back)):
+            likelihood += weight * float(q0 * np.log(max(q, 1e-9)) + (1 - q0) * np.log(max(1 - q, 1e-9)))
+        return calibration, meeting, likelihood
+
+    def recognised(self, calibration: Calibration, meeting: Meeting) -> float:
+        """Expected number of pairs between visits that are one person."""
+        probabilities = self._competition.probabilities(self._total(calibration), meeting)
+        return float(0.5 * self._scale * probabilities[self._taught].sum())
+
+    def _total(self, calibration: Calibration) -> DoubleArray:
+        return self._evidence + calibration.llr(self._distance, self._visibility)
+
+    def _expected(self, different: TwoSided) -> TwoSided:
+        """Distances of one person as expected on this site.
+
+        Halves of one tracklet bound the easy end: between cameras people appear less alike than that, by the known
+        shift.
+        """
+        prior, halves, mean = self._prior, self._sample.halves, different.mean
+        ratio, spread = prior.same_ratio, prior.same_spread
+        if len(halves):
+            easy = min(float(halves.mean()) / mean, 1.0)
+            shifted = easy + prior.camera_shift * (1.0 - easy)
+            trust = len(halves) / (len(halves) + _HALVES_PRIOR)
+            ratio = (1 - trust) * ratio + trust * shifted
+            spread = max(spread, float(halves.std()) / mean)
+        return TwoSided.of(ratio * mean, spread * mean, _SAME_SHAPE)
+
+    def _maximise(
+        self, current: Calibration, distance: DoubleArray, soft: DoubleArray, hold_different: bool
+    ) -> Calibration:
+        """Densities with the prior as ``strength`` pairs; ``soft`` is the probability of "same" of each distance."""
+        sample, strength = self._sample, self._prior.strength
+        different = current.different
+        if not hold_different:
+            if sample.unlabelled is None:
+                others = count(distance, 0.5 * self._scale - soft)
+            else:
+                rate = float(np.clip(soft.sum() / max(sample.all_pairs, 1), 1e-6, 0.5))
+                odds = np.exp(current.llr(sample.unlabelled)) * rate / (1.0 - rate)
+                others = _censored(count(sample.unlabelled, 1.0 / (1.0 + odds)), different)
+            certain = self._negatives * current.regular()[1]
+            different = fit_counts(self.start.different.counts(strength) + others + certain)
+        alike = count(distance, soft) * current.regular()[0]
+        same = fit_counts(self._expected(different).counts(strength) + alike)
+        if same.mean >= different.mean:
+            same = replace(same, mode=same.mode - (same.mean - different.mean))
+        current = replace(current, same=same, different=different)
+        seen = float((self._negatives * (1.0 - current.regular()[1])).sum())
+        weight = self._config.lookalike_weight
+        lookalike = (weight * self._config.lookalike + seen) / (weight + len(sample.negatives))
+        return replace(current, lookalike=float(lookalike))
 
 
-def _anchored(prior: AppearancePrior, halves: DoubleArray, different: float) -> tuple[float, float]:
-    """Ratio and spread expected of one person's distances.
+def _censored(counts: DoubleArray, expected: TwoSided) -> DoubleArray:
+    """Counts of which the lowest are replaced by what a density expects there.
 
-    Halves of one tracklet bound the easy end: between cameras people appear less alike than that, by the known shift.
+    Among pairs drawn at random the nearest may be one person. However few, they would widen the density of different
+    people just where it matters.
     """
-    if not len(halves):
-        return prior.same_ratio, prior.same_spread
-    easy = min(float(halves.mean()) / different, 1.0)
-    shifted = easy + prior.camera_shift * (1.0 - easy)
-    trust = len(halves) / (len(halves) + _HALVES_PRIOR)
-    return (1 - trust) * prior.same_ratio + trust * shifted, max(prior.same_spread, float(halves.std()) / different)
+    total = counts.sum()
+    cut = int(np.searchsorted(np.cumsum(counts), _CENSORED * total))
+    if cut == 0 or total <= 0:
+        return counts
+    result, spread = counts.copy(), expected.counts(1.0)
+    share = min(float(spread[:cut].sum()), 0.5)
+    result[:cut] = spread[:cut] / max(share, 1e-12) * result[cut:].sum() * share / (1 - share)
+    return result
+
+
+def _some_searches(source: IntArray) -> tuple[IntArray, float]:
+    """Directed pairs of evenly chosen sources, and by how many the others outnumber them."""
+    sources = np.unique(source)
+    if len(source) <= _MOST_SEARCHES or len(sources) < 2:
+        return np.arange(len(source)), 1.0
+    kept = max(int(len(sources) * _MOST_SEARCHES / len(source)), 1)
+    chosen = sources[np.linspace(0, len(sources) - 1, kept).astype(np.int64)]
+    return np.flatnonzero(np.isin(source, chosen)), len(sources) / len(chosen)

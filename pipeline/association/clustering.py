@@ -28,7 +28,6 @@ def cluster(
     exclusions: Exclusions,
     *,
     same_probability: float,
-    support: float,
     sweeps: int,
 ) -> IntArray:
     """Decide which tracklets are one person.
@@ -37,14 +36,13 @@ def cluster(
         atoms: sets of rows that are one person for certain; every row is in one.
         scores: evidence about candidate pairs.
         exclusions: pairs that cannot be one person; no group will hold one, unless an atom does.
-        same_probability: groups are joined from this probability on.
-        support: weight of the logarithm of the number of pairs.
+        same_probability: groups are joined from this mean probability of their pairs on.
         sweeps: rounds of refinement at most.
 
     Returns:
         (N,) identity of each row, numbered from 0 by the lowest row of each.
     """
-    evidence = Evidence(atoms, scores, exclusions, same_probability, support)
+    evidence = Evidence(atoms, scores, exclusions, same_probability)
     groups = _agglomerate(evidence, evidence.atoms)
     active = set(range(len(atoms)))
     for _ in range(sweeps):
@@ -129,9 +127,10 @@ def _push(
     pairs: Sequence[tuple[int, int]],
     floor: float,
 ) -> None:
-    left, right = [groups[a] for a, _ in pairs], [groups[b] for _, b in pairs]
-    found = evidence.linkages(left, right, [edges[a][b] for a, b in pairs], only_positive=floor == 0.0)
-    heap.extend((-linkage, a, b) for (a, b), linkage in zip(pairs, found) if linkage > floor)
+    for a, b in pairs:
+        linkage = evidence.linkage(groups[a], groups[b], edges[a][b])
+        if linkage > floor:
+            heap.append((-linkage, a, b))
 
 
 def _split(evidence: Evidence, group: Group) -> list[Group]:
@@ -145,6 +144,6 @@ def _split(evidence: Evidence, group: Group) -> list[Group]:
     for atom in halves[1].atoms:
         owner[atom] = 1
     sums = between(evidence.edges, halves[0].atoms, owner).get(1, _NO_PAIRS)
-    if evidence.linkages([halves[0]], [halves[1]], [sums])[0] >= 0:
+    if evidence.linkage(halves[0], halves[1], sums) >= 0:
         return [group]
     return [part for half in halves for part in _split(evidence, half)]

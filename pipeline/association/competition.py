@@ -61,7 +61,10 @@ class Competition:
 
     def of(self, pairs: IntArray) -> "Competition":
         """The same search among some of the pairs only."""
-        rows = np.concatenate([pairs, pairs + len(self.group) // 2])
+        return self.searches(np.concatenate([pairs, pairs + len(self.group) // 2]))
+
+    def searches(self, rows: IntArray) -> "Competition":
+        """Some of the directed pairs; every search among them has to be whole."""
         columns = (self.source, self.target, self.group, self.choices, self.own_camera, self.odds, self.alone)
         return Competition(*(column[rows] for column in columns))
 
@@ -74,12 +77,22 @@ class Competition:
 
     def probabilities(self, evidence: DoubleArray, meeting: Meeting) -> DoubleArray:
         """Probability that each directed pair is one person, every other candidate its rival, (2E,)."""
+        weights, _, total = self._weights(evidence, meeting)
+        result: DoubleArray = weights / total
+        return result
+
+    def log_likelihood(self, evidence: DoubleArray, meeting: Meeting) -> float:
+        """Log likelihood of all searches against that of nobody ever being seen again."""
+        _, _, total = self._weights(evidence, meeting)
+        return float(np.log(total[np.unique(self.group, return_index=True)[1]]).sum())
+
+    def _weights(self, evidence: DoubleArray, meeting: Meeting) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
+        """Weight of each directed pair, of "nobody" in its search, and of all there is in it."""
         prior, nobody = self.prior(meeting)
         weights = np.exp(np.clip(evidence + prior, -_BOUND, _BOUND))
         if not len(weights):
-            return weights
-        result: DoubleArray = weights / (nobody + np.bincount(self.group, weights)[self.group])
-        return result
+            return weights, nobody, nobody
+        return weights, nobody, nobody + np.bincount(self.group, weights)[self.group]
 
     def measure(self, probabilities: DoubleArray, before: Meeting, weight: float) -> Meeting:
         """How often people are seen again, from the probabilities of the pairs that ``choices`` gives a prior.

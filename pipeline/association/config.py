@@ -55,7 +55,13 @@ class AppearanceConfig(Section):
         le=1,
         description="joint visibility from which a distance counts in full; below, its evidence shrinks, 0-1",
     )
-    bound: float = Field(8.0, gt=0, description="largest log-likelihood ratio, either way")
+    outlier: float = Field(
+        0.01, gt=0, lt=1, description="probability that one person looks like two: no distance excludes for certain"
+    )
+    lookalike: float = Field(
+        0.0005, gt=0, lt=1, description="probability that two people look like one, before any are seen side by side"
+    )
+    lookalike_weight: float = Field(1000.0, gt=0, description="pairs seen side by side that this probability is worth")
     match_prior: float = Field(
         0.5, gt=0, lt=1, description="probability that a person is seen by another camera as well, before any evidence"
     )
@@ -77,13 +83,12 @@ class RerankConfig(Section):
 
     enabled: bool = Field(True, description="use it where the set is large enough")
     min_per_person: float = Field(
-        3.0, ge=1, description="tracklets per person, as estimated, from which it is used: with fewer it does not help"
+        2.0, ge=1, description="tracklets per person, as estimated, from which it is used: with fewer it does not help"
     )
     keep: float = Field(
         0.6, gt=0, le=1, description="share of the other cues' evidence that stays, as neighbours repeat it"
     )
-    weight: float = Field(4.0, gt=0, description="log-likelihood ratio between no and all neighbours shared")
-    bound: float = Field(5.0, gt=0, description="largest log-likelihood ratio, either way")
+    weight: float = Field(10.0, gt=0, description="log-likelihood ratio between no and all neighbours shared")
 
 
 class MotionConfig(Section):
@@ -104,6 +109,16 @@ class MotionConfig(Section):
         description="the same where it ends, or the other starts, at the edge of the picture",
     )
     bound: float = Field(5.0, gt=0, description="largest log-likelihood ratio, either way")
+
+
+class SpaceTimeCueConfig(Section):
+    """Lags under a transition model."""
+
+    outlier: float = Field(
+        0.05, gt=0, lt=1, description="probability that one person's lag is none that the model expects"
+    )
+    candidates: int = Field(16, ge=1, description="later tracklets that are compared for their lag, per tracklet")
+    least_probability: float = Field(0.02, gt=0, lt=1, description="probability by its lag from which a pair is")
 
 
 class ConstraintConfig(Section):
@@ -134,13 +149,10 @@ class AssociateConfig(Section):
     motion: MotionConfig = MotionConfig()
     constraints: ConstraintConfig = ConstraintConfig()
     corrections: CorrectionConfig = CorrectionConfig()
-    space_time_bound: float = Field(6.0, gt=0, description="largest log-likelihood ratio of a lag, either way")
+    space_time: SpaceTimeCueConfig = Field(SpaceTimeCueConfig(), description="lags under a transition model")
     same_probability: float = Field(0.4, gt=0, lt=1, description="tracklets are joined from this probability on")
     different_probability: float = Field(
         0.1, ge=0, lt=1, description="pairs below it are different; between the two they are listed as uncertain"
-    )
-    support: float = Field(
-        0.5, ge=0, description="weight of log(pairs) when groups of tracklets are joined: several witnesses beat one"
     )
     forget_after_s: float | None = Field(
         None,

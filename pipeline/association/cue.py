@@ -56,30 +56,6 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Neighbours:
-    """Distances that are comparable among some tracklets, so that neighbours can be told.
-
-    Attributes:
-        distance: (E,) float64 >= 0; NaN = not measured.
-        rows: (F,) tracklets that have any, rising.
-    """
-
-    distance: DoubleArray
-    rows: IntArray
-
-
-class OrderEvidence(Protocol):
-    """Evidence that lies in the order in time of a person's visits: said of consecutive visits, not of every pair."""
-
-    @property
-    def bound(self) -> float:
-        """Largest log-likelihood ratio of one step, either way."""
-
-    def orders(self, groups: Sequence[Sequence[int]]) -> DoubleArray:
-        """Evidence of each set of rows as one person's visits, (K,) natural log."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Cue:
     """What one kind of evidence says of E candidate pairs.
 
@@ -89,13 +65,10 @@ class Cue:
         evident: a group of pairs is judged by the mean of those this cue (or another such) speaks of.
         teaches: counts as evidence when transit times are learnt; false for what already rests on them.
         prior_odds: (E,) log prior odds where this cue settles them; NaN elsewhere. None settles none.
-        holds_prior: ``llr`` is odds, the prior included: nothing is added to it.
         nobody: (2E,) probability that the person of either tracklet has no counterpart, both directions one after the
             other; NaN where this cue does not know. None = nowhere.
         one_visit: (E,) pairs that are pieces of one visit, if they are one person; None = none is.
-        order: evidence of the order of visits, for cues that speak of consecutive visits only.
         crowd: (N,) number of a set of tracklets so large that not all its pairs are candidates, else -1.
-        neighbours: distances behind this cue, where they are comparable among all that have any.
         meetings: how often people are seen again, as learnt with this cue, and the tracklets that rests on.
         explain: what the evidence of a pair, given by its row, rests on.
         facts: what was learnt, plain values by name, for the manifest.
@@ -107,12 +80,9 @@ class Cue:
     evident: bool = False
     teaches: bool = True
     prior_odds: DoubleArray | None = None
-    holds_prior: bool = False
     nobody: DoubleArray | None = None
     one_visit: Bools | None = None
-    order: OrderEvidence | None = None
     crowd: IntArray | None = None
-    neighbours: Neighbours | None = None
     meetings: tuple[tuple[Meeting, int], ...] = ()
     explain: Callable[[int], Explanation] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
@@ -181,11 +151,6 @@ class CandidatePairs:
 
 DerivedCue = Callable[[CueInput, CandidatePairs, Sequence[Cue], DoubleArray], Cue | None]
 """A cue that follows from the others: of the pairs, the cues so far and their total; None where it is not used."""
-
-
-def evidence_of(cues: Sequence[Cue], count: int) -> DoubleArray:
-    """Sum of what the cues say of each pair besides its prior, (count,)."""
-    return added([cue for cue in cues if not cue.holds_prior], count)
 
 
 def added(cues: Sequence[Cue], count: int) -> DoubleArray:

@@ -20,49 +20,43 @@ _BLOCK_PAIRS = 1 << 16
 
 
 def shared_neighbours(given: CueInput, pairs: CandidatePairs, cues: Sequence[Cue], total: DoubleArray) -> Cue | None:
-    """What shared neighbours add, where one cue's distances are comparable among all that have any."""
-    found = [cue.neighbours for cue in cues if cue.neighbours is not None]
-    if not given.config.rerank.enabled or not found:
+    """What shared neighbours add to all other cues together."""
+    if not given.config.rerank.enabled or not len(pairs):
         return None
-    llr, facts = rerank_cue(pairs.a, pairs.b, found[0].distance, total, found[0].rows, given.config.rerank)
+    llr, facts = rerank_cue(pairs.a, pairs.b, total, given.config.rerank)
     return Cue(NAME, llr, facts={NAME: facts})
 
 
-def rerank_cue(
-    a: IntArray, b: IntArray, distance: DoubleArray, odds: DoubleArray, rows: IntArray, config: RerankConfig
-) -> tuple[DoubleArray, dict[str, Any]]:
+def rerank_cue(a: IntArray, b: IntArray, odds: DoubleArray, config: RerankConfig) -> tuple[DoubleArray, dict[str, Any]]:
     """What the neighbours two tracklets share add to their log odds.
 
-    total = keep odds + shift - weight J with J the k-reciprocal Jaccard distance. ``keep`` and ``weight`` are shipped
-    (logistic regression on Market-1501); ``shift`` is the run's own: it leaves the expected number of pairs that are
-    one person as it was.
+    Near is who is likely the same person by all other cues. total = keep odds + shift - weight J with J the
+    k-reciprocal Jaccard distance. ``keep`` and ``weight`` are shipped (logistic regression on Market-1501); ``shift``
+    is the run's own: it leaves the expected number of pairs that are one person as it was.
 
     Args:
         a: (E,) row of the table, candidate pairs.
         b: (E,) row of the table.
-        distance: (E,) appearance distance; NaN pairs have no neighbours in common.
         odds: (E,) log odds by the other cues.
-        rows: (F,) tracklets with appearance, rising.
         config: settings.
 
     Returns:
         (E,) log-likelihood ratio, NaN where not used (few tracklets per person, or few at all); and facts for the
         manifest.
     """
-    nothing = np.full(len(a), np.nan)
-    known = np.flatnonzero(~np.isnan(distance))
-    per_person = 1.0 + 2.0 * float(expit(odds[known]).sum()) / max(len(rows), 1)
+    rows, place = np.unique(np.concatenate([a, b]), return_inverse=True)
+    left, right = place[: len(a)], place[len(a) :]
+    per_person = 1.0 + 2.0 * float(expit(odds).sum()) / max(len(rows), 1)
     facts: dict[str, Any] = {"used": False, "tracklets_per_person": round(per_person, 2)}
     parameters = auto_neighbourhood(len(rows), per_person)
     if parameters is None or per_person < config.min_per_person:
-        return nothing, facts
-    left, right = np.searchsorted(rows, a[known]), np.searchsorted(rows, b[known])
-    jaccard = pair_jaccard(left, right, distance[known].astype(np.float64), len(rows), parameters)
-    bent = config.keep * odds[known] - config.weight * jaccard
-    expected = expit(odds[known]).sum()
+        return np.full(len(a), np.nan), facts
+    jaccard = pair_jaccard(left, right, expit(-odds), len(rows), parameters)
+    bent = config.keep * odds - config.weight * jaccard
+    expected = expit(odds).sum()
     shift = brentq(lambda value: float(expit(bent + value).sum() - expected), -100.0, 100.0, xtol=1e-9)
-    nothing[known] = np.clip(bent + shift - odds[known], -config.bound, config.bound)
-    return nothing, {**facts, "used": True, "k1": parameters.k1, "k2": parameters.k2, "shift": round(float(shift), 4)}
+    facts |= {"used": True, "k1": parameters.k1, "k2": parameters.k2, "shift": round(float(shift), 4)}
+    return bent + shift - odds, facts
 
 
 def pair_jaccard(a: IntArray, b: IntArray, distance: DoubleArray, total: int, parameters: Neighbourhood) -> DoubleArray:

@@ -77,10 +77,8 @@ class Refinement:
         """Other groups an atom is drawn to, strongest first."""
         around = between(self._evidence.edges, (atom,), self._owner)
         names = sorted(name for name in around if name != self._owner[atom])
-        single = [self._evidence.atoms[atom]] * len(names)
-        found = self._evidence.linkages(
-            single, [self._groups[name] for name in names], [around[name] for name in names]
-        )
+        single = self._evidence.atoms[atom]
+        found = [self._evidence.linkage(single, self._groups[name], around[name]) for name in names]
         drawn = sorted((-linkage, name) for linkage, name in zip(found, names) if linkage > 0)
         return [name for _, name in drawn[:_MOST_TARGETS]]
 
@@ -90,9 +88,7 @@ class Refinement:
         around = between(self._evidence.edges, (atom,), self._owner)
         names = sorted(name for name in around if name != self._owner[atom])
         targets = [self._groups[name] for name in names]
-        linkages = self._evidence.linkages(
-            [single] * len(names), targets, [around[name] for name in names], only_positive=True
-        )
+        linkages = [self._evidence.linkage(single, target, around[name]) for name, target in zip(names, targets)]
         gains = [linkage * len(single.rows) * len(target.rows) for linkage, target in zip(linkages, targets)]
         for gain, name in sorted((-gain, name) for gain, name in zip(gains, names) if gain > 0):
             if not self._evidence.conflict(single, self._groups[name]):
@@ -124,7 +120,7 @@ class Refinement:
     def _gain(self, atom: int, group: Group, name: int) -> float:
         single = self._evidence.atoms[atom]
         sums = between(self._evidence.edges, (atom,), self._owner).get(name, _NO_PAIRS)
-        return self._evidence.linkages([single], [group], [sums])[0] * len(single.rows) * len(group.rows)
+        return self._evidence.linkage(single, group, sums) * len(single.rows) * len(group.rows)
 
     def _set(self, name: int, group: Group | None) -> None:
         self._before.setdefault(name, self._groups.get(name))

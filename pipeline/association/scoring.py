@@ -12,7 +12,7 @@ from pipeline.association.calibration import prior_meeting
 from pipeline.association.candidates import find_candidates
 from pipeline.association.competition import Competition, Meeting, build_competition, compete
 from pipeline.association.config import AssociateConfig
-from pipeline.association.cue import CandidatePairs, Cue, CueInput, OrderEvidence, SourceBuilder, added, evidence_of
+from pipeline.association.cue import CandidatePairs, Cue, CueInput, SourceBuilder, added
 from pipeline.association.registry import DERIVED, SOURCES
 
 RIVALS, PRIOR = "rivals", "prior"
@@ -26,7 +26,6 @@ class Scores:
         pairs: which they are.
         cues: what each kind of evidence says; rivals and the prior are the last of them.
         crowd: (N,) number of a set of tracklets so large that not all its pairs are candidates, else -1.
-        missing: log odds of two tracklets of such a set that are no candidates of one another.
         calibration: what was learnt, plain values.
         warnings: lines for the user.
     """
@@ -34,17 +33,11 @@ class Scores:
     pairs: CandidatePairs
     cues: tuple[Cue, ...]
     crowd: IntArray
-    missing: float
     calibration: dict[str, Any]
     warnings: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.pairs)
-
-    @property
-    def base(self) -> DoubleArray:
-        """Log odds of each pair but for cues that speak of the order of visits, (E,)."""
-        return added([cue for cue in self.cues if cue.order is None], len(self))
 
     @property
     def total(self) -> DoubleArray:
@@ -65,11 +58,6 @@ class Scores:
                 result |= cue.speaks
         return result
 
-    @property
-    def orders(self) -> list[OrderEvidence]:
-        """Evidence that lies in the order of visits."""
-        return [cue.order for cue in self.cues if cue.order is not None]
-
 
 def score_pairs(given: CueInput, builders: Sequence[SourceBuilder] = SOURCES) -> Scores:
     """Find candidates, measure every cue, calibrate, let candidates compete.
@@ -84,11 +72,8 @@ def score_pairs(given: CueInput, builders: Sequence[SourceBuilder] = SOURCES) ->
     ready = [item for item in measured if isinstance(item, Cue)]
     competition = _competition(given, pairs, ready)
     cues = [item if isinstance(item, Cue) else item.calibrate(ready, competition) for item in measured]
-    evidence = evidence_of(cues, count)
+    evidence = added(cues, count)
     prior, against = compete(competition, evidence, _pooled(cues, given.config))
-    for cue in cues:
-        if cue.holds_prior:
-            prior = np.where(cue.speaks, np.nan, prior)
     last = [Cue(RIVALS, against), Cue(PRIOR, prior)]
     for derive in DERIVED:
         found = derive(given, pairs, cues, added([*cues, *last], count))
@@ -102,7 +87,6 @@ def score_pairs(given: CueInput, builders: Sequence[SourceBuilder] = SOURCES) ->
         pairs=pairs,
         cues=every,
         crowd=crowd,
-        missing=_missing(pairs, every),
         calibration={name: value for cue in every for name, value in cue.facts.items()},
         warnings=tuple(line for cue in every for line in cue.warnings),
     )
@@ -128,18 +112,3 @@ def _pooled(cues: Sequence[Cue], config: AssociateConfig) -> Meeting:
     match = np.average([meeting.match for meeting, _ in meetings], weights=weights)
     back = np.average([meeting.comes_back for meeting, _ in meetings], weights=weights)
     return Meeting(float(match), float(back))
-
-
-def _missing(pairs: CandidatePairs, cues: Sequence[Cue]) -> float:
-    """Two tracklets that are no candidates of one another are at most as likely one person as the last candidates."""
-    crowded = [cue for cue in cues if cue.crowd is not None and (cue.crowd >= 0).any()]
-    if not crowded:
-        return 0.0
-    known = crowded[-1].speaks
-    if not known.any():
-        return 0.0
-    base = added([cue for cue in cues if cue.order is None], len(pairs))
-    rows = np.concatenate([pairs.a[known], pairs.b[known]])
-    worst = np.full(int(rows.max()) + 1, np.inf)
-    np.minimum.at(worst, rows, np.tile(base[known], 2))
-    return float(np.median(worst[np.isfinite(worst)]))

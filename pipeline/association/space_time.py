@@ -1,112 +1,151 @@
-"""Lags as a cue: what the time between two visits says, under a transition model."""
+"""Lags as a cue: what the time between two visits says, under a transition model.
 
-from collections.abc import Sequence
+Of a person seen in camera a, the model expects k_ab(lag) visits of camera b per second, that lag after leaving a; of
+everybody, visits of b begin at the rate r_b of this run. So the odds that a given visit of b is one of that person's
+are k_ab(lag) / r_b. They are split into a prior, M_ab / N_b (expected visits of b by that person over visits of b in
+the run), and the likelihood ratio of the lag: its density among one person's visits over its density among anybody's,
+which is uniform over the recording. Every later visit counts, not only the next one (table ``any`` of the model), so
+the ratio is one of pairs and adds to what other cues say of the pair.
+
+Negative lags are visits that overlap in time: the person is in both views at once. How often that happens is a number
+of each camera pair, counted like the transitions, against the visits of b that begin by chance while one of a lasts. So
+views that overlap need not be declared.
+
+With probability ``outlier`` a person's lag is none the model expects; so no lag excludes, and the ratio is bounded by
+what the model has seen, not by a constant.
+"""
+
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.records import DoubleArray, IntArray
+from pipeline.association.config import SpaceTimeCueConfig
 from pipeline.association.cue import Cue, CueInput
 from pipeline.association.table import TrackletTable
 from st_model.model import TransitionModel
-from st_model.scores import arrival_rates_hz, llr
 
 NAME = "space_time"
 
-_BLOCK_CELLS = 1 << 20
-_LIKELY_LAGS = 16
+_POOLING_VISITS = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpaceTime:
-    """Lags of consecutive visits.
+    """Lags of pairs of visits.
 
     Attributes:
         table: the tracklets.
         model: the transition model.
         number: (C,) the model's index of each camera, -1 = it does not know it.
-        rate_hz: (C,) people that enter each camera per second.
-        leaves: (C,) probability that nobody is seen anywhere after a visit there.
-        comes_new: (C,) share of the visits there that no other visit went before.
-        bound: largest log-likelihood ratio.
+        span_s: (C,) seconds the recording of each camera's time line lasts.
+        visits: (C,) tracklets of each camera.
+        later: (C,) expected later visits, anywhere, of the person of a visit.
+        expected: (C, C) expected visits of the second camera by the person of a visit of the first, earlier or later.
+        overlapping: (C, C) those of them that begin while the visit of the first lasts.
+        mean_s: (C,) mean length of a visit, seconds.
+        outlier: probability that a lag of one person is none that the model expects.
         fragment_s: gaps up to this in one camera are no return: motion judges them.
     """
 
     table: TrackletTable
     model: TransitionModel
     number: IntArray
-    rate_hz: DoubleArray
-    leaves: DoubleArray
-    comes_new: DoubleArray
-    bound: float
+    span_s: DoubleArray
+    visits: IntArray
+    later: DoubleArray
+    expected: DoubleArray
+    overlapping: DoubleArray
+    mean_s: DoubleArray
+    outlier: float
     fragment_s: float
 
     def speaks(self, a: IntArray, b: IntArray) -> NDArray[np.bool_]:
         """Whether the lag of each pair, earlier first, means anything.
 
-        The model has to know the cameras, and they have common clocks and no common view, or are one camera that the
-        person left for longer than fragments of one track are apart.
+        The model has to know the cameras and their clocks have to be common; in one camera the person must have been
+        away for longer than fragments of one track are apart.
         """
         left, right = self.table.camera[a], self.table.camera[b]
         known = (self.number[left] >= 0) & (self.number[right] >= 0) & self.table.comparable(a, b)
-        returns = (left == right) & (self.table.start_s[b] - self.table.end_s[a] > self.fragment_s)
-        return known & (self.table.apart[left, right] | returns)
+        gap = self.table.start_s[b] - self.table.end_s[a]
+        return known & ((left != right) | (gap > self.fragment_s))
 
     def llr(self, a: IntArray, b: IntArray) -> DoubleArray:
-        """Log-likelihood ratio of "b is the next visit of a's person", (E,); NaN where the lag means nothing.
-
-        It holds the prior: density of that arrival against the rate at which people arrive there.
-        """
+        """Log-likelihood ratio of the lag of each pair, earlier first, (E,); NaN where it means nothing."""
         left, right = self.table.camera[a], self.table.camera[b]
-        lag = np.maximum(self.table.lags_s(a, b), 0.0)
-        score = llr(self.model, self.number[left], self.number[right], lag, self.rate_hz[right])
-        return np.where(self.speaks(a, b), np.clip(score, -self.bound, self.bound), np.nan)
+        ratio = self._log_intensity(left, right, self.table.lags_s(a, b)) + np.log(self.span_s[right])
+        ratio -= np.log(self.expected[left, right])
+        robust = np.logaddexp(np.log1p(-self.outlier) + ratio, np.log(self.outlier))
+        return np.where(self.speaks(a, b), robust, np.nan)
 
-    def alone(self, source: IntArray, target: IntArray) -> DoubleArray:
-        """Probability that the person of each source is not in the target's place because there is no such visit, (E,).
+    def prior(self, a: IntArray, b: IntArray) -> DoubleArray:
+        """Log prior odds of each pair, (E,): the person's expected visits among all visits of that camera."""
+        left, right = self.table.camera[a], self.table.camera[b]
+        return np.log(self.expected[left, right]) - np.log(np.maximum(self.visits[right], 1))
 
-        Of the earlier tracklet of the two it is that of leaving for good, of the later that of coming new.
+    def nobody(self, source: IntArray, target: IntArray) -> DoubleArray:
+        """Probability that the person of each source has no visit in the target's camera, (E,)."""
+        found: DoubleArray = np.exp(-self.expected[self.table.camera[source], self.table.camera[target]])
+        return found
+
+    def likely(self, least: float, count: int) -> tuple[IntArray, IntArray]:
+        """For each tracklet the ``count`` later ones its lag fits best, as pairs (earlier, later).
+
+        Args:
+            least: log odds a pair has to have by its lag.
+            count: pairs per tracklet at most.
         """
-        camera = self.table.camera[source]
-        earlier = self.table.start_s[source] <= self.table.start_s[target]
-        return np.where(earlier, self.leaves[camera], self.comes_new[camera])
-
-    def orders(self, groups: Sequence[Sequence[int]]) -> DoubleArray:
-        """Evidence of the order in time of each set of rows as one person's visits: sum over consecutive visits, (K,).
-
-        Visits follow one another within a time line only.
-        """
-        rows = np.array([row for group in groups for row in group], np.int64)
-        owner = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
         table = self.table
-        order = np.lexsort((rows, table.end_s[rows], table.start_s[rows], table.domain[rows], owner))
-        rows, owner = rows[order], owner[order]
-        near = (owner[:-1] == owner[1:]) & (table.domain[rows[:-1]] == table.domain[rows[1:]])
-        score = np.nan_to_num(self.llr(rows[:-1][near], rows[1:][near]))
-        sums: DoubleArray = np.bincount(owner[:-1][near], score, len(groups)).astype(np.float64)
-        return sums
-
-    def likely(self, count: int) -> tuple[IntArray, IntArray]:
-        """For each tracklet the ``count`` later ones its lag fits best, as pairs (earlier, later)."""
-        table, total = self.table, len(self.table)
-        found_a, found_b = [], []
-        step = max(1, _BLOCK_CELLS // max(total, 1))
-        for start in range(0, total, step):
-            rows = np.arange(start, min(start + step, total))
-            a, b = np.repeat(rows, total), np.tile(np.arange(total), len(rows))
-            later = (table.start_s[b] > table.start_s[a]) & self.speaks(a, b)
-            flat = np.full(len(a), -np.inf)
-            flat[later] = self.llr(a[later], b[later])
-            score = flat.reshape(len(rows), total)
-            near = np.argsort(-score, axis=1, kind="stable")[:, :count]
-            best = np.take_along_axis(score, near, axis=1)
-            row, place = np.nonzero(best > -self.bound)
-            found_a.append(rows[row])
-            found_b.append(near[row, place])
-        if not found_a:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        found_a, found_b = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        members = [np.flatnonzero(table.camera == camera) for camera in range(len(table.cameras))]
+        members = [rows[np.argsort(table.start_s[rows], kind="stable")] for rows in members]
+        for left, sources in enumerate(members):
+            rows_a, rows_b = [], []
+            for right, targets in enumerate(members):
+                window = self._window(left, right, least)
+                if window is None or not table.common[left, right]:
+                    continue
+                starts = table.start_s[targets]
+                first = np.searchsorted(starts, np.maximum(table.start_s[sources], table.end_s[sources] + window[0]))
+                number = np.searchsorted(starts, table.end_s[sources] + window[1], "right") - first
+                number = np.maximum(number, 0)
+                steps = np.arange(number.sum()) - np.repeat(np.cumsum(number) - number, number)
+                rows_a.append(np.repeat(sources, number))
+                rows_b.append(targets[np.repeat(first, number) + steps])
+            if not rows_a:
+                continue
+            a, b = np.concatenate(rows_a), np.concatenate(rows_b)
+            score = np.where(self.speaks(a, b), self.llr(a, b) + self.prior(a, b), -np.inf)
+            fits = score >= least
+            a, b, score = a[fits], b[fits], score[fits]
+            order = np.lexsort((b, -score, a))
+            rank = np.arange(len(order)) - np.searchsorted(a[order], a[order])
+            kept = order[rank < count]
+            found_a.append(a[kept])
+            found_b.append(b[kept])
         return np.concatenate(found_a), np.concatenate(found_b)
+
+    def _log_intensity(self, left: IntArray, right: IntArray, lag_s: DoubleArray) -> DoubleArray:
+        """Log of the expected visits of ``right`` per second at each lag, by the person of a visit of ``left``."""
+        follows = self.model.log_density(self.number[left], self.number[right], np.maximum(lag_s, 0.0), "any")
+        follows = follows + np.log(self.later[left])
+        together = np.log(self.overlapping[left, right]) - np.log(self.mean_s[left])
+        return np.where(lag_s < 0, together, follows)
+
+    def _window(self, left: int, right: int, least: float) -> tuple[float, float] | None:
+        """Shortest and longest lag that could reach some log odds, s; the shortest is -inf where views overlap."""
+        if self.number[left] < 0 or self.number[right] < 0:
+            return None
+        wanted = least + np.log(max(self.visits[right], 1)) - np.log(self.span_s[right])
+        edges = self.model.grid.edges_s
+        density = self.model.any[self.number[left], self.number[right]] * self.later[left]
+        inside = np.flatnonzero(np.log(np.maximum(density, 1e-300)) >= wanted)
+        together = np.log(self.overlapping[left, right]) - np.log(self.mean_s[left]) >= wanted
+        if not len(inside):
+            return (-np.inf, 0.0) if together else None
+        return (-np.inf if together else float(edges[inside[0]])), float(edges[inside[-1] + 1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,52 +153,83 @@ class SpaceTimeSource:
     """Lags of these tracklets under a transition model."""
 
     lags: SpaceTime
+    config: SpaceTimeCueConfig
 
     def propose(self) -> tuple[IntArray, IntArray]:
         """Each tracklet with the later ones its lag fits best."""
-        return self.lags.likely(_LIKELY_LAGS)
+        least = np.log(self.config.least_probability) - np.log1p(-self.config.least_probability)
+        return self.lags.likely(float(least), self.config.candidates)
 
     def measure(self, a: IntArray, b: IntArray) -> Cue:
-        """What the lag of each pair says. It holds the prior, and it speaks of consecutive visits."""
-        llr = self.lags.llr(*self.lags.table.earlier_first(a, b))
-        nobody = self.lags.alone(np.concatenate([a, b]), np.concatenate([b, a]))
+        """What the lag of each pair says, and the prior that goes with it."""
+        earlier, later = self.lags.table.earlier_first(a, b)
+        llr = self.lags.llr(earlier, later)
+        silent = np.isnan(llr)
+        nobody = self.lags.nobody(np.concatenate([a, b]), np.concatenate([b, a]))
         return Cue(
             name=NAME,
             llr=llr,
             teaches=False,
-            prior_odds=llr,
-            holds_prior=True,
-            nobody=np.where(np.isnan(np.tile(llr, 2)), np.nan, nobody),
-            order=self.lags,
+            prior_odds=np.where(silent, np.nan, self.lags.prior(earlier, later)),
+            nobody=np.where(np.tile(silent, 2), np.nan, nobody),
         )
 
 
 def space_time_source(given: CueInput) -> SpaceTimeSource | None:
-    """Prepare the transition model; None without one."""
-    if given.transition is None:
+    """Prepare the transition model; None without one, or with one that knows none of the cameras."""
+    if given.transition is None or not (given.transition.index(given.table.cameras) >= 0).any():
         return None
-    config = given.config
-    return SpaceTimeSource(space_time(given.table, given.transition, config.space_time_bound, config.motion.max_gap_s))
+    config = given.config.space_time
+    return SpaceTimeSource(space_time(given.table, given.transition, config, given.config.motion.max_gap_s), config)
 
 
-def space_time(table: TrackletTable, model: TransitionModel, bound: float, fragment_s: float) -> SpaceTime:
-    """Prepare a model for these tracklets; arrival rates are counted from them."""
-    duration = np.ones(len(table.cameras))
+def space_time(
+    table: TrackletTable, model: TransitionModel, config: SpaceTimeCueConfig, fragment_s: float
+) -> SpaceTime:
+    """Prepare a model for these tracklets.
+
+    Expected visits are the model's counts over its visits, each camera's leaning on those of all by a few visits.
+    """
+    cameras = len(table.cameras)
+    span_s = np.ones(cameras)
     for domain in np.unique(table.domain):
         rows = table.domain == domain
         span = float(table.end_s[rows].max() - table.start_s[rows].min())
-        duration[np.unique(table.camera[rows])] = max(span, 1.0)
-    rates = arrival_rates_hz(table.camera, len(table.cameras), 1.0) / duration
-    number = model.index(table.cameras) if table.cameras else np.zeros(0, np.int64)
-    visits = model.evidence.visits
-    new = (np.maximum(visits - model.next_counts.sum(axis=0), 0.0) + 0.5) / (visits + 1.0)
+        span_s[np.unique(table.camera[rows])] = max(span, 1.0)
+    visits = np.bincount(table.camera, minlength=cameras)
+    length = np.bincount(table.camera, table.end_s - table.start_s, cameras)
+    mean_s = np.maximum(length / np.maximum(visits, 1), 1.0)
+    number = model.index(table.cameras) if cameras else np.zeros(0, np.int64)
+    later, expected, overlapping = _expectations(model)
+    pairs = np.ix_(number, number)
     return SpaceTime(
         table=table,
         model=model,
         number=number,
-        rate_hz=rates,
-        leaves=np.append(model.exit_probability, 1.0)[number],
-        comes_new=np.append(new, 1.0)[number],
-        bound=bound,
+        span_s=span_s,
+        visits=visits,
+        later=later[number],
+        expected=expected[pairs],
+        overlapping=overlapping[pairs],
+        mean_s=mean_s,
+        outlier=config.outlier,
         fragment_s=fragment_s,
     )
+
+
+def _expectations(model: TransitionModel) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
+    """Of the person of a visit: later visits (C,), visits of each camera (C, C), and those begun meanwhile (C, C)."""
+    counted, seen = model.evidence, model.evidence.visits
+    cameras = max(len(model.cameras), 1)
+    everybody = max(float(seen.sum()), 1.0)
+    weight = _POOLING_VISITS / (seen + _POOLING_VISITS)
+    own = 1.0 / np.maximum(seen, 1.0)
+    follows, meets = model.any_counts, counted.overlaps
+    pooled = (float(follows.sum()) + 1.0) / everybody
+    later = (1 - weight) * follows.sum(axis=1) * own + weight * pooled
+    around = follows + follows.T + meets + meets.T
+    pooled = (float(around.sum()) + 1.0) / everybody / cameras
+    expected = (1 - weight[:, None]) * around * own[:, None] + weight[:, None] * pooled
+    pooled = (float(meets.sum()) + 1.0 / cameras) / everybody / cameras
+    overlapping = (1 - weight[:, None]) * meets * own[:, None] + weight[:, None] * pooled
+    return later, expected, overlapping
