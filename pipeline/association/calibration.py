@@ -80,11 +80,12 @@ class Calibration:
         middle = int(np.searchsorted(GRID, 0.5 * (self.same.mean + self.different.mean)))
         curve[middle:] = np.minimum.accumulate(curve[middle:])
         curve[: middle + 1] = np.maximum.accumulate(curve[: middle + 1][::-1])[::-1]
-        return curve
+        return np.maximum(curve, np.log(self.outlier))
 
-    def _log_lookalikes(self) -> float:
-        """Log density of different people who look alike: as likely at any distance up to the usual one."""
-        return float(np.log(self.lookalike) - np.log(self.different.mean))
+    def _log_lookalikes(self) -> DoubleArray:
+        """Log density on the grid of different people who look alike: the same at any distance up to the usual one."""
+        usual = self.different.mean
+        return np.where(usual > GRID, np.log(self.lookalike) - np.log(usual), -np.inf)
 
     def regular(self) -> tuple[DoubleArray, DoubleArray]:
         """Of one person, and of different people, the share of each distance of the grid that is no outlier."""

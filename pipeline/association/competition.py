@@ -18,7 +18,7 @@ _MOST_CERTAIN = 0.95
 
 # Where only the number of choices gives the prior, prior and rivals together stay below this: two tracklets with nobody
 # else about are not one person for that reason.
-_DOUBT = 0.5
+_DOUBT = 0.9
 _BOUND = 50.0
 
 
@@ -65,8 +65,15 @@ class Competition:
 
     def searches(self, rows: IntArray) -> "Competition":
         """Some of the directed pairs; every search among them has to be whole."""
-        columns = (self.source, self.target, self.group, self.choices, self.own_camera, self.odds, self.alone)
-        return Competition(*(column[rows] for column in columns))
+        return Competition(
+            source=self.source[rows],
+            target=self.target[rows],
+            group=self.group[rows],
+            choices=self.choices[rows],
+            own_camera=self.own_camera[rows],
+            odds=self.odds[rows],
+            alone=self.alone[rows],
+        )
 
     def prior(self, meeting: Meeting) -> tuple[DoubleArray, DoubleArray]:
         """Log prior weight of each directed pair, and the weight of "nobody"."""

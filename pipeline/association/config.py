@@ -83,7 +83,7 @@ class RerankConfig(Section):
 
     enabled: bool = Field(True, description="use it where the set is large enough")
     min_per_person: float = Field(
-        2.0, ge=1, description="tracklets per person, as estimated, from which it is used: with fewer it does not help"
+        2.5, ge=1, description="tracklets per person, as estimated, from which it is used: with fewer it does not help"
     )
     keep: float = Field(
         0.6, gt=0, le=1, description="share of the other cues' evidence that stays, as neighbours repeat it"
@@ -150,7 +150,7 @@ class AssociateConfig(Section):
     constraints: ConstraintConfig = ConstraintConfig()
     corrections: CorrectionConfig = CorrectionConfig()
     space_time: SpaceTimeCueConfig = Field(SpaceTimeCueConfig(), description="lags under a transition model")
-    same_probability: float = Field(0.4, gt=0, lt=1, description="tracklets are joined from this probability on")
+    same_probability: float = Field(0.3, gt=0, lt=1, description="tracklets are joined from this probability on")
     different_probability: float = Field(
         0.1, ge=0, lt=1, description="pairs below it are different; between the two they are listed as uncertain"
     )

@@ -2,10 +2,11 @@
 
 Of a person seen in camera a, the model expects k_ab(lag) visits of camera b per second, that lag after leaving a; of
 everybody, visits of b begin at the rate r_b of this run. So the odds that a given visit of b is one of that person's
-are k_ab(lag) / r_b. They are split into a prior, M_ab / N_b (expected visits of b by that person over visits of b in
-the run), and the likelihood ratio of the lag: its density among one person's visits over its density among anybody's,
-which is uniform over the recording. Every later visit counts, not only the next one (table ``any`` of the model), so
-the ratio is one of pairs and adds to what other cues say of the pair.
+are k_ab(lag) / r_b. How often people are seen again at all is left to the prior, which is learnt with the run
+(``competition``): the model's own count of it, M_a expected visits per camera, is divided out. What stays is the
+likelihood ratio of camera and lag, k_ab(lag) T / M_a over a recording of T seconds: their density among one person's
+visits over that among anybody's, which is uniform. Every later visit counts, not only the next one (table ``any`` of
+the model), so the ratio is one of pairs and adds to what other cues say of the pair.
 
 Negative lags are visits that overlap in time: the person is in both views at once. How often that happens is a number
 of each camera pair, counted like the transitions, against the visits of b that begin by chance while one of a lasts. So
@@ -42,8 +43,8 @@ class SpaceTime:
         span_s: (C,) seconds the recording of each camera's time line lasts.
         visits: (C,) tracklets of each camera.
         later: (C,) expected later visits, anywhere, of the person of a visit.
-        expected: (C, C) expected visits of the second camera by the person of a visit of the first, earlier or later.
-        overlapping: (C, C) those of them that begin while the visit of the first lasts.
+        expected: (C,) expected visits per camera, earlier or later, by the person of a visit.
+        overlapping: (C, C) expected visits of the second camera that begin while the visit of the first lasts.
         mean_s: (C,) mean length of a visit, seconds.
         outlier: probability that a lag of one person is none that the model expects.
         fragment_s: gaps up to this in one camera are no return: motion judges them.
@@ -76,19 +77,15 @@ class SpaceTime:
         """Log-likelihood ratio of the lag of each pair, earlier first, (E,); NaN where it means nothing."""
         left, right = self.table.camera[a], self.table.camera[b]
         ratio = self._log_intensity(left, right, self.table.lags_s(a, b)) + np.log(self.span_s[right])
-        ratio -= np.log(self.expected[left, right])
+        ratio -= np.log(self.expected[left])
         robust = np.logaddexp(np.log1p(-self.outlier) + ratio, np.log(self.outlier))
         return np.where(self.speaks(a, b), robust, np.nan)
 
-    def prior(self, a: IntArray, b: IntArray) -> DoubleArray:
-        """Log prior odds of each pair, (E,): the person's expected visits among all visits of that camera."""
+    def odds(self, a: IntArray, b: IntArray) -> DoubleArray:
+        """Log odds of each pair by camera and lag alone, (E,); -inf where they mean nothing."""
         left, right = self.table.camera[a], self.table.camera[b]
-        return np.log(self.expected[left, right]) - np.log(np.maximum(self.visits[right], 1))
-
-    def nobody(self, source: IntArray, target: IntArray) -> DoubleArray:
-        """Probability that the person of each source has no visit in the target's camera, (E,)."""
-        found: DoubleArray = np.exp(-self.expected[self.table.camera[source], self.table.camera[target]])
-        return found
+        found = self._log_intensity(left, right, self.table.lags_s(a, b)) + np.log(self.span_s[right])
+        return np.where(self.speaks(a, b), found - np.log(np.maximum(self.visits[right], 1)), -np.inf)
 
     def likely(self, least: float, count: int) -> tuple[IntArray, IntArray]:
         """For each tracklet the ``count`` later ones its lag fits best, as pairs (earlier, later).
@@ -117,7 +114,7 @@ class SpaceTime:
             if not rows_a:
                 continue
             a, b = np.concatenate(rows_a), np.concatenate(rows_b)
-            score = np.where(self.speaks(a, b), self.llr(a, b) + self.prior(a, b), -np.inf)
+            score = self.odds(a, b)
             fits = score >= least
             a, b, score = a[fits], b[fits], score[fits]
             order = np.lexsort((b, -score, a))
@@ -161,18 +158,9 @@ class SpaceTimeSource:
         return self.lags.likely(float(least), self.config.candidates)
 
     def measure(self, a: IntArray, b: IntArray) -> Cue:
-        """What the lag of each pair says, and the prior that goes with it."""
+        """What the lag of each pair says."""
         earlier, later = self.lags.table.earlier_first(a, b)
-        llr = self.lags.llr(earlier, later)
-        silent = np.isnan(llr)
-        nobody = self.lags.nobody(np.concatenate([a, b]), np.concatenate([b, a]))
-        return Cue(
-            name=NAME,
-            llr=llr,
-            teaches=False,
-            prior_odds=np.where(silent, np.nan, self.lags.prior(earlier, later)),
-            nobody=np.where(np.tile(silent, 2), np.nan, nobody),
-        )
+        return Cue(NAME, self.lags.llr(earlier, later), teaches=False)
 
 
 def space_time_source(given: CueInput) -> SpaceTimeSource | None:
@@ -201,7 +189,6 @@ def space_time(
     mean_s = np.maximum(length / np.maximum(visits, 1), 1.0)
     number = model.index(table.cameras) if cameras else np.zeros(0, np.int64)
     later, expected, overlapping = _expectations(model)
-    pairs = np.ix_(number, number)
     return SpaceTime(
         table=table,
         model=model,
@@ -209,8 +196,8 @@ def space_time(
         span_s=span_s,
         visits=visits,
         later=later[number],
-        expected=expected[pairs],
-        overlapping=overlapping[pairs],
+        expected=expected[number],
+        overlapping=overlapping[np.ix_(number, number)],
         mean_s=mean_s,
         outlier=config.outlier,
         fragment_s=fragment_s,
@@ -218,7 +205,7 @@ def space_time(
 
 
 def _expectations(model: TransitionModel) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
-    """Of the person of a visit: later visits (C,), visits of each camera (C, C), and those begun meanwhile (C, C)."""
+    """Of the person of a visit: later visits (C,), visits per camera (C,), and visits begun meanwhile (C, C)."""
     counted, seen = model.evidence, model.evidence.visits
     cameras = max(len(model.cameras), 1)
     everybody = max(float(seen.sum()), 1.0)
@@ -227,9 +214,9 @@ def _expectations(model: TransitionModel) -> tuple[DoubleArray, DoubleArray, Dou
     follows, meets = model.any_counts, counted.overlaps
     pooled = (float(follows.sum()) + 1.0) / everybody
     later = (1 - weight) * follows.sum(axis=1) * own + weight * pooled
-    around = follows + follows.T + meets + meets.T
-    pooled = (float(around.sum()) + 1.0) / everybody / cameras
-    expected = (1 - weight[:, None]) * around * own[:, None] + weight[:, None] * pooled
+    around = (follows + follows.T + meets + meets.T).sum(axis=1)
+    pooled = (float(around.sum()) + 1.0) / everybody
+    expected = ((1 - weight) * around * own + weight * pooled) / cameras
     pooled = (float(meets.sum()) + 1.0 / cameras) / everybody / cameras
     overlapping = (1 - weight[:, None]) * meets * own[:, None] + weight[:, None] * pooled
     return later, expected, overlapping

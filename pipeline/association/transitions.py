@@ -69,8 +69,8 @@ NO_TRANSITIONS = Transitions(None, False, ())
 
 
 def lags_speak(site: Site, cameras: Sequence[str]) -> bool:
-    """Whether any two cameras have common clocks and, declared so, no common view."""
-    return any(site.clocks_common(a, b) and site.overlap(a, b) == "none" for a, b in combinations(cameras, 2))
+    """Whether any two cameras have common clocks. How far their views overlap is learnt like the lags."""
+    return any(site.clocks_common(a, b) for a, b in combinations(cameras, 2))
 
 
 def find_transitions(
@@ -125,7 +125,7 @@ def _sightings(table: TrackletTable) -> Sightings:
 
 
 def _candidates(found: Evidence, rows: dict[tuple[str, int], int], sightings: Sightings) -> CandidateLinks:
-    """Links between visits that follow one another on a common clock."""
+    """Links between visits on a common clock; those of one camera must follow one another."""
     links = found.links
     pairs = np.array([(rows[link.a], rows[link.b]) for link in links], np.int64).reshape(-1, 2)
     earlier, later = pairs.T
@@ -133,7 +133,9 @@ def _candidates(found: Evidence, rows: dict[tuple[str, int], int], sightings: Si
     earlier, later = np.where(swap, later, earlier), np.where(swap, earlier, later)
     probability = np.array([link.probability for link in links])
     follows = np.array([np.isfinite(link.lag_s) for link in links], bool)
-    follows &= sightings.enter_s[later] >= sightings.leave_s[earlier]
+    follows &= (sightings.enter_s[later] >= sightings.leave_s[earlier]) | (
+        sightings.camera[earlier] != sightings.camera[later]
+    )
     return CandidateLinks(earlier, later, probability.astype(np.float64), np.array(found.teaching, np.float64)).select(
         follows
     )

@@ -59,8 +59,8 @@ def count(distance: DoubleArray, weight: DoubleArray | float = 1.0) -> DoubleArr
     low = place.astype(np.int64)
     weights = np.broadcast_to(np.asarray(weight, np.float64), distance.shape)
     high = weights * (place - low)
-    result: DoubleArray = np.bincount(low, weights - high, len(GRID)) + np.bincount(low + 1, high, len(GRID))
-    return result
+    counts = np.bincount(low, weights - high, len(GRID)) + np.bincount(low + 1, high, len(GRID))
+    return np.asarray(counts, np.float64)
 
 
 def fit_counts(counts: DoubleArray) -> TwoSided:

