@@ -76,6 +76,7 @@ class CameraSense:
         heights: whether tops of boxes speak (False for a ground homography).
         noise: (3,) standard deviation of centre, bottom and top, box heights.
         detection: chance that a wholly visible person is detected, 0-1.
+        through: the same of a wholly hidden one, as a share of it: detectors, and truth made of boxes, see some of them.
         clutter: boxes per frame that are nobody's.
     """
 
@@ -83,6 +84,7 @@ class CameraSense:
     heights: bool
     noise: DoubleArray
     detection: float
+    through: float
     clutter: float
 
 
@@ -131,7 +133,8 @@ def compare(
     spread = slope @ cov @ slope.transpose(0, 2, 1)
     spread[:, (0, 1, 2), (0, 1, 2)] += noise
     innovation = (boxes.measured[None] - shapes.measured[:, None]) / height[:, None, None]
-    detection = np.minimum(sense.detection * view.share, _MOST_SEEN) * (shapes.inside > config.least_inside)
+    open_share = sense.through + (1 - sense.through) * view.share
+    detection = np.minimum(sense.detection * open_share, _MOST_SEEN) * (shapes.inside > config.least_inside)
     hidden = np.clip(config.hidden_feet + (1 - config.hidden_feet) * (1 - view.feet), 0, 0.95)
     # Boxes that are nobody's lie anywhere in the frame.
     clutter = np.log(sense.clutter * height**2 / (sense.size[0] * sense.size[1] * _HEIGHT_RANGE))

@@ -21,6 +21,9 @@ _WIDTH_BY_HEIGHT = 0.36
 _SHARED_FLOOR = 0.02
 _SHARED_DRIFT_PER_S = 2e-4
 _CLEAR = 0.7
+_DARK = 0.2
+_FIRST_HIDDEN = 30.0
+_LEAST_THROUGH = 0.02
 _FIRST_PAIRS, _MOST_PAIRS = 60.0, 2000.0
 _LEAST_NOISE, _MOST_NOISE = 0.015, 0.12
 _MEMORY_FRAMES = 200.0
@@ -44,6 +47,8 @@ class Senses:
         self._pairs = np.full(cameras, _FIRST_PAIRS)
         self._expected = np.full(cameras, _FIRST_PAIRS)
         self._hits = np.full(cameras, _FIRST_PAIRS * config.detection)
+        self._hidden = np.full(cameras, _FIRST_HIDDEN)
+        self._hidden_hits = np.full(cameras, _FIRST_HIDDEN * config.through)
         self._clutter = np.full(cameras, config.clutter)
         self._frames = np.full(cameras, 10.0)
         middle = np.concatenate([[0.0], _SCORE_EDGES, [1.0]])
@@ -64,6 +69,7 @@ class Senses:
             heights=self._heights[camera],
             noise=np.sqrt(noise**2 + self._shared_var[camera]),
             detection=float(np.clip(self._hits[camera] / self._expected[camera], _LEAST_DETECTION, _MOST_DETECTION)),
+            through=float(np.clip(self._hidden_hits[camera] / self._hidden[camera], _LEAST_THROUGH, 1.0)),
             clutter=max(float(self._clutter[camera]), _LEAST_CLUTTER),
         )
 
@@ -97,6 +103,8 @@ class Senses:
             shapes, view, found = fusion.shapes[c], fusion.views[c], fusion.box[c]
             clear = sure & (view.share > _CLEAR) & (shapes.inside > _CLEAR)
             self._learn_detection(camera, fusion.detection[c][clear], found[clear] >= 0, fresh)
+            dark = sure & (view.share < _DARK) & (shapes.inside > _CLEAR)
+            self._learn_through(camera, found[dark] >= 0, fresh)
             certain = clear & (found >= 0) & fusion.whole[c] & ~shapes.cut.any(axis=1) & (others >= 2)
             self._learn_errors(camera, fusion.innovation[c][certain], fusion.spread[c][certain], fresh)
             boxes = eye.boxes.boxes[found[certain]]
@@ -124,6 +132,13 @@ class Senses:
             self._hits[camera] *= _MOST_PAIRS / self._expected[camera]
             self._expected[camera] = _MOST_PAIRS
 
+    def _learn_through(self, camera: int, hit: NDArray[np.bool_], fresh: float) -> None:
+        self._hidden[camera] += fresh * len(hit)
+        self._hidden_hits[camera] += fresh * float(hit.sum())
+        if self._hidden[camera] > _MOST_PAIRS:
+            self._hidden_hits[camera] *= _MOST_PAIRS / self._hidden[camera]
+            self._hidden[camera] = _MOST_PAIRS
+
     def _learn_errors(self, camera: int, innovation: DoubleArray, spread: DoubleArray, fresh: float) -> None:
         if not len(innovation):
             return
@@ -149,4 +164,4 @@ class Senses:
             self._scores[kind] *= _MOST_PAIRS / total
 
 
-_LEARNT = ("shared", "shared_var", "width", "squares", "pairs", "expected", "hits", "clutter", "frames", "scores")
+_LEARNT = ("shared", "shared_var", "width", "squares", "pairs", "expected", "hits", "hidden", "hidden_hits", "clutter", "frames", "scores")

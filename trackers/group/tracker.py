@@ -30,6 +30,7 @@ from data.geometry import CameraModel
 from data.records import (
     CONFIRMED,
     LOST,
+    DoubleArray,
     IntArray,
     PartEmbeddings,
     TrackletEvent,
@@ -277,8 +278,8 @@ class GroupTracker:
         )
         people.settle(fusion.place, fusion.cov)
         hit = fusion.box >= 0
-        told = np.where(hit, fusion.gain, 0.0) + np.log1p(-fusion.detection)
-        people.weigh((fresh[:, None] * told).sum(axis=0))
+        told = np.where(hit, fusion.gain, 0.0) - _spared(fusion, people) + np.log1p(-fusion.detection)
+        people.weigh((fresh[:, None] * told).sum(axis=0) - self._group.fading * elapsed)
         people.seen_s[hit.any(axis=0)] = now
         seen_in = people.seen_in_s[:, numbers]
         seen_in[hit.T] = now
@@ -504,6 +505,22 @@ class GroupTracker:
             time_s,
             self._time_s,
         )
+
+
+def _spared(fusion: Fusion, people: People) -> DoubleArray:
+    """How well each matched box could be explained without its person: (C, T), log-likelihood ratio, 0 = not at all.
+
+    An older person who has no box in that camera could take it. So of two tracks of one person, each with the boxes of
+    some cameras, the younger has nothing to live on.
+    """
+    spared = np.zeros(fusion.box.shape)
+    older = people.serial[:, None] < people.serial[None]
+    for c, found in enumerate(fusion.box):
+        mine = np.flatnonzero(found >= 0)
+        free = (found < 0) & people.known
+        others = np.where(free[:, None] & older[:, mine], fusion.near[c][:, found[mine]], 0.0)
+        spared[c, mine] = np.maximum(others.max(axis=0, initial=0.0), 0.0)
+    return np.minimum(spared, np.maximum(fusion.gain, 0.0))
 
 
 def _chosen(rows: Rows, kept: IntArray) -> Rows:
