@@ -67,8 +67,8 @@ class LifeConfig(Section):
 class GroupConfig(Section):
     """People on the ground, seen by several calibrated cameras."""
 
-    speed: float = Field(0.9, gt=0, description="usual speed of a person, m/s per axis (standard deviation)")
-    speed_memory_s: float = Field(2.5, gt=0, description="seconds over which a person keeps a velocity")
+    speed: float = Field(0.8, gt=0, description="usual speed of a person, m/s per axis (standard deviation)")
+    speed_memory_s: float = Field(4.0, gt=0, description="seconds over which a person keeps a velocity")
     height: float = Field(1.7, gt=0, description="usual height of a person, metres")
     height_spread: float = Field(0.08, gt=0, description="standard deviation of the log of the height")
     noise: float = Field(0.035, gt=0, description="error of a box's centre, bottom and top, box heights")
@@ -76,6 +76,7 @@ class GroupConfig(Section):
     shared_error: float = Field(0.05, ge=0, description="first guess of a camera's own error, box heights; 0 = none")
     gate: float = Field(16.0, gt=0, description="largest squared Mahalanobis distance of a box from a person")
     rounds: int = Field(2, ge=1, description="how often the cameras of an instant are gone through")
+    exchange: bool = Field(True, description="between rounds, what all cameras say of a person is assigned anew")
     occlusion: bool = Field(True, description="a person behind another is not expected to be detected")
     heads: bool = Field(True, description="tops of boxes speak; else the feet alone")
     hidden_feet: float = Field(

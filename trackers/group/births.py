@@ -19,6 +19,7 @@ from trackers.group.visibility import Visibility, visibility
 
 _STEPS = 4
 _FAR_M = 1e3
+_NO_ROWS = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +105,10 @@ def _guess(
     eyes: Sequence[Eye], free: Sequence[IntArray], people: Sequence[Shapes], solid: Mask, config: GroupConfig
 ) -> Guess:
     """One guess per unexplained box, weighed in all cameras."""
-    places, covs, home, seed = [], [], [], []
+    places, covs, home, seed = [np.zeros((0, 3))], [np.zeros((0, 3, 3))], [_NO_ROWS], [_NO_ROWS]
     for c, eye in enumerate(eyes):
+        if not len(free[c]):
+            continue
         place, cov, good = locate(eye, free[c], config)
         places.append(place[good])
         covs.append(cov[good])

@@ -76,7 +76,7 @@ class CameraSense:
         heights: whether tops of boxes speak (False for a ground homography).
         noise: (3,) standard deviation of centre, bottom and top, box heights.
         detection: chance that a wholly visible person is detected, 0-1.
-        through: the same of a wholly hidden one, as a share of it: detectors, and truth made of boxes, see some of them.
+        through: the same of a wholly hidden one, as a share of it: some are seen all the same.
         clutter: boxes per frame that are nobody's.
     """
 
@@ -193,8 +193,7 @@ def _density(
 ) -> tuple[DoubleArray, DoubleArray]:
     """Log density of the innovation in some components, -inf beyond the gate; squared distance."""
     part = spread[:, speak][:, :, speak]
-    inverse = np.linalg.inv(part)
     offset = innovation[:, :, speak]
-    distance = np.einsum("tni,tij,tnj->tn", offset, inverse, offset, optimize=True)
+    distance = ((offset @ np.linalg.inv(part)) * offset).sum(axis=2)
     scale = -0.5 * np.log(np.linalg.det(part)) - 0.5 * len(speak) * np.log(2 * np.pi)
     return np.where(distance < gate, scale[:, None] - 0.5 * distance, -np.inf), distance

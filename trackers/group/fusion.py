@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from data.geometry import CameraModel
 from data.records import DoubleArray, IntArray
@@ -17,6 +18,10 @@ from trackers.config import GroupConfig
 from trackers.group.bodies import Mask, Shapes, SharedError, project
 from trackers.group.evidence import Boxes, CameraSense, Evidence, compare, information
 from trackers.group.visibility import Visibility, visibility
+
+_FAINT = 1.0
+_REACH_M = 2.5
+_NEVER = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,10 @@ def fuse(
     near: list[DoubleArray] = [np.zeros((count, len(eye.boxes))) for eye in eyes]
     shapes: list[Shapes] = [None] * number  # type: ignore[list-item]
     views: list[Visibility] = [None] * number  # type: ignore[list-item]
-    for _ in range(config.rounds if number > 1 else 1):
+    for turn in range(config.rounds if number > 1 else 1):
+        if turn > 0 and config.exchange:
+            taker = _exchange(place, cov, handicap, matrix.sum(axis=0), value.sum(axis=0))
+            matrix, value = matrix[:, taker], value[:, taker]
         for c, eye in enumerate(eyes):
             others = start + matrix.sum(axis=0) - matrix[c]
             rest = np.linalg.inv(others)
@@ -130,6 +138,51 @@ def fuse(
     final = np.linalg.inv(start + matrix.sum(axis=0))
     done = np.einsum("tij,tj->ti", final, start_value + value.sum(axis=0))
     return Fusion(done, final, box, whole, gain, detection, innovation, spread, near, shapes, views)
+
+
+def _exchange(
+    place: DoubleArray, cov: DoubleArray, handicap: DoubleArray, matrix: DoubleArray, value: DoubleArray
+) -> IntArray:
+    """Who takes whose boxes, all cameras at once.
+
+    Cameras that were asked one after the other may have agreed on the wrong one of two people who meet. What all of
+    them say of one person is one point with a covariance; the points are assigned anew to where the motion expects
+    people.
+
+    Args:
+        place: (T, 3) predicted.
+        cov: (T, 3, 3).
+        handicap: (T,) of the doubtful.
+        matrix: (T, 3, 3) information of each person's boxes.
+        value: (T, 3) information times place.
+
+    Returns:
+        (T,) whose boxes each person takes.
+    """
+    count = len(place)
+    own = np.arange(count)
+    found = np.flatnonzero(matrix[:, (0, 1, 2), (0, 1, 2)].sum(axis=1) > 0)
+    if len(found) < 2:
+        return own
+    spread = np.linalg.inv(matrix[found] + np.eye(3) * _FAINT)
+    point = np.einsum("kij,kj->ki", spread, value[found] + _FAINT * place[found])
+    near = np.linalg.norm(place[:, None, :2] - point[None, :, :2], axis=2) < _REACH_M
+    near[found, np.arange(len(found))] = True
+    cost = np.full((count, len(found)), _NEVER)
+    people, points = np.nonzero(near)
+    both = cov[people] + spread[points]
+    offset = point[points] - place[people]
+    distance = np.einsum("ki,ki->k", offset, np.linalg.solve(both, offset[..., None])[..., 0])
+    cost[people, points] = 0.5 * distance + 0.5 * np.log(np.linalg.det(both)) + handicap[people]
+    rows, columns = linear_sum_assignment(cost)
+    if (cost[rows, columns] >= _NEVER).any():
+        return own
+    taker = own.copy()
+    # Those left without boxes take the empty hands of those who had none.
+    free = np.setdiff1d(own, rows)
+    taker[rows] = found[columns]
+    taker[free] = np.setdiff1d(own, found)
+    return taker
 
 
 def _told(

@@ -164,4 +164,17 @@ class Senses:
             self._scores[kind] *= _MOST_PAIRS / total
 
 
-_LEARNT = ("shared", "shared_var", "width", "squares", "pairs", "expected", "hits", "hidden", "hidden_hits", "clutter", "frames", "scores")
+_LEARNT = (
+    "shared",
+    "shared_var",
+    "width",
+    "squares",
+    "pairs",
+    "expected",
+    "hits",
+    "hidden",
+    "hidden_hits",
+    "clutter",
+    "frames",
+    "scores",
+)
