@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from reid.ranking.metrics import Rule
     from reid.ranking.rerank import Neighbourhood
     from reid.samples.camera_tokens import CameraUse
+    from reid.samples.sources import ReidData, SourceConfig
     from reid.training.config import TrainConfig
-    from reid.training.samples import ReidData, SourceConfig
 
 _EPILOG = """\
 Several models may be named; all are scored on the same crops by the same code.
@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     source = _source(arguments, config)
 
     from reid.evaluation.extract import Reading
-    from reid.training.samples import default_rule, read_source
+    from reid.samples.sources import default_rule, read_source
 
     data = read_source(source, "test")
     if arguments.show_names:
@@ -209,7 +209,7 @@ def _source(arguments: argparse.Namespace, config: "TrainConfig | None") -> "Sou
     from pydantic import ValidationError
 
     from data.config import explain
-    from reid.training.samples import SourceConfig
+    from reid.samples.sources import SourceConfig
 
     given = {"root": arguments.data, "kind": arguments.kind, "keypoints": arguments.keypoints}
     tree: dict[str, Any] = config.test.model_dump() if config is not None and config.test is not None else {}
@@ -255,7 +255,7 @@ def _score(
     from reid.evaluation.extract import extract
     from reid.evaluation.retrieval import Ranking, retrieve
     from reid.evaluation.tables import ModelResult
-    from reid.training.labels import check_labels
+    from reid.samples.labels import check_labels
 
     check_labels([*data.query, *data.gallery], extractor.labels)
     query = extract(extractor, data.query, "query", reading)

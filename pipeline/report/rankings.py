@@ -10,11 +10,11 @@ from data.atomic import write_text
 from data.errors import UserError
 from data.records import FloatArray
 from pipeline.rendering.ranking_sheet import QUERY, RIGHT, WRONG, Column, draw_sheet
-from reid.evaluation.crops import Crop, Prompts, read_crop
+from reid.evaluation.crops import LabelledCrop, Prompts, read_crop
 from reid.evaluation.extract import Extractor, Features
 from reid.evaluation.retrieval import Pairs, ranking_of
 from reid.ranking.metrics import RetrievalScores, Rule
-from reid.training.samples import Sample
+from reid.samples.sources import Sample
 
 INDEX = "index.html"
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -146,7 +146,7 @@ def _write_sheet(rankings: Rankings, pairs: Pairs, number: int, path: Path) -> N
     path.write_bytes(cv2.imencode(".png", sheet[..., ::-1])[1].tobytes())
 
 
-def _query_column(rankings: Rankings, number: int, crop: Crop, masks: FloatArray | None) -> Column:
+def _query_column(rankings: Rankings, number: int, crop: LabelledCrop, masks: FloatArray | None) -> Column:
     sample = rankings.query.samples[number]
     notes = tuple(f"v {value:.2f}" for value in rankings.query.visibility[number].float().tolist())
     lines = (f"id {sample.identity}, camera {sample.camera}", "", sample.path.name)
@@ -158,7 +158,7 @@ def _found_column(
     number: int,
     place: int,
     row: int,
-    crop: Crop,
+    crop: LabelledCrop,
     masks: FloatArray | None,
     parts: FloatArray,
     distance: float,

@@ -37,3 +37,11 @@ def no_evidence(embedder: Embedder, count: int) -> PartEmbeddings:
     vectors: NDArray[np.float32] = np.zeros((count, parts, embedder.dim), np.float32)
     visibility = np.zeros((count, parts), np.float32)
     return PartEmbeddings(vectors, visibility, embedder.part_names, embedder.part_kinds, embedder.model_id)
+
+
+def unit(vectors: FloatArray) -> FloatArray:
+    """Unit length along the last axis; zero vectors, and vectors that are not finite, become zero."""
+    vectors = np.where(np.isfinite(vectors).all(axis=-1, keepdims=True), vectors, 0)
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    out: FloatArray = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 1e-12)
+    return out.astype(np.float32)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from data.errors import UserError
-from data.kernels.boxes import clip
 from data.records import EmbedRequest, FloatArray, PartEmbeddings
 from data.weight_records import file_sha256
 from reid.models.bpbreid import BPBReID
@@ -19,10 +18,9 @@ from reid.models.kpr import KPR
 from reid.models.part_head import part_visibility
 from reid.models.precision import reduced_dtype
 from reid.models.spec import ModelSpec
-from reid.prompts.assignment import negatives_for
-from reid.prompts.masks import draw_prompts
-from reid.samples.crops import grey_world_gains
-from reid.samples.device_crops import crop_batch
+from reid.prompts.assignment import finite_keypoints, negatives_for
+from reid.samples.crops import covering_pixels, grey_world_gains
+from reid.samples.device_input import device_input
 from reid.weights.checkpoints import load_model
 
 logger = logging.getLogger(__name__)
@@ -60,8 +58,6 @@ class KprEmbedder:
         self._device, self._batch = torch.device(device), batch
         self._reduced, self._adapt = reduced_dtype(precision, self._device), adapt
         self.spec: ModelSpec = info.spec
-        self._mean = torch.tensor(info.spec.mean, device=self._device)
-        self._std = torch.tensor(info.spec.std, device=self._device)
         self.model_id = f"{info.spec.architecture}-{info.spec.backbone}-{file_sha256(weights_path)[:12]}"
         self.model_id += "" if adapt == "none" else f"+{adapt}"
         self.part_names: tuple[str, ...] = ("foreground", *info.spec.part_names)
@@ -86,7 +82,7 @@ class KprEmbedder:
         attention = np.zeros((total, parts, 0, 0), np.float32)
         if total:
             frames = np.repeat(np.arange(len(requests)), counts)
-            rectangles = np.concatenate([_rectangles(request) for request in requests])
+            rectangles = np.concatenate([covering_pixels(request.boxes, request.image.shape) for request in requests])
             prompts = [_prompt_points(request) for request in requests]
             targets = np.concatenate([target for target, _, _ in prompts])
             negatives = np.concatenate([negative for _, negative, _ in prompts])
@@ -130,30 +126,16 @@ class KprEmbedder:
         owners: NDArray[np.int64],
     ) -> tuple[FloatArray, FloatArray, torch.Tensor]:
         """Rows of one batch -> unit vectors (B, 1+K, D), visibility (B, 1+K), masks (B, 1+K, h, w) on the device."""
-        size = (self.spec.height, self.spec.width)
         used, places = np.unique(frames, return_inverse=True)
         images = [torch.from_numpy(np.ascontiguousarray(requests[row].image)).to(self._device) for row in used]
         gains = None
         if self._adapt == "grey_world":
-            gains = self._tensor(np.stack([grey_world_gains(requests[row].image) for row in used])[places])
-        crops = crop_batch(
-            images, self._tensor(places), self._tensor(rectangles), size, self._mean, self._std, gains
-        ).contiguous(memory_format=torch.channels_last)
+            gains = np.stack([grey_world_gains(requests[row].image) for row in used])[places]
+        given = device_input(images, places, rectangles, targets, negatives, owners, self.spec, gains)
+        crops = given.images.contiguous(memory_format=torch.channels_last)
         with self._autocast():
             if isinstance(self._model, KPR):
-                prompts = None
-                if targets[..., 2].any() or len(negatives):
-                    assert self.spec.prompt_groups is not None
-                    prompts = draw_prompts(
-                        self._tensor(_into_crop(targets, rectangles, size)),
-                        self._tensor(_into_crop(negatives, rectangles[owners], size)),
-                        self._tensor(owners),
-                        size,
-                        self.spec.prompt_groups,
-                        self.spec.negatives,
-                        _MIN_CONFIDENCE,
-                    )
-                features = self._model.feature_map(crops, prompts)
+                features = self._model.feature_map(crops, given.prompts)
             else:
                 features = self._model.feature_map(crops)
         output = self._model.describe(features.float(), None, "continuous", ("foreg", "parts"), scores=False)
@@ -166,19 +148,8 @@ class KprEmbedder:
         masks = torch.cat([output.masks["foreg"][:, None], output.masks["parts"]], 1).float()
         return vectors.cpu().numpy(), seen.cpu().numpy(), masks
 
-    def _tensor(self, array: NDArray[np.generic]) -> torch.Tensor:
-        return torch.from_numpy(array).to(self._device)
-
     def _autocast(self) -> AbstractContextManager[object]:
         return torch.autocast(self._device.type, self._reduced, enabled=self._reduced is not None)
-
-
-def _rectangles(request: EmbedRequest) -> NDArray[np.int64]:
-    """Whole pixels that cover each box inside its frame, (N, 4) x1 y1 x2 y2; empty where nothing of it is inside."""
-    height, width = request.image.shape[:2]
-    finite = np.isfinite(request.boxes).all(axis=1, keepdims=True)
-    boxes = clip(np.where(finite, request.boxes, 0).astype(np.float64), width, height)
-    return np.concatenate([np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])], axis=1).astype(np.int64)
 
 
 def _prompt_points(request: EmbedRequest) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
@@ -188,13 +159,5 @@ def _prompt_points(request: EmbedRequest) -> tuple[FloatArray, FloatArray, NDArr
         return none, none[:0], np.zeros(0, np.int64)
     negatives, counts = negatives_for(request.boxes, request.keypoints, request.negatives, _MIN_CONFIDENCE)
     rows, columns = np.nonzero(np.arange(negatives.shape[1]) < counts[:, None])
-    targets = np.nan_to_num(request.keypoints).astype(np.float32)
+    targets = finite_keypoints(request.keypoints)
     return targets, negatives[rows, columns], rows
-
-
-def _into_crop(skeletons: FloatArray, rectangles: NDArray[np.int64], size: tuple[int, int]) -> FloatArray:
-    """Keypoints in the frame -> keypoints in the resized crop of each row, (M, 17, 3)."""
-    extent = rectangles[:, 2:] - rectangles[:, :2]
-    scale = np.array(size[::-1]) / extent
-    points = (skeletons[..., :2] - rectangles[:, None, :2]) * scale[:, None]
-    return np.concatenate([points, skeletons[..., 2:]], axis=-1).astype(np.float32)

@@ -11,8 +11,8 @@ from data.records import EmbedRequest, FloatArray, Image, PartEmbeddings
 from data.runtime.onnx import OnnxNetwork
 from data.weight_records import InputOptions, ResolvedWeights, input_options
 from reid.config import ReidConfig
-from reid.embedders.base import Embedder
-from reid.samples.crops import cut_crops, unit
+from reid.embedders.base import Embedder, unit
+from reid.samples.crops import cut_crops
 
 
 class OnnxEmbedder:

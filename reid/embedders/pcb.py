@@ -1,54 +1,16 @@
-"""Descriptors of picture files by PCB, and the preparation of its input."""
+"""Descriptors of picture files by PCB."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data.pictures import read_picture
-from data.records import FloatArray, Image
+from data.records import FloatArray
 from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from reid.models.pcb import PCB
-
-_READERS = 4
-
-
-def resize(picture: Image) -> "Tensor":
-    """(H, W, 3) uint8 RGB -> (3, 384, 192) float32 0-1: bicubic, antialiased, rounded to grey levels, as PIL does."""
-    import torch
-
-    from reid.models.pcb import HEIGHT, WIDTH
-
-    planes = torch.from_numpy(picture).permute(2, 0, 1)[None]
-    return torch.nn.functional.interpolate(planes, (HEIGHT, WIDTH), mode="bicubic", antialias=True)[0].float() / 255
-
-
-def normalise(images: "Tensor") -> "Tensor":
-    """(N, 3, H, W) 0-1 -> ImageNet mean 0 and deviation 1."""
-    mean, std = (images.new_tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
-    return (images - mean) / std
-
-
-def batches(parts: Sequence[Sequence[Path]]) -> Iterator["Tensor"]:
-    """Resized pictures of each part, (len(part), 3, 384, 192) float32 0-1; the next is read while one is used."""
-    import torch
-
-    def load(part: Sequence[Path]) -> "Tensor":
-        return torch.stack([resize(read_picture(path)) for path in part])
-
-    with ThreadPoolExecutor(_READERS) as pool:
-        waiting = [pool.submit(load, part) for part in parts[:2]]
-        for number in range(len(parts)):
-            ready = waiting.pop(0).result()
-            if number + 2 < len(parts):
-                waiting.append(pool.submit(load, parts[number + 2]))
-            yield ready
 
 
 def extract(model: "PCB", paths: Sequence[Path], device: str = "cpu", size: int = 32) -> FloatArray:
@@ -66,12 +28,16 @@ def extract(model: "PCB", paths: Sequence[Path], device: str = "cpu", size: int 
     import torch
 
     from reid.models.pcb import CHANNELS, STRIPS
+    from reid.samples.network_input import normalise
+    from reid.samples.pcb_input import batches
 
     result = np.empty((len(paths), CHANNELS * STRIPS), np.float32)
     model = model.eval().to(device)
     done = 0
     with torch.inference_mode():
         for images in batches([paths[start : start + size] for start in range(0, len(paths), size)]):
-            result[done : done + len(images)] = model.descriptor(normalise(images.to(device))).cpu().numpy()
+            result[done : done + len(images)] = (
+                model.descriptor(normalise(images.to(device), IMAGENET_MEAN, IMAGENET_STD)).cpu().numpy()
+            )
             done += len(images)
     return result

@@ -15,11 +15,12 @@ from data.records import EmbedRequest, FloatArray, Image, PartEmbeddings
 from data.runtime.onnx import OnnxNetwork
 from data.weight_records import ResolvedWeights, input_options
 from reid.config import ReidConfig
+from reid.embedders.base import unit
 from reid.embedders.graph import split_at_pooling
 from reid.embedders.onnx import input_layout, model_id, split_rows
 from reid.embedders.part_masks import PARTS, part_masks, pooled
 from reid.prompts.assignment import negatives_for
-from reid.samples.crops import Crops, cut_crops, unit
+from reid.samples.crops import Crops, cut_crops
 
 _NO_SKELETON = np.zeros((17, 3), np.float32)
 

@@ -13,8 +13,8 @@ from data.formats.reid_keypoints import CropSkeletons
 from data.pictures import read_picture
 from data.records import FloatArray, Image
 from reid.samples.crop_files import BadFiles
-from reid.training.labels import read_fields
-from reid.training.samples import Sample
+from reid.samples.labels import read_fields
+from reid.samples.sources import Sample
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ _SEEN = 0.3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Crop:
+class LabelledCrop:
     """One picture and who is in it.
 
     Attributes:
@@ -50,7 +50,7 @@ class Crop:
         """Other people of whom a keypoint is told."""
         return int((self.skeletons.negatives[..., 2] > 0).any(axis=1).sum())
 
-    def prompted(self, prompts: Prompts) -> "Crop":
+    def prompted(self, prompts: Prompts) -> "LabelledCrop":
         """The crop with all its skeletons, with the person's only, or with none."""
         if prompts == "all":
             return self
@@ -72,7 +72,7 @@ class BadCrop:
     reason: str
 
 
-def read_crop(sample: Sample, labels: bool = False) -> Crop:
+def read_crop(sample: Sample, labels: bool = False) -> LabelledCrop:
     """Read a picture and its skeletons, and its parsing label where ``labels`` are used.
 
     Raises:
@@ -81,12 +81,14 @@ def read_crop(sample: Sample, labels: bool = False) -> Crop:
     image = read_picture(sample.path)
     height, width = image.shape[:2]
     skeletons = sample.skeletons((width, height))
-    return Crop(sample, image, skeletons, read_fields(sample, skeletons.target, (height, width)) if labels else None)
+    return LabelledCrop(
+        sample, image, skeletons, read_fields(sample, skeletons.target, (height, width)) if labels else None
+    )
 
 
 def read_crops(
     samples: Sequence[Sample], batch: int, workers: int, bad_files: BadFiles = "fail", labels: bool = False
-) -> Iterator[tuple[list[Crop], list[BadCrop]]]:
+) -> Iterator[tuple[list[LabelledCrop], list[BadCrop]]]:
     """Read crops in order, some at a time, with those that had to be left out.
 
     Args:
@@ -106,10 +108,10 @@ def read_crops(
             raise UserError(bad[0].reason)
         for crop in bad:
             logger.warning("%s; it is left out", crop.reason)
-        yield [crop for crop in found if isinstance(crop, Crop)], bad
+        yield [crop for crop in found if isinstance(crop, LabelledCrop)], bad
 
 
-class _Reader(Dataset["Crop | BadCrop"]):
+class _Reader(Dataset["LabelledCrop | BadCrop"]):
     """Crops by index. Errors come back as values: a worker process would bury their one line in its traceback."""
 
     def __init__(self, samples: Sequence[Sample], labels: bool) -> None:
@@ -118,7 +120,7 @@ class _Reader(Dataset["Crop | BadCrop"]):
     def __len__(self) -> int:
         return len(self._samples)
 
-    def __getitem__(self, index: int) -> Crop | BadCrop:
+    def __getitem__(self, index: int) -> LabelledCrop | BadCrop:
         sample = self._samples[index]
         try:
             return read_crop(sample, self._labels)

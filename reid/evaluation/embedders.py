@@ -9,9 +9,11 @@ from torch import Tensor
 
 from reid.embedders.base import AttentiveEmbedder, Embedder
 from reid.embedders.extraction import crop_request
-from reid.evaluation.crops import Crop
+from reid.evaluation.crops import LabelledCrop
 from reid.evaluation.extract import in_mode
 from reid.models.part_head import MaskUse, VisibilityMode
+from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD
+from reid.samples.network_input import normalise
 
 if TYPE_CHECKING:
     from reid.models.pcb import PCB
@@ -31,14 +33,14 @@ class EmbedderExtractor:
         self._embedder, self._mode = embedder, visibility
         self.model_id, self.part_names = embedder.model_id, embedder.part_names
 
-    def describe(self, crops: Sequence[Crop]) -> tuple[Tensor, Tensor]:
+    def describe(self, crops: Sequence[LabelledCrop]) -> tuple[Tensor, Tensor]:
         """See ``Extractor``."""
         found = self._embedder([crop_request(crop.image, crop.skeletons) for crop in crops])
         vectors = torch.from_numpy(np.concatenate([rows.vectors for rows in found]))
         visibility = torch.from_numpy(np.concatenate([rows.visibility for rows in found]))
         return vectors, in_mode(visibility, self._mode)
 
-    def attention(self, crops: Sequence[Crop]) -> Tensor | None:
+    def attention(self, crops: Sequence[LabelledCrop]) -> Tensor | None:
         """The masks the parts were pooled by, (N, P, h, w), from embedders that tell."""
         if not isinstance(self._embedder, AttentiveEmbedder):
             return None
@@ -62,13 +64,13 @@ class PcbExtractor:
         self._model, self._device, self.model_id = model.eval().to(device), device, model_id
 
     @torch.inference_mode()
-    def describe(self, crops: Sequence[Crop]) -> tuple[Tensor, Tensor]:
+    def describe(self, crops: Sequence[LabelledCrop]) -> tuple[Tensor, Tensor]:
         """See ``Extractor``."""
-        from reid.embedders.pcb import normalise, resize
+        from reid.samples.pcb_input import resize
 
         images = torch.stack([resize(crop.image) for crop in crops]).to(self._device)
-        vectors = self._model.descriptor(normalise(images)).cpu()[:, None]
+        vectors = self._model.descriptor(normalise(images, IMAGENET_MEAN, IMAGENET_STD)).cpu()[:, None]
         return vectors, torch.ones(len(crops), 1, dtype=torch.bool)
 
-    def attention(self, crops: Sequence[Crop]) -> None:
+    def attention(self, crops: Sequence[LabelledCrop]) -> None:
         """Strips need no attention."""

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from data.errors import UserError
 from data.records import DoubleArray, IntArray
-from reid.evaluation.crops import BadCrop, Crop, Prompts, read_crops
+from reid.evaluation.crops import BadCrop, LabelledCrop, Prompts, read_crops
 from reid.models.part_head import MaskUse, VisibilityMode
 from reid.samples.crop_files import BadFiles
-from reid.training.samples import Sample
+from reid.samples.sources import Sample
 
 
 class Extractor(Protocol):
@@ -29,11 +29,11 @@ class Extractor(Protocol):
     part_names: tuple[str, ...]
     labels: MaskUse | None
 
-    def describe(self, crops: Sequence[Crop]) -> tuple[Tensor, Tensor]:
+    def describe(self, crops: Sequence[LabelledCrop]) -> tuple[Tensor, Tensor]:
         """Vectors (N, P, D) float32 of unit length and visibilities (N, P), bool or float32 0-1, both on the CPU."""
         ...
 
-    def attention(self, crops: Sequence[Crop]) -> Tensor | None:
+    def attention(self, crops: Sequence[LabelledCrop]) -> Tensor | None:
         """Where each embedding looks, (N, P, h, w) 0-1, or None where the network does not tell."""
         ...
 

@@ -10,14 +10,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from data.errors import UserError
-from reid.evaluation.crops import Crop
+from reid.evaluation.crops import LabelledCrop
 from reid.models.bpbreid import BPBReID
 from reid.models.kpr import KPR
 from reid.models.part_head import ExternalMasks, Kind, MaskUse, PartOutput, VisibilityMode, part_visibility
 from reid.samples.camera_tokens import NO_TOKEN
-from reid.samples.network_input import normalised, prompts_of
+from reid.samples.labels import part_masks
+from reid.samples.network_input import network_input
 from reid.samples.part_labels import PartGrouping, label_masks
-from reid.training.labels import part_masks
 
 TestFeature = Literal[
     "globl", "foreg", "backg", "conct", "parts", "bn_globl", "bn_foreg", "bn_backg", "bn_conct", "bn_parts"
@@ -69,7 +69,7 @@ class NetworkExtractor:
         self.labels, self.model_id = labels, model_id
         self.part_names = _names(self._features, model.spec.part_names)
 
-    def describe(self, crops: Sequence[Crop]) -> tuple[Tensor, Tensor]:
+    def describe(self, crops: Sequence[LabelledCrop]) -> tuple[Tensor, Tensor]:
         """See ``Extractor``."""
         output = self._run(crops)
         found = [
@@ -81,7 +81,7 @@ class NetworkExtractor:
         seen = torch.cat([_columns(visibility[_kind(name)], 2) for name in self._features], 1)
         return F.normalize(vectors.float(), dim=-1).cpu(), seen.cpu()
 
-    def attention(self, crops: Sequence[Crop]) -> Tensor:
+    def attention(self, crops: Sequence[LabelledCrop]) -> Tensor:
         """The masks the embeddings were pooled under, (N, P, h, w)."""
         masks = self._run(crops).masks
         return torch.cat([_columns(masks[_kind(name)], 4) for name in self._features], 1).float().cpu()
@@ -95,29 +95,30 @@ class NetworkExtractor:
         return seen
 
     @torch.inference_mode()
-    def _run(self, crops: Sequence[Crop]) -> PartOutput:
+    def _run(self, crops: Sequence[LabelledCrop]) -> PartOutput:
         training = self._model.training
         self._model.eval()
         try:
-            images, targets, negatives = self._input(crops)
-            images = normalised(images, self._model.spec)
+            device = next(self._model.parameters()).device
+            given = network_input(
+                [crop.image for crop in crops], [crop.skeletons for crop in crops], self._model.spec, device
+            )
             if isinstance(self._model, KPR):
-                prompts = prompts_of(targets, negatives, self._model.spec)
-                features = self._model.feature_map(images, prompts, self._tokens(crops, images.device))
+                features = self._model.feature_map(given.images, given.prompts, self._tokens(crops, device))
             else:
-                features = self._model.feature_map(images)
+                features = self._model.feature_map(given.images)
             # The parts' visibility also decides about the foreground's.
             kinds = {"parts", *map(_kind, self._features)}
             return self._model.describe(features, self._masks(crops, features), self._mode, kinds, scores=False)
         finally:
             self._model.train(training)
 
-    def _tokens(self, crops: Sequence[Crop], device: torch.device) -> Tensor | None:
+    def _tokens(self, crops: Sequence[LabelledCrop], device: torch.device) -> Tensor | None:
         if not self._cameras:
             return None
         return torch.tensor([self._cameras.get(crop.sample.camera, NO_TOKEN) for crop in crops], device=device)
 
-    def _masks(self, crops: Sequence[Crop], features: Tensor) -> ExternalMasks | None:
+    def _masks(self, crops: Sequence[LabelledCrop], features: Tensor) -> ExternalMasks | None:
         if self.labels is None:
             return None
         size = (self._model.spec.height, self._model.spec.width)
@@ -127,28 +128,10 @@ class NetworkExtractor:
         )
         return ExternalMasks(masks, self.labels)
 
-    def _parts(self, crop: Crop, size: tuple[int, int]) -> NDArray[np.uint8]:
+    def _parts(self, crop: LabelledCrop, size: tuple[int, int]) -> NDArray[np.uint8]:
         if crop.fields is None or self._grouping is None:
             raise ValueError(f"{self.model_id} uses part masks: read crops with their labels, and name their grouping")
         return part_masks(crop.fields, self._grouping, size)
-
-    def _input(self, crops: Sequence[Crop]) -> tuple[Tensor, Tensor, Tensor]:
-        """Pictures (N, 3, H, W) 0-1, targets (N, 17, 3) and negatives (N, S, 17, 3) in pixels of the input."""
-        import cv2
-
-        height, width = self._model.spec.height, self._model.spec.width
-        longest = max(len(crop.skeletons.negatives) for crop in crops)
-        images = np.empty((len(crops), height, width, 3), np.uint8)
-        people = np.zeros((len(crops), 1 + longest, 17, 3), np.float32)
-        for row, crop in enumerate(crops):
-            images[row] = cv2.resize(crop.image, (width, height), interpolation=cv2.INTER_LINEAR)
-            scale = np.array([width / crop.image.shape[1], height / crop.image.shape[0], 1], np.float32)
-            people[row, 0] = crop.skeletons.target * scale
-            people[row, 1 : 1 + len(crop.skeletons.negatives)] = crop.skeletons.negatives * scale
-        device = next(self._model.parameters()).device
-        pictures = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
-        skeletons = torch.from_numpy(people).to(device)
-        return pictures, skeletons[:, 0], skeletons[:, 1:]
 
 
 def _names(features: Sequence[TestFeature], parts: tuple[str, ...]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from reid.ranking.distance import distance_matrix
 from reid.ranking.metrics import RetrievalEvaluator, RetrievalScores, Rule
 from reid.ranking.pair_statistics import PairStatistics
 from reid.ranking.rerank import Neighbourhood, auto_neighbourhood, rerank_rows
-from reid.training.samples import Sample
+from reid.samples.sources import Sample
 
 # Pairs without evidence rank behind all others, and among them right answers come last: what a network does not see
 # must neither count in its favour nor depend on the order of the gallery's files.

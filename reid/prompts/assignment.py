@@ -37,7 +37,7 @@ def match_skeletons(boxes: FloatArray, skeletons: FloatArray, min_confidence: fl
     """
     from scipy.optimize import linear_sum_assignment
 
-    skeletons = _finite(skeletons)
+    skeletons = finite_keypoints(skeletons)
     skeletons = skeletons[(skeletons[..., 2] > min_confidence).any(axis=1)]
     scores = skeleton_scores(boxes, skeletons, min_confidence)
     rows, columns = linear_sum_assignment(-scores)
@@ -66,7 +66,7 @@ def choose_target(box: FloatArray, skeletons: FloatArray, min_confidence: float 
     """
     if not len(skeletons):
         return -1
-    scores = skeleton_scores(np.asarray(box, np.float32)[None], _finite(skeletons), min_confidence)[0]
+    scores = skeleton_scores(np.asarray(box, np.float32)[None], finite_keypoints(skeletons), min_confidence)[0]
     best = int(np.argmax(scores))
     return best if scores[best] >= _MIN_SCORE else -1
 
@@ -150,7 +150,7 @@ def negatives_for(
             rest is zero. Keypoints outside the box are kept (they tell where a limb goes).
         counts: (N,) int64, how many of the K are real.
     """
-    everyone = np.concatenate([_finite(keypoints), _finite(spare)]).astype(np.float32)
+    everyone = np.concatenate([finite_keypoints(keypoints), finite_keypoints(spare)]).astype(np.float32)
     confident = everyone[..., 2] > min_confidence
     shows = (_within(boxes, everyone, 0.0) & confident[None]).any(axis=-1)
     own = everyone[: len(boxes)]
@@ -210,7 +210,7 @@ def _centre(points: FloatArray, weights: FloatArray) -> tuple[FloatArray, NDArra
     return centre.astype(np.float32), total > 0
 
 
-def _finite(skeletons: FloatArray) -> FloatArray:
+def finite_keypoints(skeletons: FloatArray) -> FloatArray:
     """Keypoints with a NaN or infinite number become unseen (zero)."""
     sound = np.isfinite(skeletons).all(axis=-1, keepdims=True)
     return np.where(sound, skeletons, 0).astype(np.float32)

@@ -43,14 +43,10 @@ def cut_crops(requests: Sequence[EmbedRequest], size: tuple[int, int], adapt: st
 
     images, rows, regions, first = [], [], [], 0
     for request in requests:
-        height, width = request.image.shape[:2]
         gains = grey_world_gains(request.image) if adapt == "grey_world" else None
-        outer = np.concatenate([np.floor(request.boxes[:, :2]), np.ceil(request.boxes[:, 2:])], axis=1)
-        sound = np.isfinite(outer).all(axis=1)
-        outer = clip(np.where(sound[:, None], outer, 0), width, height)
-        sound &= ((outer[:, 2:] - outer[:, :2]) >= 1).all(axis=1)
-        for row in np.flatnonzero(sound):
-            x1, y1, x2, y2 = outer[row].astype(int)
+        outer = covering_pixels(request.boxes, request.image.shape)
+        for row in np.flatnonzero((outer[:, 2:] > outer[:, :2]).all(axis=1)):
+            x1, y1, x2, y2 = outer[row]
             shrinks = (y2 - y1) > size[0]
             crop = cv2.resize(
                 request.image[y1:y2, x1:x2],
@@ -70,6 +66,21 @@ def cut_crops(requests: Sequence[EmbedRequest], size: tuple[int, int], adapt: st
     )
 
 
+def covering_pixels(boxes: FloatArray, shape: Sequence[int]) -> NDArray[np.int64]:
+    """Whole pixels that cover each box inside its frame.
+
+    Args:
+        boxes: (N, 4) xyxy px.
+        shape: height, width, ... of the frame.
+
+    Returns:
+        (N, 4) x1 y1 x2 y2; empty where the box shows nothing of the frame, or is not finite.
+    """
+    finite = np.isfinite(boxes).all(axis=1, keepdims=True)
+    inside = clip(np.where(finite, boxes, 0).astype(np.float64), shape[1], shape[0])
+    return np.concatenate([np.floor(inside[:, :2]), np.ceil(inside[:, 2:])], axis=1).astype(np.int64)
+
+
 def grey_world_gains(image: Image) -> DoubleArray:
     """Factor per channel that gives a frame's channels one mean (grey world, Buchsbaum 1980).
 
@@ -82,11 +93,3 @@ def grey_world_gains(image: Image) -> DoubleArray:
     means = image[::_SAMPLE_STEP, ::_SAMPLE_STEP].reshape(-1, 3).mean(axis=0) if image.size else np.ones(3)
     gains: DoubleArray = np.clip(means.mean() / np.maximum(means, 1.0), 1 / _MAX_GAIN, _MAX_GAIN)
     return gains
-
-
-def unit(vectors: FloatArray) -> FloatArray:
-    """Unit length along the last axis; zero vectors, and vectors that are not finite, become zero."""
-    vectors = np.where(np.isfinite(vectors).all(axis=-1, keepdims=True), vectors, 0)
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    out: FloatArray = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 1e-12)
-    return out.astype(np.float32)

@@ -16,8 +16,8 @@ from reid.models.spec import PART_NAMES, ModelSpec, stripe_names
 from reid.ranking.metrics import Rule
 from reid.samples.camera_tokens import CameraUse
 from reid.samples.part_labels import PartGrouping
+from reid.samples.sources import BadFiles, SourceConfig
 from reid.training.augment import AugmentConfig
-from reid.training.samples import BadFiles, SourceConfig
 from reid.training.schedule import ScheduleConfig
 
 Parts = Literal["five_v", "eight", "stripes"]

@@ -12,11 +12,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from data.errors import UserError
 from data.pictures import read_picture
-from data.records import FloatArray, Image
+from data.records import FloatArray
+from reid.samples.labels import part_masks, read_fields, resized
+from reid.samples.network_input import SizedCrop, size_crop, stack_crops
 from reid.samples.part_labels import PartGrouping
+from reid.samples.sources import BadFiles, Sample
 from reid.training.batch import TrainBatch
-from reid.training.labels import part_masks, read_fields, resized
-from reid.training.samples import BadFiles, Sample
 
 logger = logging.getLogger(__name__)
 
@@ -26,24 +27,20 @@ _OUTLINE, _DRAWN_OUTLINE = 0.2, 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedCrop:
-    """One crop at the network's input size.
+    """One crop at the network's input size, and what is to be learnt from it.
 
     Attributes:
-        image: (H, W, 3) uint8 RGB.
+        crop: picture and skeletons.
         parts: (K, H, W) uint8 part masks, 255 = 1; K is 0 without a grouping.
         silhouette: (H, W) uint8, 255 = the person.
-        target: (17, 3) float32, px of the input.
-        negatives: (M, 17, 3) float32.
         identity: of the sample.
         camera: of the sample.
         labelled: the part masks are known; those of other crops are empty, and say nothing about what is background.
     """
 
-    image: Image
+    crop: SizedCrop
     parts: NDArray[np.uint8]
     silhouette: NDArray[np.uint8]
-    target: FloatArray
-    negatives: FloatArray
     identity: int
     camera: int
     labelled: bool
@@ -96,18 +93,14 @@ class CropDataset(Dataset[LoadedCrop]):
         return [other for other in order if self.samples[other].identity == identity]
 
     def _read(self, sample: Sample) -> LoadedCrop:
-        import cv2
-
         picture = read_picture(sample.path)
         height, width = picture.shape[:2]
-        image = cv2.resize(picture, self._size[::-1], interpolation=cv2.INTER_LINEAR)
         skeletons = sample.skeletons((width, height))
         fields = read_fields(sample, skeletons.target, (height, width))
-        scale = np.array([self._size[1] / width, self._size[0] / height, 1], np.float32)
+        outline = _DRAWN_OUTLINE if sample.labels is None else _OUTLINE
         return LoadedCrop(
-            image.astype(np.uint8, copy=False), self._parts(fields),
-            self._silhouette(fields, _DRAWN_OUTLINE if sample.labels is None else _OUTLINE), skeletons.target * scale,
-            skeletons.negatives * scale, sample.identity, sample.camera, bool(fields.any()),
+            size_crop(picture, skeletons, self._size), self._parts(fields), self._silhouette(fields, outline),
+            sample.identity, sample.camera, bool(fields.any()),
         )  # fmt: skip
 
     def _parts(self, fields: FloatArray) -> NDArray[np.uint8]:
@@ -172,16 +165,13 @@ def _whole(crops: Sequence[LoadedCrop | UserError]) -> TrainBatch | UserError:
 
 def collate(crops: Sequence[LoadedCrop]) -> TrainBatch:
     """Stack crops; negatives are padded with zero skeletons to the longest list."""
-    longest = max(len(crop.negatives) for crop in crops)
-    negatives = np.zeros((len(crops), longest, 17, 3), np.float32)
-    for row, crop in enumerate(crops):
-        negatives[row, : len(crop.negatives)] = crop.negatives
+    images, targets, negatives = stack_crops([crop.crop for crop in crops])
     return TrainBatch(
-        torch.from_numpy(np.stack([crop.image for crop in crops])).permute(0, 3, 1, 2).float() / 255,
+        images,
         torch.from_numpy(np.stack([crop.parts for crop in crops])).float() / 255,
         torch.from_numpy(np.stack([crop.silhouette for crop in crops])).float() / 255,
-        torch.from_numpy(np.stack([crop.target for crop in crops])),
-        torch.from_numpy(negatives),
+        targets,
+        negatives,
         torch.tensor([crop.identity for crop in crops]),
         torch.tensor([crop.camera for crop in crops]),
         torch.tensor([crop.labelled for crop in crops]),

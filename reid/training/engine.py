@@ -22,15 +22,16 @@ from reid.models.kpr import KPR
 from reid.models.part_head import KINDS, MaskUse, PartOutput
 from reid.models.precision import reduced_dtype
 from reid.samples.camera_tokens import tokens_of_cameras
+from reid.samples.labels import check_labels
+from reid.samples.network_input import draw_padded_prompts, normalise
 from reid.samples.part_labels import label_masks
+from reid.samples.sources import ReidData, SourceConfig, default_rule, join, read_source
 from reid.training.augment import augment
 from reid.training.batch import TrainBatch
 from reid.training.config import LabelUse, OptimiserConfig, TrainConfig
 from reid.training.dataset import CropDataset, load_batches
-from reid.training.evaluation import Way, evaluate, masks_of, normalised, prompts_of
-from reid.training.labels import check_labels
+from reid.training.evaluation import Way, evaluate, masks_of
 from reid.training.sampler import IdentityBatches
-from reid.training.samples import ReidData, SourceConfig, default_rule, join, read_source
 from reid.training.schedule import learning_rate
 from reid.training.writers import ScalarWriter
 from reid.weights.checkpoints import build_model, cameras_entry, save_checkpoint
@@ -165,10 +166,11 @@ class Trainer:
         self._note("train", log, seconds=time.perf_counter() - started)
 
     def _forward(self, batch: TrainBatch) -> PartOutput:
-        images = normalised(batch, self.model)
+        images = normalise(batch.images, self.spec.mean, self.spec.std)
         if isinstance(self.model, KPR):
             cameras = batch.cameras if self.spec.cameras else None
-            features = self.model.feature_map(images, prompts_of(batch, self.model), cameras)
+            prompts = draw_padded_prompts(batch.targets, batch.negatives, self.spec)
+            features = self.model.feature_map(images, prompts, cameras)
         else:
             features = self.model.feature_map(images)
         external = masks_of(batch, features, self._label_use["train"])

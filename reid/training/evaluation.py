@@ -12,10 +12,9 @@ from reid.models.bpbreid import BPBReID
 from reid.models.kpr import KPR
 from reid.models.part_head import ExternalMasks, MaskUse
 from reid.ranking.metrics import Rule
-from reid.samples import network_input
 from reid.samples.part_labels import PartGrouping, label_masks
+from reid.samples.sources import Sample
 from reid.training.batch import TrainBatch
-from reid.training.samples import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +38,6 @@ class Way:
     labels: MaskUse | None = None
     features: tuple[TestFeature, ...] = PUBLISHED_FEATURES
     cameras: Mapping[int, int] = field(default_factory=dict)
-
-
-def prompts_of(batch: TrainBatch, model: KPR) -> Tensor:
-    """The prompt tensor of a batch."""
-    return network_input.prompts_of(batch.targets, batch.negatives, model.spec)
-
-
-def normalised(batch: TrainBatch, model: KPR | BPBReID) -> Tensor:
-    """The images as the network takes them."""
-    return network_input.normalised(batch.images, model.spec)
 
 
 def masks_of(batch: TrainBatch, features: Tensor, use: MaskUse | None) -> ExternalMasks | None:

@@ -12,7 +12,8 @@ from data.config import Section
 from data.errors import UserError
 from data.records import IntArray
 from data.training_folder import TrainingFolder
-from reid.embedders.pcb import batches, normalise
+from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD
+from reid.samples.pcb_input import batches
 from reid.weights.pcb import save_pcb
 
 if TYPE_CHECKING:
@@ -205,6 +206,8 @@ def augment_pictures(images: "Tensor", config: PcbTrainingConfig, generator: "to
     """Mirror, jitter, normalise and erase: (N, 3, H, W) 0-1 -> normalised."""
     import torch
 
+    from reid.samples.network_input import normalise
+
     count = len(images)
     mirrored = torch.rand(count, generator=generator) < config.flip
     images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
@@ -215,7 +218,7 @@ def augment_pictures(images: "Tensor", config: PcbTrainingConfig, generator: "to
         level = grey.mean((2, 3), keepdim=True)
         images = (level + (images - level) * change[1]).clamp(0, 1)
         images = (grey + (images - grey) * change[2]).clamp(0, 1)
-    return erase_rectangles(normalise(images), config.erase, generator)
+    return erase_rectangles(normalise(images, IMAGENET_MEAN, IMAGENET_STD), config.erase, generator)
 
 
 def erase_rectangles(images: "Tensor", probability: float, generator: "torch.Generator") -> "Tensor":

@@ -48,7 +48,7 @@ def test_scores_equal_a_loop_over_the_gallery(weights: Path, site: Path, tmp_pat
 
     from pipeline.evaluation.appearance_models import open_named
     from reid.evaluation.crops import read_crop
-    from reid.training.samples import SourceConfig, read_source
+    from reid.samples.sources import SourceConfig, read_source
 
     data = read_source(SourceConfig(root=site), "test")
     model = open_named("osnet_onnx", str(file), "cpu", overrides=OPTIONS)

@@ -14,7 +14,7 @@ from data.synthetic import training_set as module
 from data.synthetic.scenario import frozen_hashes
 from data.synthetic.training_set import TrainingSet, make_training_set
 from data.synthetic.world import World
-from reid.training.samples import SourceConfig, read_source
+from reid.samples.sources import SourceConfig, read_source
 
 RECIPE = TrainingSet(sites=1, frames=2, duration_s=3, size=(320, 180), people=2, test_people=1, crops=2)
 CAMERAS = 2

@@ -15,7 +15,7 @@ from reid.embedders.base import AttentiveEmbedder
 from reid.embedders.kpr import KprEmbedder
 from reid.models.spec import PART_NAMES, ModelSpec
 from reid.prompts.masks import draw_prompts
-from reid.samples.device_crops import crop_batch
+from reid.samples.device_input import crop_batch
 from reid.weights.checkpoints import build_model, load_model, save_checkpoint
 
 SPEC = ModelSpec(
@@ -72,8 +72,7 @@ def test_crops_equal_opencvs(seed):
         rectangles.append([x, y, rng.integers(x + 1, width + 1), rng.integers(y + 1, height + 1)])
     size = (32, 16)
     crops = crop_batch(
-        [torch.from_numpy(frame) for frame in frames], torch.from_numpy(rows), torch.tensor(rectangles), size,
-        torch.zeros(3), torch.ones(3),
+        [torch.from_numpy(frame) for frame in frames], torch.from_numpy(rows), torch.tensor(rectangles), size
     )  # fmt: skip
     assert crops.shape == (5, 3, *size)
     for row, (x1, y1, x2, y2), crop in zip(rows, rectangles, crops):
@@ -230,7 +229,7 @@ def test_gains_multiply_colours_within_their_range():
     frame = torch.full((8, 8, 3), 200, dtype=torch.uint8)
     rows, rectangles = torch.tensor([0, 0]), torch.tensor([[0, 0, 8, 8], [2, 2, 6, 6]])
     gains = torch.tensor([[1.0, 0.5, 2.0], [1.0, 1.0, 1.0]])
-    crops = crop_batch([frame], rows, rectangles, (4, 4), torch.zeros(3), torch.ones(3), gains)
+    crops = crop_batch([frame], rows, rectangles, (4, 4), gains)
     assert torch.allclose(crops[0, :, 1, 1], torch.tensor([200 / 255, 100 / 255, 1.0]))
     assert torch.allclose(crops[1], torch.tensor(200 / 255))
 

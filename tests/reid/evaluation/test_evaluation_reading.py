@@ -17,7 +17,7 @@ from reid.evaluation.extract import Reading, extract
 from reid.evaluation.network import NetworkExtractor
 from reid.models.spec import ModelSpec
 from reid.samples.camera_tokens import tokens_of_cameras
-from reid.training.samples import ReidData, Sample, SourceConfig, read_source
+from reid.samples.sources import ReidData, Sample, SourceConfig, read_source
 from reid.weights.checkpoints import load_model
 from tests.tiny_crops import SPEC, skeleton, write_network, write_site
 

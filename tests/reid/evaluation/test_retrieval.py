@@ -15,7 +15,7 @@ from reid.evaluation.extract import Features
 from reid.evaluation.retrieval import Pairs, Ranking, neighbourhood_for, ranking_of, retrieve
 from reid.ranking.metrics import RULES, Rule
 from reid.ranking.rerank import Neighbourhood
-from reid.training.samples import Sample
+from reid.samples.sources import Sample
 
 NAMES = ("foreground", "head", "legs")
 

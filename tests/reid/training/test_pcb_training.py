@@ -9,8 +9,9 @@ import torch
 from data.errors import UserError
 from data.pictures import read_picture
 from data.runtime.torchvision_cure import ensure_torchvision
-from reid.embedders.pcb import extract, resize
+from reid.embedders.pcb import extract
 from reid.models.pcb import PCB
+from reid.samples.pcb_input import resize
 from reid.training.pcb import (
     PcbTrainingConfig,
     augment_pictures,

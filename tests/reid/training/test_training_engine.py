@@ -15,10 +15,10 @@ from reid.embedders.kpr import KprEmbedder
 from reid.losses.attention import attention_loss
 from reid.models.spec import ModelSpec
 from reid.samples.part_labels import label_masks
+from reid.samples.sources import SourceConfig, join, read_source
 from reid.training.config import load_training
 from reid.training.dataset import CropDataset, collate, load_batches
 from reid.training.engine import Trainer
-from reid.training.samples import SourceConfig, join, read_source
 from reid.weights.checkpoints import build_model, load_model
 from reid.weights.pretrained import load_backbone
 from tools.train_reid import main
@@ -108,13 +108,13 @@ def test_a_wrong_layout_says_what_it_found(tmp_path):
 def test_crops_are_read_with_their_labels(site):
     data = read_source(SourceConfig(root=site))
     crop = CropDataset(data.train, (48, 24), "five_v")[1]
-    assert crop.image.shape == (48, 24, 3)
+    assert crop.crop.image.shape == (48, 24, 3)
     assert crop.parts.shape == (5, 48, 24)
     assert crop.parts[1, 14, 12] > 128  # the upper torso
     assert crop.silhouette[20, 12] == 255
     assert crop.silhouette[0, 0] == 0
     assert crop.silhouette[0, 23] == 0
-    assert crop.target[0, :2] == pytest.approx([12, 4.8])
+    assert crop.crop.target[0, :2] == pytest.approx([12, 4.8])
     batch = collate([CropDataset(data.train, (48, 24), "five_v")[row] for row in range(3)])
     assert batch.negatives.shape == (3, 1, 17, 3)
     assert not batch.negatives[0].any()
@@ -128,7 +128,7 @@ def test_broken_pictures_fail_or_are_replaced(site, tmp_path):
     with pytest.raises(UserError, match=r"broken\.jpg is no picture"):
         CropDataset(samples, (48, 24), "five_v")[0]
     instead = CropDataset(samples, (48, 24), "five_v", "replace")[0]
-    assert np.array_equal(instead.image, CropDataset(samples, (48, 24), "five_v")[1].image)
+    assert np.array_equal(instead.crop.image, CropDataset(samples, (48, 24), "five_v")[1].crop.image)
     alone = [replace(samples[0], identity=99), *samples[1:]]
     with pytest.raises(UserError, match="no crop of the person"):
         CropDataset(alone, (48, 24), "five_v", "replace")[0]

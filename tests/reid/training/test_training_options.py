@@ -16,10 +16,10 @@ from reid.losses.triplet import part_triplet_loss
 from reid.models.part_head import ExternalMasks, stripe_masks
 from reid.models.spec import ModelSpec, stripe_names
 from reid.ranking.pair_statistics import PairStatistics
+from reid.samples.sources import SourceConfig, join, read_source
 from reid.training.config import OptimiserConfig, load_training
 from reid.training.engine import Trainer
 from reid.training.evaluation import masks_of
-from reid.training.samples import SourceConfig, join, read_source
 from reid.training.schedule import ScheduleConfig, learning_rate
 from reid.weights.checkpoints import load_model, read_info
 from tools.train_reid import main

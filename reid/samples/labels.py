@@ -9,7 +9,7 @@ from data.errors import UserError
 from data.records import FloatArray
 from reid.models.part_head import MaskUse
 from reid.samples.part_labels import FIELDS, PartGrouping, fields_from_keypoints, group_fields
-from reid.training.samples import Sample
+from reid.samples.sources import Sample
 
 _GRID = (48, 16)
 

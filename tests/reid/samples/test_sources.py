@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from data.errors import UserError
 from reid.ranking.metrics import RULES
+from reid.samples.sources import SourceConfig, default_rule, join, read_source
 from reid.training.config import load_training
 from reid.training.engine import Trainer
-from reid.training.samples import SourceConfig, default_rule, join, read_source
 
 PIFPAF = "pifpaf_keypoints_pifpaf_maskrcnn_filtering"
 TINY = """
