@@ -11,7 +11,7 @@ import pytest
 from data.exports import lazily
 
 HOME = Path(__file__).resolve().parent.parent
-PACKAGES = ("pipeline", "st_model", "trackers")
+PACKAGES = ("pipeline", "reid", "st_model", "trackers")
 
 
 def _for_type_checkers(package: str) -> list[str]:

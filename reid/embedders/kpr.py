@@ -36,7 +36,7 @@ class KprEmbedder:
     a crop that shows only background is no evidence.
 
     Args:
-        weights_path: a checkpoint of ``reid.weights.checkpoints``.
+        weights_path: a checkpoint of ``reid.weights.checkpoints``, by name or path.
         device: torch device.
         batch: crops that go through the network at once.
         precision: fp32, bf16, fp16 or auto, see ``reid.precision``: of the backbone, which is nearly all of the work.
@@ -48,15 +48,22 @@ class KprEmbedder:
     """
 
     def __init__(
-        self, weights_path: Path, device: str, batch: int, precision: str = "auto", adapt: str = "none"
+        self,
+        weights_path: str | Path,
+        device: str = "cpu",
+        batch: int = 32,
+        precision: str = "auto",
+        adapt: str = "none",
     ) -> None:
+        weights_path = Path(weights_path)
+        reduced = reduced_dtype(precision, torch.device(device))
         model, info = load_model(weights_path, device)
         assert isinstance(model, (KPR, BPBReID))
         if info.spec.needs_masks:
             raise UserError(f"{weights_path} has no attention of its own: it needs parsing labels and cannot run here")
         self._model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device, self._batch = torch.device(device), batch
-        self._reduced, self._adapt = reduced_dtype(precision, self._device), adapt
+        self._reduced, self._adapt = reduced, adapt
         self.spec: ModelSpec = info.spec
         self.model_id = f"{info.spec.architecture}-{info.spec.backbone}-{file_sha256(weights_path)[:12]}"
         self.model_id += "" if adapt == "none" else f"+{adapt}"

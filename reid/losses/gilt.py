@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reid.losses.triplet import Combination, part_triplet_loss
-from reid.models.part_head import Kind, PartOutput
+from reid.models.part_head import Kind
 
 LABEL_SMOOTHING = 0.1
 
@@ -31,22 +31,24 @@ GILT: dict[Kind, KindWeight] = {
 
 
 def gilt_loss(
-    output: PartOutput,
+    embeddings: Mapping[Kind, Tensor],
+    id_scores: Mapping[Kind, Tensor],
     identities: Tensor,
     weights: Mapping[Kind, KindWeight] = GILT,
     margin: float = 0.3,
-    use_visibility: bool = False,
+    visibility: Mapping[Kind, Tensor] | None = None,
     combine: Combination = "mean",
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """Weighted sum of the losses of every kind.
 
     Args:
-        output: of a network in training, with scores.
+        embeddings: (N, D), parts (N, K, D), conct (N, K*D), before the BN-neck, of the kinds with a triplet weight.
+        id_scores: (N, C), parts (N, K, C) identity logits, of the kinds with an identity weight.
         identities: (N,) int64, rows of the identity heads.
         weights: per kind; kinds left out count nothing.
         margin: of the triplet loss; 0 or less is the soft margin.
-        use_visibility: count only what is visible: boolean visibilities leave samples or parts out, others weigh them.
+        visibility: (N,), parts (N, K): boolean ones leave samples or parts out, others weigh them; None counts all.
         combine: how the triplet loss makes one distance per pair out of one per part.
         generator: of its random choices, if it makes any.
 
@@ -57,15 +59,15 @@ def gilt_loss(
     total = torch.zeros((), device=identities.device)
     log: dict[str, float] = {}
     for kind, weight in weights.items():
-        visibility = output.visibility[kind] if use_visibility else None
+        seen = None if visibility is None else visibility[kind]
         if weight.identity:
-            loss, accuracy = identity_loss(output.id_scores[kind], identities, visibility)
+            loss, accuracy = identity_loss(id_scores[kind], identities, seen)
             total = total + weight.identity * loss
             log |= {f"{kind}_identity": float(loss.detach()), f"{kind}_accuracy": accuracy}
         if weight.triplet:
-            vectors = output.embeddings[kind]
+            vectors = embeddings[kind]
             single = vectors.ndim == 2
-            seen = visibility[:, None] if visibility is not None and single else visibility
+            seen = seen[:, None] if seen is not None and single else seen
             columns = vectors[:, None] if single else vectors
             result = part_triplet_loss(columns, identities, seen, margin, combine, generator)
             total = total + weight.triplet * result.loss

@@ -207,6 +207,37 @@ class RetrievalEvaluator:
         )
 
 
+def retrieval_scores(
+    distances: NDArray[np.floating[Any]],
+    query_ids: IntArray,
+    gallery_ids: IntArray,
+    query_cameras: IntArray,
+    gallery_cameras: IntArray,
+    rule: Rule = "market",
+    convention: Convention = "standard",
+) -> RetrievalScores:
+    """CMC and mean average precision of a finished distance matrix.
+
+    Args:
+        distances: (Q, G).
+        query_ids: (Q,).
+        gallery_ids: (G,).
+        query_cameras: (Q,).
+        gallery_cameras: (G,).
+        rule: which gallery items a query ranks, see ``RetrievalEvaluator``.
+        convention: of average precision, see the module.
+
+    >>> import numpy as np
+    >>> apart = np.array([[0.2, 0.9, 0.1]])
+    >>> found = retrieval_scores(apart, np.array([1]), np.array([1, 1, 2]), np.array([1]), np.array([2, 3, 2]))
+    >>> found.rank(1), round(found.mean_ap, 4)
+    (0.0, 0.5833)
+    """
+    evaluator = RetrievalEvaluator(query_ids, gallery_ids, query_cameras, gallery_cameras, rule)
+    evaluator.add(0, distances)
+    return evaluator.scores(convention)
+
+
 def evaluate_blocks(
     evaluator: RetrievalEvaluator, blocks: Iterable[tuple[int, NDArray[np.floating[Any]]]]
 ) -> RetrievalEvaluator:

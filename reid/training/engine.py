@@ -181,8 +181,8 @@ class Trainer:
     ) -> tuple[Tensor, dict[str, float]]:
         config = self._config.loss
         loss, log = gilt_loss(
-            output, batch.identities, config.gilt_weights(), config.margin, config.use_visibility, config.combine,
-            generator,
+            output.embeddings, output.id_scores, batch.identities, config.gilt_weights(), config.margin,
+            output.visibility if config.use_visibility else None, config.combine, generator,
         )  # fmt: skip
         # An empty label would teach that the person is background.
         if config.attention and output.pixel_logits is not None and bool(batch.labelled.any()):

@@ -22,6 +22,8 @@ from reid.weights.torch_pickle import StoredTensor, TorchFile, plain
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from reid.models.part_head import PartModel
+
 BACKBONE = "backbone_appearance_feature_extractor."
 LICENCE = "Hippocratic Licence 3.0 (HL3-LAW-MEDIA-MIL-SOC-SV)"
 
@@ -52,8 +54,14 @@ class ImportedCheckpoint:
     guessed: tuple[str, ...]
     provenance: dict[str, str]
 
+    def model(self, device: str = "cpu") -> "PartModel":
+        """The network with its weights, in evaluation mode."""
+        model = build_model(self.spec)
+        model.load_state_dict(self.state)
+        return model.eval().to(device)
 
-def import_published(path: Path, overrides: Mapping[str, Any] | None = None) -> ImportedCheckpoint:
+
+def import_published(path: str | Path, overrides: Mapping[str, Any] | None = None) -> ImportedCheckpoint:
     """Read a published ``.pth.tar`` without running anything in it.
 
     Args:
@@ -63,6 +71,7 @@ def import_published(path: Path, overrides: Mapping[str, Any] | None = None) -> 
     Raises:
         UserError: when the file is damaged, belongs to another network, or lacks a tensor the output depends on.
     """
+    path = Path(path)
     with TorchFile(path) as file:
         stored = _tensors(file)
         config, ours = (

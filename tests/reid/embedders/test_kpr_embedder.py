@@ -250,7 +250,7 @@ def test_misuse(weights, tmp_path):
     with pytest.raises(UserError, match="fp16 needs a CUDA device"):
         KprEmbedder(weights, "cpu", 4, "fp16")
     with pytest.raises(UserError, match="not found"):
-        KprEmbedder(tmp_path / "none.safetensors", "cpu", 4)
+        KprEmbedder(str(tmp_path / "none.safetensors"))
     spec = SPEC.model_copy(update={"learnable_attention": False})
     save_checkpoint(tmp_path / "fixed.safetensors", build_model(spec).state_dict(), spec)
     with pytest.raises(UserError, match="parsing labels"):

@@ -40,7 +40,8 @@ def as_output(recorded, visibility):
 )
 def test_gilt_agrees_with_the_original(recorded, name, weights, use_visibility, visibility, margin):
     output = as_output(recorded, visibility)
-    total, log = gilt_loss(output, torch.from_numpy(recorded["loss/in_pids"]), weights, margin, use_visibility)
+    identities, seen = torch.from_numpy(recorded["loss/in_pids"]), output.visibility if use_visibility else None
+    total, log = gilt_loss(output.embeddings, output.id_scores, identities, weights, margin, seen)
     assert float(total) == pytest.approx(float(recorded[f"loss/{name}/total"]), abs=2e-5)
     for key in [key for key in recorded.files if key.startswith(f"loss/{name}/") and not key.endswith("/total")]:
         kind, _, short = key.rpartition("/")[2].partition("_")

@@ -1,3 +1,4 @@
+import doctest
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import UserError
+from reid.ranking import metrics
 from reid.ranking.metrics import Convention, RetrievalEvaluator, RetrievalScores, Rule, evaluate_blocks, single_shot_cmc
 from tools.benchmarks.references import evaluate_market, evaluate_trapezoid
 
@@ -211,3 +213,8 @@ def test_nan_and_wrong_shapes_are_refused() -> None:
         evaluator.scores()
     with pytest.raises(UserError, match="every item needs both"):
         RetrievalEvaluator(data["q_pid"], data["g_pid"], data["q_cam"][:3], data["g_cam"])
+
+
+def test_the_examples_are_true():
+    assert doctest.testmod(metrics).attempted > 0
+    assert not doctest.testmod(metrics).failed

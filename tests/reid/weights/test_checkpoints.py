@@ -83,6 +83,7 @@ def test_a_published_file_is_taken_over(tmp_path, legacy):
     path = tmp_path / "kpr_market_SOLIDER_1.pth.tar"
     write_published(path, state, CONFIG, legacy)
     taken = import_published(path)
+    assert not taken.model().training
     assert taken.spec == TINY
     assert (taken.filled, taken.dropped) == ((), ())
     assert [text.split(",")[0] for text in taken.guessed] == ["semantic weight 0.2"]
