@@ -115,7 +115,10 @@ class SpaceTimeCueConfig(Section):
     """Lags under a transition model."""
 
     outlier: float = Field(
-        0.05, gt=0, lt=1, description="probability that one person's lag is none that the model expects"
+        0.1, gt=0, lt=1, description="probability that one person's lag is none that the model expects"
+    )
+    outlier_events: float = Field(
+        10.0, gt=0, description="events from a camera by which a model's lags are doubted: none seen is no evidence"
     )
     candidates: int = Field(16, ge=1, description="later tracklets that are compared for their lag, per tracklet")
     least_probability: float = Field(0.02, gt=0, lt=1, description="probability by its lag from which a pair is")

@@ -12,8 +12,8 @@ Negative lags are visits that overlap in time: the person is in both views at on
 of each camera pair, counted like the transitions, against the visits of b that begin by chance while one of a lasts. So
 views that overlap need not be declared.
 
-With probability ``outlier`` a person's lag is none the model expects; so no lag excludes, and the ratio is bounded by
-what the model has seen, not by a constant.
+With probability ``outlier`` a person's lag is none the model expects, the more so the fewer events the model rests on.
+So no lag excludes, and the ratio is bounded by what the model has seen, not by a constant.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class SpaceTime:
         expected: (C,) expected visits per camera, earlier or later, by the person of a visit.
         overlapping: (C, C) expected visits of the second camera that begin while the visit of the first lasts.
         mean_s: (C,) mean length of a visit, seconds.
-        outlier: probability that a lag of one person is none that the model expects.
+        outlier: (C,) probability that a lag of one person, from each camera, is none that the model expects.
         fragment_s: gaps up to this in one camera are no return: motion judges them.
     """
 
@@ -59,7 +59,7 @@ class SpaceTime:
     expected: DoubleArray
     overlapping: DoubleArray
     mean_s: DoubleArray
-    outlier: float
+    outlier: DoubleArray
     fragment_s: float
 
     def speaks(self, a: IntArray, b: IntArray) -> NDArray[np.bool_]:
@@ -78,7 +78,8 @@ class SpaceTime:
         left, right = self.table.camera[a], self.table.camera[b]
         ratio = self._log_intensity(left, right, self.table.lags_s(a, b)) + np.log(self.span_s[right])
         ratio -= np.log(self.expected[left])
-        robust = np.logaddexp(np.log1p(-self.outlier) + ratio, np.log(self.outlier))
+        outlier = self.outlier[left]
+        robust = np.logaddexp(np.log1p(-outlier) + ratio, np.log(outlier))
         return np.where(self.speaks(a, b), robust, np.nan)
 
     def odds(self, a: IntArray, b: IntArray) -> DoubleArray:
@@ -199,9 +200,16 @@ def space_time(
         expected=expected[number],
         overlapping=overlapping[np.ix_(number, number)],
         mean_s=mean_s,
-        outlier=config.outlier,
+        outlier=_outliers(model, config)[number],
         fragment_s=fragment_s,
     )
+
+
+def _outliers(model: TransitionModel, config: SpaceTimeCueConfig) -> DoubleArray:
+    """Probability of a lag the model does not expect, (C,): certain of a camera without events, rarer with each."""
+    events = model.any_counts.sum(axis=1) + model.evidence.overlaps.sum(axis=1)
+    doubt: DoubleArray = (config.outlier * events + config.outlier_events) / (events + config.outlier_events)
+    return np.minimum(doubt, 1.0 - 1e-9)
 
 
 def _expectations(model: TransitionModel) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
