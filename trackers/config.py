@@ -96,6 +96,7 @@ class GroupConfig(Section):
     fading: float = Field(0.3, ge=0, description="log-odds a person loses per second without evidence")
     confirm: float = Field(0.9, gt=0, lt=1, description="probability from which a person is reported")
     least_apart_m: float = Field(0.35, ge=0, description="nobody is born nearer than this to somebody, metres")
+    looks: float = Field(0.4, ge=0, description="most that looks say of a box, log-likelihood ratio; 0 = nothing")
     newcomers_per_m2: float = Field(0.02, gt=0, description="how many new people a lost one may be taken for, per m2")
     shown_inside: float = Field(
         0.3, ge=0, le=1, description="an undetected person is written with this much in the frame"

@@ -19,7 +19,7 @@ have ``det_index`` -1 and score 0. Tracklets carry ``world_xy`` and ``world_cov`
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,17 +27,19 @@ from numpy.typing import ArrayLike
 
 from data.clock import Clock
 from data.geometry import CameraModel
+from data.kernels.parts import embedding_distance
 from data.records import (
     CONFIRMED,
     LOST,
     DoubleArray,
+    FloatArray,
     IntArray,
     PartEmbeddings,
     TrackletEvent,
     Tracks,
     View,
 )
-from trackers.appearance import DistanceScale
+from trackers.appearance import DistanceScale, blank, blend
 from trackers.assignment import assign
 from trackers.config import TrackerConfig
 from trackers.group.births import Guess, find_births
@@ -266,6 +268,8 @@ class GroupTracker:
         self._camera_s[numbers] = now
         handicap = np.log1p(np.exp(-people.odds))
         solid = people.known & (people.probability > _KNOWN_SOLID)
+        distances = self._distances(looks)
+        familiar = [None if d is None else self._group.looks * self._scale.familiarity(d) for d in distances]
         fusion = fuse(
             people.place,
             people.place_cov,
@@ -274,7 +278,7 @@ class GroupTracker:
             handicap,
             eyes,
             self._group,
-            [None] * len(eyes),
+            familiar,
         )
         people.settle(fusion.place, fusion.cov)
         hit = fusion.box >= 0
@@ -283,18 +287,48 @@ class GroupTracker:
         people.seen_s[hit.any(axis=0)] = now
         seen_in = people.seen_in_s[:, numbers]
         seen_in[hit.T] = now
+        self._learn_looks(distances, fusion)
         free = self._free(fusion, eyes, solid)
         self._senses.learn(eyes, fusion, solid & (people.probability > 0.95), free, elapsed)
         guess = find_births(eyes, free, fusion.shapes, solid, people.mean[:, :2], self._group)
         self._bear(guess, eyes, now)
         people = self._people
         box = np.concatenate([fusion.box, guess.box], axis=1)
+        self._look(looks, box, elapsed)
         self._name(now)
         for c, eye in enumerate(eyes):
             people.seen_in_s[box[c] >= 0, eye.number] = now
         kept = self._part(now)
         self._people = self._people.select(kept)
         return self._record(now, views, eyes, looks, box[:, kept])
+
+    def _distances(self, looks: Sequence[PartEmbeddings | None]) -> list[FloatArray | None]:
+        """Per camera, (T, N) how unlike people and boxes look, NaN without evidence; None without looks."""
+        mine = self._people.appearance
+        return [None if mine is None or seen is None else embedding_distance(mine, seen)[0] for seen in looks]
+
+    def _learn_looks(self, distances: Sequence[FloatArray | None], fusion: Fusion) -> None:
+        """Teach the distance scale this instant's pairs: a person and its box, and a person and another's box."""
+        for found, between in zip(fusion.box, distances, strict=True):
+            people = np.flatnonzero(found >= 0)
+            if between is None or not len(people):
+                continue
+            pairs = between[np.ix_(people, found[people])]
+            self._scale.learn(np.diagonal(pairs), pairs[~np.eye(len(people), dtype=bool)])
+
+    def _look(self, looks: Sequence[PartEmbeddings | None], box: IntArray, elapsed_s: float) -> None:
+        """Remember how people look now."""
+        people = self._people
+        share = 1 - np.exp(-elapsed_s / self._config.looks.memory_s)
+        for seen, found in zip(looks, box, strict=True):
+            rows = np.flatnonzero(found >= 0)
+            if seen is None or not len(rows):
+                continue
+            old = people.appearance if people.appearance is not None else blank(len(people), seen)
+            new = blend(old.select(rows), seen.select(found[rows]), np.full(len(rows), share, np.float32))
+            vectors, visibility = old.vectors.copy(), old.visibility.copy()
+            vectors[rows], visibility[rows] = new.vectors, new.visibility
+            people.appearance = replace(old, vectors=vectors, visibility=visibility)
 
     def _free(self, fusion: Fusion, eyes: Sequence[Eye], solid: Mask) -> list[IntArray]:
         """Rows of each camera's boxes that are nobody's and that no known person explains."""
@@ -353,6 +387,9 @@ class GroupTracker:
                 density = -0.5 * distance - 0.5 * np.log(np.linalg.det(spread)) - np.log(2 * np.pi)
                 if distance < self._group.gate:
                     cost[row, column] = -(density - np.log(self._group.newcomers_per_m2))
+        if people.appearance is not None and lost.appearance is not None and cost.size:
+            unlike = embedding_distance(lost.appearance, people.appearance.select(ready))[0]
+            cost -= self._group.looks * self._scale.familiarity(unlike)
         rows, columns = assign(cost, 0.0)
         return rows, ready[columns]
 
