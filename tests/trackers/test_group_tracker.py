@@ -12,6 +12,7 @@ from data.records import Detections, View
 from tests.trackers.ground_world import CORNERS, SIZE, Hall, Watched, camera, ids_along, walk, watch
 from trackers.config import GroupConfig, LifeConfig, TrackerConfig
 from trackers.group.bodies import SharedError
+from trackers.group.fusion import exchanged
 from trackers.group.tracker import GroupTracker
 
 CROSSING = [
@@ -125,6 +126,17 @@ def test_the_error_all_boxes_of_a_camera_share_is_learnt_apart() -> None:
         learnt = tracker.state()["senses"]["shared"]
         assert least <= learnt[0, 1] <= most
         assert np.abs(np.delete(learnt, 1, axis=1)).max() < 0.03
+
+
+@pytest.mark.parametrize("crossed", [True, False])
+def test_points_of_all_cameras_are_assigned_anew(crossed: bool) -> None:
+    """Boxes of two people who were taken crosswise by all cameras go to whom the motion expects there."""
+    place = np.array([[0.0, 0.0, 0.5], [1.0, 0.0, 0.5]])
+    cov = np.tile(np.eye(3) * 0.1, (2, 1, 1))
+    matrix = np.tile(np.eye(3) * 100.0, (2, 1, 1))
+    value = 100.0 * (place[::-1] if crossed else place)
+    taker = exchanged(place, cov, np.zeros(2), matrix, value)
+    assert taker.tolist() == ([1, 0] if crossed else [0, 1])
 
 
 def test_nobody_is_born_twice_at_one_place() -> None:

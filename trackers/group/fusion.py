@@ -111,7 +111,7 @@ def fuse(
     views: list[Visibility] = [None] * number  # type: ignore[list-item]
     for turn in range(config.rounds if number > 1 else 1):
         if turn > 0 and config.exchange:
-            taker = _exchange(place, cov, handicap, matrix.sum(axis=0), value.sum(axis=0))
+            taker = exchanged(place, cov, handicap, matrix.sum(axis=0), value.sum(axis=0))
             matrix, value = matrix[:, taker], value[:, taker]
         for c, eye in enumerate(eyes):
             others = start + matrix.sum(axis=0) - matrix[c]
@@ -140,7 +140,23 @@ def fuse(
     return Fusion(done, final, box, whole, gain, detection, innovation, spread, near, shapes, views)
 
 
-def _exchange(
+def spared(fusion: Fusion, serial: IntArray, known: Mask) -> DoubleArray:
+    """How well each matched box could be explained without its person: (C, T), log-likelihood ratio, 0 = not at all.
+
+    An older person who has no box in that camera could take it. So of two tracks of one person, each with the boxes of
+    some cameras, the younger has nothing to live on.
+    """
+    spared = np.zeros(fusion.box.shape)
+    older = serial[:, None] < serial[None]
+    for c, found in enumerate(fusion.box):
+        mine = np.flatnonzero(found >= 0)
+        free = (found < 0) & known
+        others = np.where(free[:, None] & older[:, mine], fusion.near[c][:, found[mine]], 0.0)
+        spared[c, mine] = np.maximum(others.max(axis=0, initial=0.0), 0.0)
+    return np.minimum(spared, np.maximum(fusion.gain, 0.0))
+
+
+def exchanged(
     place: DoubleArray, cov: DoubleArray, handicap: DoubleArray, matrix: DoubleArray, value: DoubleArray
 ) -> IntArray:
     """Who takes whose boxes, all cameras at once.

@@ -102,6 +102,37 @@ def relabel(instants: Sequence[Instant], old: int, new: int, numbers: IntArray |
                     rows.number = np.where(mine, numbers[rows.camera], rows.number)
 
 
+def chosen(rows: Rows, kept: IntArray) -> Rows:
+    """Some rows, with the looks that belong to them."""
+    place = np.full(len(rows.serial), -1)
+    place[kept] = np.arange(len(kept))
+    stay = np.flatnonzero(place[rows.looked] >= 0)
+    return Rows(
+        rows.camera,
+        rows.frame,
+        rows.time_s,
+        rows.size,
+        rows.serial[kept],
+        rows.number[kept],
+        rows.boxes[kept],
+        rows.scores[kept],
+        None if rows.keypoints is None else rows.keypoints[kept],
+        place[rows.looked[stay]],
+        None if rows.looks is None else rows.looks.select(stay),
+        rows.quality[kept],
+    )
+
+
+def last_real(history: Sequence[Instant]) -> dict[int, float]:
+    """Common time of the last detection of each person in what is not written yet."""
+    last: dict[int, float] = {}
+    for instant in history:
+        for rows in instant.rows:
+            for serial in rows.serial[rows.scores > 0].tolist():
+                last[serial] = instant.time_s
+    return last
+
+
 def smooth(instants: Sequence[Instant], config: GroupConfig) -> list[Instant]:
     """States of each instant given all later ones: Rauch, Tung and Striebel's backward pass (1965).
 

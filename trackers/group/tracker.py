@@ -19,7 +19,7 @@ have ``det_index`` -1 and score 0. Tracklets carry ``world_xy`` and ``world_cov`
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,26 +27,23 @@ from numpy.typing import ArrayLike
 
 from data.clock import Clock
 from data.geometry import CameraModel
-from data.kernels.parts import embedding_distance
 from data.records import (
     CONFIRMED,
     LOST,
-    DoubleArray,
-    FloatArray,
     IntArray,
     PartEmbeddings,
     TrackletEvent,
     Tracks,
     View,
 )
-from trackers.appearance import DistanceScale, blank, blend
-from trackers.assignment import assign
+from trackers.appearance import DistanceScale
 from trackers.config import TrackerConfig
 from trackers.group.births import Guess, find_births
 from trackers.group.bodies import Mask, project
 from trackers.group.evidence import Boxes
-from trackers.group.fusion import Eye, Fusion, fuse
-from trackers.group.history import Instant, Rows, relabel, smooth
+from trackers.group.fusion import Eye, Fusion, fuse, spared
+from trackers.group.history import Instant, Rows, chosen, last_real, relabel, smooth
+from trackers.group.looks import distances, learn, recognise, remember
 from trackers.group.people import People, born, moved
 from trackers.group.senses import Senses
 from trackers.group.tracklets import GroupTracklets
@@ -253,7 +250,7 @@ class GroupTracker:
         )
 
     def _wanted(self, people: People, eye: Eye) -> IntArray:
-        """Rows of the view that need an appearance: all but those that can only be one known person of fresh looks."""
+        """Rows of the view that need an appearance: all that are used."""
         return np.sort(eye.boxes.rows)
 
     def _track(
@@ -268,8 +265,8 @@ class GroupTracker:
         self._camera_s[numbers] = now
         handicap = np.log1p(np.exp(-people.odds))
         solid = people.known & (people.probability > _KNOWN_SOLID)
-        distances = self._distances(looks)
-        familiar = [None if d is None else self._group.looks * self._scale.familiarity(d) for d in distances]
+        unlike = distances(self._people.appearance, looks)
+        familiar = [None if d is None else self._group.looks * self._scale.familiarity(d) for d in unlike]
         fusion = fuse(
             people.place,
             people.place_cov,
@@ -282,53 +279,27 @@ class GroupTracker:
         )
         people.settle(fusion.place, fusion.cov)
         hit = fusion.box >= 0
-        told = np.where(hit, fusion.gain, 0.0) - _spared(fusion, people) + np.log1p(-fusion.detection)
+        told = (
+            np.where(hit, fusion.gain, 0.0) - spared(fusion, people.serial, people.known) + np.log1p(-fusion.detection)
+        )
         people.weigh((fresh[:, None] * told).sum(axis=0) - self._group.fading * elapsed)
         people.seen_s[hit.any(axis=0)] = now
         seen_in = people.seen_in_s[:, numbers]
         seen_in[hit.T] = now
-        self._learn_looks(distances, fusion)
+        learn(self._scale, unlike, fusion)
         free = self._free(fusion, eyes, solid)
         self._senses.learn(eyes, fusion, solid & (people.probability > 0.95), free, elapsed)
         guess = find_births(eyes, free, fusion.shapes, solid, people.mean[:, :2], self._group)
         self._bear(guess, eyes, now)
         people = self._people
         box = np.concatenate([fusion.box, guess.box], axis=1)
-        self._look(looks, box, elapsed)
+        remember(people, looks, box, elapsed, self._config.looks.memory_s)
         self._name(now)
         for c, eye in enumerate(eyes):
             people.seen_in_s[box[c] >= 0, eye.number] = now
         kept = self._part(now)
         self._people = self._people.select(kept)
         return self._record(now, views, eyes, looks, box[:, kept])
-
-    def _distances(self, looks: Sequence[PartEmbeddings | None]) -> list[FloatArray | None]:
-        """Per camera, (T, N) how unlike people and boxes look, NaN without evidence; None without looks."""
-        mine = self._people.appearance
-        return [None if mine is None or seen is None else embedding_distance(mine, seen)[0] for seen in looks]
-
-    def _learn_looks(self, distances: Sequence[FloatArray | None], fusion: Fusion) -> None:
-        """Teach the distance scale this instant's pairs: a person and its box, and a person and another's box."""
-        for found, between in zip(fusion.box, distances, strict=True):
-            people = np.flatnonzero(found >= 0)
-            if between is None or not len(people):
-                continue
-            pairs = between[np.ix_(people, found[people])]
-            self._scale.learn(np.diagonal(pairs), pairs[~np.eye(len(people), dtype=bool)])
-
-    def _look(self, looks: Sequence[PartEmbeddings | None], box: IntArray, elapsed_s: float) -> None:
-        """Remember how people look now."""
-        people = self._people
-        share = 1 - np.exp(-elapsed_s / self._config.looks.memory_s)
-        for seen, found in zip(looks, box, strict=True):
-            rows = np.flatnonzero(found >= 0)
-            if seen is None or not len(rows):
-                continue
-            old = people.appearance if people.appearance is not None else blank(len(people), seen)
-            new = blend(old.select(rows), seen.select(found[rows]), np.full(len(rows), share, np.float32))
-            vectors, visibility = old.vectors.copy(), old.visibility.copy()
-            vectors[rows], visibility[rows] = new.vectors, new.visibility
-            people.appearance = replace(old, vectors=vectors, visibility=visibility)
 
     def _free(self, fusion: Fusion, eyes: Sequence[Eye], solid: Mask) -> list[IntArray]:
         """Rows of each camera's boxes that are nobody's and that no known person explains."""
@@ -353,7 +324,7 @@ class GroupTracker:
         ready = np.flatnonzero(~people.known & (people.probability > self._group.confirm))
         if not len(ready):
             return
-        old, new = self._recognise(ready)
+        old, new = recognise(people, self._lost, ready, self._scale, self._group)
         for lost, row in zip(old.tolist(), new.tolist(), strict=True):
             serial = int(self._lost.serial[lost])
             relabel(self._history, int(people.serial[row]), serial, self._lost.number[lost])
@@ -370,28 +341,6 @@ class GroupTracker:
             serial = int(people.serial[row])
             self._group_of[serial] = int(people.group_id[row])
             relabel(self._history, serial, serial, people.number[row])
-
-    def _recognise(self, ready: IntArray) -> tuple[IntArray, IntArray]:
-        """Pairs of a lost person and a new one who may well be the same."""
-        people, lost = self._people, self._lost
-        cost = np.full((len(lost), len(ready)), np.inf)
-        for row in range(len(lost)):
-            for column, who in enumerate(ready.tolist()):
-                gap = people.born_s[who] - lost.seen_s[row]
-                if gap <= 0:
-                    continue
-                there = moved(lost.select(np.array([row])), float(people.seen_s[who] - lost.seen_s[row]), self._group)
-                offset = people.mean[who, :2] - there.mean[0, :2]
-                spread = there.cov[0, :2, :2] + people.cov[who, :2, :2]
-                distance = float(offset @ np.linalg.solve(spread, offset))
-                density = -0.5 * distance - 0.5 * np.log(np.linalg.det(spread)) - np.log(2 * np.pi)
-                if distance < self._group.gate:
-                    cost[row, column] = -(density - np.log(self._group.newcomers_per_m2))
-        if people.appearance is not None and lost.appearance is not None and cost.size:
-            unlike = embedding_distance(lost.appearance, people.appearance.select(ready))[0]
-            cost -= self._group.looks * self._scale.familiarity(unlike)
-        rows, columns = assign(cost, 0.0)
-        return rows, ready[columns]
 
     def _part(self, now: float) -> IntArray:
         """Rows of the people who stay; known ones who go are remembered for a while."""
@@ -496,7 +445,7 @@ class GroupTracker:
         until = history[-1].time_s - wait
         count = len(history) if final else max(1, sum(instant.time_s < until for instant in history))
         smoothed = smooth(history, self._group)
-        real_s = _last_real(history)
+        real_s = last_real(history)
         for instant in smoothed[:count]:
             self._write(instant, real_s)
         self._history = history[count:]
@@ -526,7 +475,7 @@ class GroupTracker:
             kept = np.flatnonzero((rows.number >= 0) & good[at])
             at = at[kept]
             self._tracklets.add(
-                _chosen(rows, kept),
+                chosen(rows, kept),
                 group[at],
                 instant.mean[at, :2].astype(np.float32),
                 instant.cov[at, :2, :2].astype(np.float32),
@@ -542,50 +491,3 @@ class GroupTracker:
             time_s,
             self._time_s,
         )
-
-
-def _spared(fusion: Fusion, people: People) -> DoubleArray:
-    """How well each matched box could be explained without its person: (C, T), log-likelihood ratio, 0 = not at all.
-
-    An older person who has no box in that camera could take it. So of two tracks of one person, each with the boxes of
-    some cameras, the younger has nothing to live on.
-    """
-    spared = np.zeros(fusion.box.shape)
-    older = people.serial[:, None] < people.serial[None]
-    for c, found in enumerate(fusion.box):
-        mine = np.flatnonzero(found >= 0)
-        free = (found < 0) & people.known
-        others = np.where(free[:, None] & older[:, mine], fusion.near[c][:, found[mine]], 0.0)
-        spared[c, mine] = np.maximum(others.max(axis=0, initial=0.0), 0.0)
-    return np.minimum(spared, np.maximum(fusion.gain, 0.0))
-
-
-def _chosen(rows: Rows, kept: IntArray) -> Rows:
-    """Some rows, with the looks that belong to them."""
-    place = np.full(len(rows.serial), -1)
-    place[kept] = np.arange(len(kept))
-    stay = np.flatnonzero(place[rows.looked] >= 0)
-    return Rows(
-        rows.camera,
-        rows.frame,
-        rows.time_s,
-        rows.size,
-        rows.serial[kept],
-        rows.number[kept],
-        rows.boxes[kept],
-        rows.scores[kept],
-        None if rows.keypoints is None else rows.keypoints[kept],
-        place[rows.looked[stay]],
-        None if rows.looks is None else rows.looks.select(stay),
-        rows.quality[kept],
-    )
-
-
-def _last_real(history: Sequence[Instant]) -> dict[int, float]:
-    """Common time of the last detection of each person in what is not written yet."""
-    last: dict[int, float] = {}
-    for instant in history:
-        for rows in instant.rows:
-            for serial in rows.serial[rows.scores > 0].tolist():
-                last[serial] = instant.time_s
-    return last
