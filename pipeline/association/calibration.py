@@ -43,6 +43,7 @@ _DIFFERENT_SHAPE = (0.15, 1.17, 0.83)
 
 # A site with fewer recognisable pairs than this, or than this share of its tracklets, teaches nothing of distances.
 _FEWEST_PAIRS = 3.0
+_LEAST_SEPARATION = 0.5
 _SMALLEST_SHARE = 0.01
 _ENOUGH_TRACKLETS = 40
 
@@ -93,6 +94,11 @@ class Calibration:
         alike = np.log1p(-self.outlier) + same - np.log(self.outlier) - different
         apart = np.log1p(-self.lookalike) + different - self._log_lookalikes()
         return expit(alike), expit(apart)
+
+    @property
+    def tells_apart(self) -> bool:
+        """Whether distances of one person are smaller than those of different people by half their spread."""
+        return self.different.mean - self.same.mean > _LEAST_SEPARATION * self.different.std
 
     def summary(self) -> dict[str, Any]:
         """Plain numbers for the manifest."""
@@ -198,11 +204,11 @@ def fit(sample: CalibrationSample, prior: AppearancePrior, config: AppearanceCon
         same = TwoSided.of(mean, prior.same_spread * first[0].different.mean, _SAME_SHAPE)
         begin = replace(first[0], same=same)
         found.append(learner.run(begin, prior_meeting(config), _ROUNDS_PER_START, hold_different=True))
-    best = max(found, key=lambda item: item[2])
+    best = max(found, key=lambda item: (item[0].tells_apart, item[2]))
     calibration, meeting, _ = learner.run(best[0], best[1], _ROUNDS)
     recognised = learner.recognised(calibration, meeting)
     enough = recognised >= max(_FEWEST_PAIRS, _SMALLEST_SHARE * sample.tracklets)
-    learnt = enough or sample.tracklets < _ENOUGH_TRACKLETS
+    learnt = calibration.tells_apart and (enough or sample.tracklets < _ENOUGH_TRACKLETS)
     return Fit(calibration if learnt else learner.start, meeting, recognised, learnt)
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -183,3 +185,9 @@ def test_two_sided_densities_are_found_again():
     assert (found.mode, found.below, found.above) == pytest.approx((0.6, 0.05, 0.1), abs=0.006)
     assert found.mean == pytest.approx(values.mean(), abs=0.004)
     assert found.std == pytest.approx(values.std(), abs=0.004)
+
+
+def test_densities_that_lie_on_one_another_tell_nobody_apart():
+    prior = prior_calibration(PRIOR, CONFIG)
+    assert prior.tells_apart
+    assert not replace(prior, same=prior.different).tells_apart
