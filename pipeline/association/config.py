@@ -124,6 +124,26 @@ class SpaceTimeCueConfig(Section):
     least_probability: float = Field(0.02, gt=0, lt=1, description="probability by its lag from which a pair is")
 
 
+class SplitConfig(Section):
+    """Tracklets that change person where people cross are cut there."""
+
+    enabled: bool = Field(True, description="cut them")
+    least_iou: float = Field(0.15, gt=0, le=1, description="overlap with another box from which a track may go over")
+    gap_s: float = Field(0.5, gt=0, description="the same after a gap in the track longer than this, seconds")
+    window_s: float = Field(6.0, gt=0, description="looks this long before and after a crossing are compared, seconds")
+    near_s: float = Field(2.0, gt=0, description="others who came near within this time may have swapped, seconds")
+    near_heights: float = Field(1.5, gt=0, description="how near: distance of the feet in box heights")
+    least_piece_s: float = Field(2.0, ge=0, description="two cuts of one tracklet are at least this far apart, seconds")
+    same_distance: float = Field(0.15, ge=0, le=2, description="expected distance of one person's looks, seconds apart")
+    different_distance: float = Field(0.45, gt=0, le=2, description="expected distance of two people's looks")
+    expected_pairs: float = Field(20.0, gt=0, description="measured distances that these two are worth")
+    wrong_share: float = Field(0.05, gt=0, lt=1, description="share of crossings that go wrong, before any is seen")
+    wrong_weight: float = Field(20.0, gt=0, description="crossings that this share is worth")
+    probability: float = Field(0.5, gt=0, lt=1, description="cut from this probability on: pieces may be joined again")
+    exchange: float = Field(0.5, ge=0, lt=1, description="probability that who took over was followed before as well")
+    outliers: float = Field(0.02, gt=0, lt=1, description="share of distances of looks that say nothing")
+
+
 class ConstraintConfig(Section):
     """What cannot be."""
 
@@ -150,6 +170,7 @@ class AssociateConfig(Section):
     appearance: AppearanceConfig = AppearanceConfig()
     rerank: RerankConfig = RerankConfig()
     motion: MotionConfig = MotionConfig()
+    split: SplitConfig = SplitConfig()
     constraints: ConstraintConfig = ConstraintConfig()
     corrections: CorrectionConfig = CorrectionConfig()
     space_time: SpaceTimeCueConfig = Field(SpaceTimeCueConfig(), description="lags under a transition model")

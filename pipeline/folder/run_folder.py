@@ -8,7 +8,7 @@ import math
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from data.atomic import write_text
 from data.errors import UserError
 from data.formats.tracklets import read_tracklets, write_tracklets
 from data.records import GlobalTrack, Link, Tracklet, Visit
+from data.splits import Split, apply_splits
 
 _FOLDERS = ("tracklets", "tracks", "local_tracks", "crops", "world", "video", "checkpoint", "space_time")
 _PART_NAME = re.compile(r"part-(\d+)-(\d+)\.parquet")
@@ -64,6 +65,11 @@ class RunFolder:
     def crops(self) -> Path:
         """Folder of ``<camera>/<local_id>_<k>.jpg``."""
         return self.root / "crops"
+
+    @property
+    def splits(self) -> Path:
+        """Where tracklets were cut because they change person, one JSON object a line."""
+        return self.root / "splits.jsonl"
 
     @property
     def links(self) -> Path:
@@ -133,8 +139,8 @@ class RunFolder:
             if (self.root / name).is_dir():
                 shutil.rmtree(self.root / name)
         for path in (
-            self.config, self.site, self.manifest, self.progress, self.links, self.global_tracks, self.metrics,
-            self.report, self.log,
+            self.config, self.site, self.manifest, self.progress, self.splits, self.links, self.global_tracks,
+            self.metrics, self.report, self.log,
         ):  # fmt: skip
             path.unlink(missing_ok=True)
 
@@ -149,10 +155,35 @@ class RunFolder:
         write_tracklets(path, tracklets)
         return path
 
-    def read_tracklets(self) -> list[Tracklet]:
-        """All closed tracklets, by camera and local id."""
-        found = [tracklet for path in self.part_paths() for tracklet in read_tracklets(path)]
+    def read_tracked(self, camera: str | None = None) -> list[Tracklet]:
+        """Closed tracklets as they were tracked, of one camera or of all, by camera and local id."""
+        parts = (read_tracklets(path) for path in self.part_paths())
+        found = [tracklet for part in parts for tracklet in part if camera in (None, tracklet.camera)]
         return sorted(found, key=lambda tracklet: tracklet.key)
+
+    def read_tracklets(self, camera: str | None = None) -> list[Tracklet]:
+        """As ``read_tracked``, cut where the association found that they change person."""
+        return apply_splits(self.read_tracked(camera), self.read_splits())
+
+    def write_splits(self, splits: Iterable[Split]) -> None:
+        """Write where tracklets were cut."""
+        lines = [json.dumps(asdict(split), ensure_ascii=False, allow_nan=False) for split in splits]
+        write_text(self.splits, "".join(line + "\n" for line in lines))
+
+    def read_splits(self) -> list[Split]:
+        """Where tracklets were cut; none before the run was associated.
+
+        Raises:
+            UserError: for a damaged file.
+        """
+        if not self.splits.exists():
+            return []
+        try:
+            return [Split(**json.loads(line)) for line in self.splits.read_text(encoding="utf-8").splitlines()]
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                f"{self.splits} is damaged ({error}); associate the run again: python -m tools.associate {self.root}"
+            ) from None
 
     def write_json(self, path: Path, value: Mapping[str, Any]) -> None:
         """Write a JSON object atomically, keys in the order given."""

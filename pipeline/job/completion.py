@@ -8,8 +8,10 @@ from pathlib import Path
 from data.errors import UserError
 from data.records import Tracklet
 from data.site import save_site
+from data.splits import apply_splits
 from pipeline.association.associate import Association, associate
 from pipeline.association.corrections import Correction
+from pipeline.association.splitting import find_splits
 from pipeline.association.transitions import save_transitions
 from pipeline.config import dump_config
 from pipeline.evaluation.evaluate import EvaluationOptions, evaluate_folders
@@ -58,7 +60,9 @@ def complete(
 def _associate(job: Job, corrections: Sequence[Correction]) -> Association:
     folder, config = job.folder, job.config
     with job.clock.measure(Stage.ASSOCIATE):
-        tracklets = folder.read_tracklets()
+        tracked = folder.read_tracked()
+        splits = find_splits(tracked, config.associate.split)
+        tracklets = apply_splits(tracked, splits)
         association = associate(
             tracklets,
             job.site,
@@ -75,12 +79,13 @@ def _associate(job: Job, corrections: Sequence[Correction]) -> Association:
         folder.config.write_text(dump_config(config), encoding="utf-8")
         save_site(job.site, folder.site)
         save_transitions(association.transitions, folder)
+        folder.write_splits(splits)
         folder.write_links(association.links)
         folder.write_global_tracks(association.global_tracks)
         run = config.run
         write_track_files(folder, job.cameras, tracklets, association.labels, run.interpolate_s, run.smooth_s)
         write_world_files(folder, job.site, job.cameras, tracklets, association.labels, run.interpolate_s)
-    job.counts["association"] = _counts(tracklets, association)
+    job.counts["association"] = {"splits": len(splits), **_counts(tracklets, association)}
     return association
 
 

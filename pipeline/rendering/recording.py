@@ -12,7 +12,7 @@ from data.errors import UserError
 from data.records import Frame, Image
 from data.sources.base import CameraSpec
 from data.sources.open import is_camera_name, open_source
-from pipeline.folder.run_folder import RunFolder, read_tracklets
+from pipeline.folder.run_folder import RunFolder
 from pipeline.input.ahead import Ahead, stop_all
 from pipeline.rendering.anonymize import blur_regions, head_regions
 from pipeline.rendering.config import RenderConfig
@@ -98,14 +98,8 @@ class Recording:
         self._last_frame = playback.last_frame.get(spec.camera)
         self._queue_frames = playback.sources.queue_frames
         self._config = config
-        tracklets = [
-            tracklet
-            for path in playback.folder.part_paths()
-            for tracklet in read_tracklets(path)
-            if tracklet.camera == spec.camera
-        ]
         self._timeline = Timeline(
-            tracklets,
+            playback.folder.read_tracklets(spec.camera),
             playback.global_ids,
             fill_gap_s=config.fill_gap_s,
             trail_s=config.trail_s,

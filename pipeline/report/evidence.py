@@ -95,8 +95,8 @@ def link_rows(links: Sequence[Link], people: Mapping[tuple[str, int], tuple[str,
     farthest = max((value for link in links for value in link.part_distances.values()), default=0.0)
     return [
         LinkRow(
-            a=_side(link.a, people, album),
-            b=_side(link.b, people, album),
+            a=side_of(link.a, people, album),
+            b=side_of(link.b, people, album),
             decision=link.decision,
             probability=link.probability,
             lag_s=link.lag_s if math.isfinite(link.lag_s) else None,
@@ -120,7 +120,8 @@ def _part(link: Link, name: str, farthest: float) -> Part:
     return Part(name, distance, round(100 * distance / max(farthest, 1e-9), 1), link.part_visibility.get(name, 0.0))
 
 
-def _side(key: tuple[str, int], people: Mapping[tuple[str, int], tuple[str, str]], album: Album) -> Side:
+def side_of(key: tuple[str, int], people: Mapping[tuple[str, int], tuple[str, str]], album: Album) -> Side:
+    """One tracklet with its person and best picture."""
     label, anchor = people.get(key, ("?", ""))
     numbers = album.numbers(*key)
     return Side(key[0], key[1], label, anchor, album.get(*key, numbers[0]) if numbers else None)

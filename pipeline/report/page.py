@@ -14,6 +14,7 @@ from pipeline.folder.run_folder import RunFolder
 from pipeline.rendering.palette import hex_of, text_on
 from pipeline.report import facts as run_facts
 from pipeline.report.config import ReportConfig
+from pipeline.report.cuts import cut_rows
 from pipeline.report.evidence import choose_links, link_rows
 from pipeline.report.lanes import (
     WIDTH,
@@ -100,6 +101,7 @@ def _context(folder: RunFolder, config: ReportConfig, manifest: Mapping[str, Any
         for local_id in stay.local_ids
     }
     rows = link_rows(choose_links(links, config.max_links), labels, album)
+    cuts = cut_rows(folder.read_splits(), labels, album)
     span = time_span(everyone, covers)
     return {
         "name": folder.root.resolve().name,
@@ -121,6 +123,7 @@ def _context(folder: RunFolder, config: ReportConfig, manifest: Mapping[str, Any
         "people_total": len(everyone),
         "cards": cards,
         "links": rows,
+        "cuts": cuts,
         "links_total": len(links),
         "colors": {person.label: hex_of(person.color) for person in everyone},
         "inks": {person.label: hex_of(text_on(person.color)) for person in everyone},

@@ -2,10 +2,12 @@
 
 import base64
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from data.splits import piece_spans
 from pipeline.folder.crop_notes import read_note
 from pipeline.folder.run_folder import RunFolder
 from pipeline.rendering.anonymize import blur_regions
@@ -45,6 +47,7 @@ class Album:
         self._left = int(config.max_pictures_mb * 1e6)
         self._pictures: dict[tuple[str, int, int], Picture | None] = {}
         self.left_out = 0
+        self._spans = piece_spans(folder.read_splits())
 
     @property
     def pictures(self) -> list[Picture]:
@@ -62,10 +65,24 @@ class Album:
         """Which crops of a tracklet there are, best first."""
         if self._config.max_pictures_mb == 0:
             return []
-        return [number for number in range(_PER_TRACKLET) if self._folder.crop(camera, local_id, number).is_file()]
+        return [number for number in range(_PER_TRACKLET) if self._shows((camera, local_id, number))]
+
+    def _path(self, key: tuple[str, int, int]) -> Path:
+        """Pieces of a cut tracklet share its crops."""
+        camera, local_id, number = key
+        span = self._spans.get((camera, local_id))
+        return self._folder.crop(camera, local_id if span is None else span.local_id, number)
+
+    def _shows(self, key: tuple[str, int, int]) -> bool:
+        """Whether there is such a crop, and it was taken in the piece's own time."""
+        path, span = self._path(key), self._spans.get(key[:2])
+        if span is None or not path.is_file():
+            return path.is_file()
+        time_s = (read_note(path.read_bytes()) or {}).get("time_s")
+        return isinstance(time_s, int | float) and span.start_s <= time_s < span.end_s
 
     def _take(self, key: tuple[str, int, int]) -> Picture | None:
-        path = self._folder.crop(*key)
+        path = self._path(key)
         if self._left <= 0:
             self.left_out += path.is_file()
             return None
