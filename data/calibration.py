@@ -72,6 +72,7 @@ class Calibration(Section):
         None, description="3x3, floor to pixels; no heights: heads and bodies say nothing, feet alone are used"
     )
     world: World | None = Field(None, description="where it differs from the site's")
+    origin: str | None = Field(None, description="where it comes from; read by people, not by the run")
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
