@@ -1,4 +1,7 @@
-"""Look at a minute of each video and write a site file with what was found; say which cues will work."""
+"""Look at a minute of each video and write a site file with what was found; say which cues will work.
+
+With --site and --detections instead: do the calibrations of a site agree on where people are?
+"""
 
 import argparse
 import sys
@@ -6,19 +9,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.errors import UserError
-from data.site import save_site
+from data.site import load_site, save_site
 from data.sources.open import parse_camera_specs
 from pipeline.cli import run
+
+_LEAST_SCORE = 0.5
+_STEP_S = 0.5
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tools.check_site", description=__doc__)
     parser.add_argument(
-        "videos", nargs="+", metavar="[name=]path", help="video file, folder of pictures, address or webcam number"
+        "videos", nargs="*", metavar="[name=]path", help="video file, folder of pictures, address or webcam number"
     )
     parser.add_argument(
         "--site-out", type=Path, default=Path("site.yaml"), help="the file to write (default site.yaml)"
+    )
+    parser.add_argument("--site", type=Path, help="calibrated cameras to compare by --detections; nothing is written")
+    parser.add_argument(
+        "--detections", type=Path, metavar="DIR", help="detections or tracks of them, <camera>.txt, .npz or .json"
     )
     parser.add_argument("--config", type=Path, action="append", default=[], help="YAML patch; may be given again")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. run.device=cpu")
@@ -30,6 +40,10 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Look, write and print."""
     arguments = build_parser().parse_args(argv)
+    if arguments.site is not None or arguments.detections is not None:
+        return _compare(arguments)
+    if not arguments.videos:
+        raise UserError("give videos to look at, or --site and --detections to compare calibrations")
     if arguments.site_out.exists() and not arguments.overwrite:
         raise UserError(f"{arguments.site_out} exists; choose another --site-out or give --overwrite")
     if not arguments.seconds > 0:
@@ -55,6 +69,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     for line in cues(site):
         print(line)
     print(f"written: {arguments.site_out}")
+    return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    if arguments.videos or arguments.site is None or arguments.detections is None:
+        raise UserError("calibrations are compared by --site and --detections together, without videos")
+
+    from pipeline.site_calibration.agreement import evidence_lines
+    from pipeline.site_calibration.sources import from_boxes
+
+    site, sightings = from_boxes(arguments.detections, load_site(arguments.site), _LEAST_SCORE)
+    for line in evidence_lines(site, sightings, _STEP_S):
+        print(line)
     return 0
 
 

@@ -75,3 +75,14 @@ def test_mistakes(folders, tmp_path, capsys):
     assert not Path(out).exists()
     assert call(folders[1], "--site-out", str(tmp_path / "no" / "site.yaml")) == 2
     assert "cannot write" in capsys.readouterr().err
+
+
+def test_calibrations_are_compared_by_site_and_detections_together(tmp_path, capsys):
+    cases = [
+        ([], "give videos to look at"),
+        (["--site", str(tmp_path / "site.yaml")], "--site and --detections together"),
+        (["a.mp4", "--site", "s.yaml", "--detections", str(tmp_path)], "without videos"),
+    ]
+    for arguments, message in cases:
+        assert call(*arguments) == 2
+        assert message in capsys.readouterr().err
