@@ -6,6 +6,7 @@ file the user names is recognised whatever it is called.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -74,6 +75,9 @@ class WeightRecord(Section):
     trained_on: People
     how: str = Field(description="network, training data, origin")
     scores: dict[str, float] = Field(default_factory=dict, description="published or measured figures")
+
+
+_OUR_ENTRIES = "mtmct_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,3 +177,47 @@ def input_options(options: InputOptions, weights: ResolvedWeights, section: str)
             f"set {' and '.join(missing)}, or use a file of data/weights/manifest.yaml"
         )
     return merged
+
+
+def as_weights(
+    weights: ResolvedWeights | str | Path, records: Mapping[str, WeightRecord] | None = None
+) -> ResolvedWeights:
+    """Weights that are resolved, or a file: looked up by its hash, so that it has its record whatever it is called.
+
+    Args:
+        weights: what is known already, or where the file (an OpenVINO model: the folder) lies.
+        records: name -> record; None: the project's manifest.
+
+    Raises:
+        UserError: when there is no such file.
+    """
+    if isinstance(weights, ResolvedWeights):
+        return weights
+    path = Path(weights).expanduser()
+    if not path.exists():
+        raise UserError(f"there is no weight file {path}; check the path")
+    digest = file_sha256(path)
+    for name, record in (known_weights() if records is None else records).items():
+        if record.sha256 == digest:
+            return ResolvedWeights(path, digest, name, record, record.trained_on)
+    return ResolvedWeights(path, digest, path.stem, None, _own_word(path))
+
+
+def _own_word(path: Path) -> People | None:
+    """What a file of ours says in its header about the people it was trained on.
+
+    The header of every kind of network has one entry of ours, JSON with a ``provenance``. What else is wrong with a
+    file is for its back-end to say.
+    """
+    if path.suffix != ".safetensors":
+        return None
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = file.metadata() or {}
+        entries = [json.loads(text) for name, text in sorted(header.items()) if name.startswith(_OUR_ENTRIES)]
+    except (SafetensorError, OSError, json.JSONDecodeError):
+        return None
+    told = [entry["provenance"] for entry in entries if isinstance(entry, dict) and "provenance" in entry]
+    return people_of(told[0]) if told and isinstance(told[0], dict) else None

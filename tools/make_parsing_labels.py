@@ -91,13 +91,13 @@ def _fields(arguments: argparse.Namespace) -> "Fields":
 
         return drawn_fields
     from pipeline.backends.config import PoseConfig
-    from pipeline.backends.registry import open_openpifpaf
+    from pipeline.backends.openpifpaf_net import OpenPifPafNetwork
     from pipeline.weights.store import WeightStore
 
     size = None if arguments.long_edge is None else (arguments.long_edge, arguments.long_edge)
     config = PoseConfig(name="openpifpaf", weights=arguments.pifpaf, input_size=size)
     weights = WeightStore(offline=True).resolve("pose", arguments.pifpaf, "")
-    network = open_openpifpaf(config, weights, arguments.device, arguments.threads)
+    network = OpenPifPafNetwork(config, weights, arguments.device, arguments.threads)
     return lambda crop, grid: network.confidence_fields(crop.image, grid)
 
 

@@ -1,15 +1,24 @@
 """The tracker of a scope: of a camera by name, of a group on the ground."""
 
-from collections.abc import Mapping
+from typing import Protocol
 
 from data.errors import UserError
-from data.registry import resolve
+from data.registry import Registry
 from data.site import Scope, Site
 from trackers.config import TrackerConfig
 from trackers.group.tracker import GroupTracker
 from trackers.scope import ScopeTracker
 
-CAMERA_TRACKERS: Mapping[str, str] = {"hungarian": "trackers.camera:CameraTracker"}
+
+class BuildTracker(Protocol):
+    """Makes the tracker of one camera."""
+
+    def __call__(self, camera: str, config: TrackerConfig, /) -> ScopeTracker:
+        """Make it; nothing is seen yet."""
+        ...
+
+
+CAMERA_TRACKERS: Registry[BuildTracker] = Registry("tracker", {"hungarian": "trackers.camera:CameraTracker"})
 
 
 def build_tracker(scope: Scope, site: Site, config: TrackerConfig) -> ScopeTracker:
@@ -24,8 +33,7 @@ def build_tracker(scope: Scope, site: Site, config: TrackerConfig) -> ScopeTrack
         UserError: for an unknown name, or a camera of a group without calibration.
     """
     if scope.group is None:
-        tracker: ScopeTracker = resolve("tracker", config.name, CAMERA_TRACKERS)(scope.cameras[0], config)
-        return tracker
+        return CAMERA_TRACKERS.load(config.name)(scope.cameras[0], config)
     models = {}
     for camera in scope.cameras:
         model = site.model(camera)

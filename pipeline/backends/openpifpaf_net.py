@@ -17,9 +17,9 @@ import numpy as np
 from data.errors import UserError
 from data.kernels.images import to_blob
 from data.records import Detections, FloatArray, Image, Poses
-from data.runtime.torch_device import torch_device
+from data.runtime.torch_device import set_torch_threads, torch_device
 from data.runtime.torchvision_cure import ensure_torchvision
-from data.weight_records import ResolvedWeights
+from data.weight_records import ResolvedWeights, as_weights
 from pipeline.backends.config import DetectorConfig, PoseConfig
 from pipeline.backends.perceiver import boxes_from_skeletons
 from pipeline.backends.selection import visible
@@ -40,12 +40,20 @@ class OpenPifPafNetwork:
 
     gives_poses = True
 
-    def __init__(self, config: DetectorConfig | PoseConfig, weights: ResolvedWeights, device: str) -> None:
+    def __init__(
+        self,
+        config: DetectorConfig | PoseConfig,
+        weights: ResolvedWeights | str | Path,
+        device: str = "auto",
+        threads: int = 0,
+    ) -> None:
         """Load a checkpoint.
 
         Raises:
             UserError: when the package is not built, or the file is no checkpoint with COCO keypoints.
         """
+        weights = as_weights(weights)
+        set_torch_threads(threads)
         package = import_openpifpaf()
         self._device = torch_device(device)
         model = load_checkpoint(weights.path)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,8 +10,8 @@ from torch import Tensor, nn
 
 from data.errors import UserError
 from data.records import Detections, FloatArray, Image, Poses
-from data.runtime.torch_device import torch_device
-from data.weight_records import ResolvedWeights
+from data.runtime.torch_device import set_torch_threads, torch_device
+from data.weight_records import ResolvedWeights, as_weights
 from pipeline.backends.config import DetectorConfig, PoseConfig
 from pipeline.backends.letterbox import Placement, letterbox
 from pipeline.backends.selection import best_rows, clean, visible
@@ -26,7 +27,11 @@ class PersonPoseNetwork:
     gives_poses = True
 
     def __init__(
-        self, config: DetectorConfig | PoseConfig, weights: ResolvedWeights, device: str, threads: int = 0
+        self,
+        config: DetectorConfig | PoseConfig,
+        weights: ResolvedWeights | str | Path,
+        device: str = "auto",
+        threads: int = 0,
     ) -> None:
         """Load the network.
 
@@ -39,8 +44,8 @@ class PersonPoseNetwork:
         Raises:
             UserError: for a file of another kind, or an input size that is no multiple of 32.
         """
-        if threads:
-            torch.set_num_threads(threads)
+        weights = as_weights(weights)
+        set_torch_threads(threads)
         model, info = load_network(weights.path)
         self._size = config.input_size or (info.spec.height, info.spec.width)
         if any(side % STRIDES[-1] for side in self._size):

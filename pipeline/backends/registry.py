@@ -1,13 +1,21 @@
 """Back-ends by name; nothing is imported before it is chosen."""
 
 import logging
-from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 from data.errors import UserError
-from data.registry import resolve
-from data.weight_records import ResolvedWeights
-from pipeline.backends.base import Detector, Perceiver, PoseEstimator
+from data.registry import Registry
+from data.weight_records import ResolvedWeights, as_weights
+from pipeline.backends.base import (
+    BuildDetector,
+    BuildEmbedder,
+    BuildNetwork,
+    BuildPoseEstimator,
+    Detector,
+    OnePassPerceiver,
+    Perceiver,
+    PoseEstimator,
+)
 from pipeline.backends.config import DetectorConfig, PoseConfig
 from pipeline.backends.perceiver import BoxPerceiver, MatchedPose, OnePass, TwoPass
 from pipeline.weights.kpr import real_kpr
@@ -17,22 +25,30 @@ from reid.embedders.base import Embedder
 
 logger = logging.getLogger(__name__)
 
-# Every entry is called with (config, weights, device, threads).
-NETWORKS = {
-    "ultralytics": "pipeline.backends.registry:open_ultralytics",
+_FULL_PICTURE = {
+    "ultralytics": "pipeline.backends.ultralytics_net:UltralyticsNetwork",
     "yolo_onnx": "pipeline.backends.yolo:open_onnx",
     "yolo_tflite": "pipeline.backends.yolo:open_tflite",
-    "openpifpaf": "pipeline.backends.registry:open_openpifpaf",
+    "openpifpaf": "pipeline.backends.openpifpaf_net:OpenPifPafNetwork",
     "person_pose": "pipeline.backends.person_pose:PersonPoseNetwork",
 }
-DETECTORS = {**NETWORKS, "yolox_onnx": "pipeline.backends.yolox:YoloxDetector"}
-BOX_POSES = {"movenet": "pipeline.backends.topdown:open_movenet", "topdown_onnx": "pipeline.backends.topdown:open_onnx"}
-POSES = {**NETWORKS, **BOX_POSES}
-EMBEDDERS = {
-    "osnet_parts": "reid.embedders.pooled:PooledPartsEmbedder",
-    "osnet_onnx": "reid.embedders.onnx:OnnxEmbedder",
-    "kpr": "pipeline.backends.registry:open_kpr",
-}
+# Networks of full pictures find people, and skeletons where their weights are a pose model's.
+DETECTORS: Registry[BuildDetector] = Registry(
+    "detector", {**_FULL_PICTURE, "yolox_onnx": "pipeline.backends.yolox:YoloxDetector"}
+)
+PICTURE_POSES: Registry[BuildNetwork] = Registry("pose back-end", _FULL_PICTURE)
+BOX_POSES: Registry[BuildPoseEstimator] = Registry(
+    "pose back-end",
+    {"movenet": "pipeline.backends.topdown:open_movenet", "topdown_onnx": "pipeline.backends.topdown:open_onnx"},
+)
+EMBEDDERS: Registry[BuildEmbedder] = Registry(
+    "appearance model",
+    {
+        "osnet_parts": "reid.embedders.pooled:PooledPartsEmbedder",
+        "osnet_onnx": "reid.embedders.onnx:OnnxEmbedder",
+        "kpr": "pipeline.backends.registry:open_kpr",
+    },
+)
 
 # What "auto" weights stand for. Back-ends that are not here need their weights named.
 DETECTOR_WEIGHTS = {"ultralytics": "yolo11m", "yolox_onnx": "yolox_s"}
@@ -60,8 +76,7 @@ def build_detector(config: DetectorConfig, device: str, weights: WeightStore, th
     Raises:
         UserError: for an unknown name, or weights that are missing or of another kind.
     """
-    detector: Detector = _open_detector(config, device, weights, threads, DETECTOR_WEIGHTS)
-    return detector
+    return _open_detector(config, device, weights, threads, DETECTOR_WEIGHTS)
 
 
 def build_pose(config: PoseConfig, device: str, weights: WeightStore, threads: int = 0) -> PoseEstimator | None:
@@ -78,12 +93,13 @@ def build_pose(config: PoseConfig, device: str, weights: WeightStore, threads: i
     """
     if config.name == _NONE:
         return None
-    build: Callable[..., Any] = resolve("pose back-end", config.name, {**POSES, _FROM_DETECTOR: "", _NONE: ""})
-    found = weights.resolve("pose", config.weights, _default("pose", config.name, config.weights, POSE_WEIGHTS))
-    network = build(config, found, device, threads)
+    others = (_FROM_DETECTOR, _NONE)
     if config.name in BOX_POSES:
-        estimator: PoseEstimator = network
-        return estimator
+        found, build = _pose_weights(config, weights), BOX_POSES.load(config.name)
+        return build(config, found, device, threads)
+    open_network = PICTURE_POSES.load(config.name, (*BOX_POSES, *others))
+    found = _pose_weights(config, weights)
+    network = open_network(config, found, device, threads)
     if not network.gives_poses:
         raise UserError(f"pose.weights: {found.path} finds boxes but no keypoints; name a pose model")
     return MatchedPose(network, config.keypoint_min)
@@ -106,10 +122,11 @@ def build_perceiver(
     """
     if pose.name == _FROM_DETECTOR:
         network = _open_detector(detector, device, weights, threads, {**DETECTOR_WEIGHTS, **POSE_WEIGHTS})
-        if not getattr(network, "gives_poses", False):
+        if not isinstance(network, OnePassPerceiver) or not network.gives_poses:
+            names = ", ".join(sorted({**PICTURE_POSES, **BOX_POSES}))
             raise UserError(
                 f"pose.name=detector, but detector.name={detector.name} with detector.weights={detector.weights} gives "
-                f"no keypoints; name a pose model there, or set pose.name to one of: {', '.join(sorted(POSES))}, none"
+                f"no keypoints; name a pose model there, or set pose.name to one of: {names}, none"
             )
         return OnePass(network)
     found = build_detector(detector, device, weights, threads)
@@ -155,53 +172,36 @@ def build_embedder(
             name = readers[0]
         elif value.endswith(_TORCH_SUFFIXES):
             name = "kpr"
-    build: Callable[..., Any] = resolve("appearance model", name, {**EMBEDDERS, AUTO: "", _NONE: ""})
+    build = EMBEDDERS.load(name, (AUTO, _NONE))
     found = weights.resolve("reid", value, _default("reid", name, value, REID_WEIGHTS))
-    embedder: Embedder = build(config, found, device, threads)
-    return embedder
+    return build(config, found, device, threads)
 
 
-def open_ultralytics(config: Any, weights: ResolvedWeights, device: str, threads: int) -> Any:
-    """Ultralytics uses torch's own number of threads."""
-    from pipeline.backends.ultralytics_net import UltralyticsNetwork
-
-    _set_torch_threads(threads)
-    return UltralyticsNetwork(config, weights, device)
-
-
-def open_openpifpaf(config: Any, weights: ResolvedWeights, device: str, threads: int) -> Any:
-    """OpenPifPaf uses torch's own number of threads."""
-    from pipeline.backends.openpifpaf_net import OpenPifPafNetwork
-
-    _set_torch_threads(threads)
-    return OpenPifPafNetwork(config, weights, device)
-
-
-def open_kpr(config: ReidConfig, weights: ResolvedWeights, device: str, threads: int) -> Embedder:
+def open_kpr(
+    config: ReidConfig, weights: ResolvedWeights | str | Path, device: str = "auto", threads: int = 0
+) -> Embedder:
     """KPR and BPBReID checkpoints know their own preprocessing."""
-    from data.runtime.torch_device import torch_device
+    from data.runtime.torch_device import set_torch_threads, torch_device
     from reid.embedders.kpr import KprEmbedder
 
-    _set_torch_threads(threads)
-    return KprEmbedder(weights.path, torch_device(device), config.batch, config.precision, config.adapt)
+    found = as_weights(weights)
+    set_torch_threads(threads)
+    return KprEmbedder(found.path, torch_device(device), config.batch, config.precision, config.adapt)
 
 
 def _open_detector(
     config: DetectorConfig, device: str, weights: WeightStore, threads: int, defaults: dict[str, str]
-) -> Any:
-    build: Callable[..., Any] = resolve("detector", config.name, DETECTORS)
+) -> Detector:
+    build = DETECTORS.load(config.name)
     found = weights.resolve("detector", config.weights, _default("detector", config.name, config.weights, defaults))
     return build(config, found, device, threads)
+
+
+def _pose_weights(config: PoseConfig, weights: WeightStore) -> ResolvedWeights:
+    return weights.resolve("pose", config.weights, _default("pose", config.name, config.weights, POSE_WEIGHTS))
 
 
 def _default(section: str, name: str, value: str, defaults: dict[str, str]) -> str:
     if value == AUTO and name not in defaults:
         raise UserError(f"{section}.name={name} has no weights of its own; name a file in {section}.weights")
     return defaults.get(name, "")
-
-
-def _set_torch_threads(threads: int) -> None:
-    import torch
-
-    if threads:
-        torch.set_num_threads(threads)

@@ -6,6 +6,7 @@ Their confidences are not one scale: a MoveNet keypoint that is there often scor
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from data.errors import UserError
 from data.kernels.images import to_blob
 from data.records import Detections, FloatArray, Image, Poses
 from data.runtime.onnx import OnnxNetwork
-from data.weight_records import ResolvedWeights, input_options
+from data.weight_records import ResolvedWeights, as_weights, input_options
 from pipeline.backends.config import PoseConfig
 from pipeline.backends.crops import cut, points_back, windows
 from pipeline.backends.tflite import TfliteNetwork
@@ -60,12 +61,15 @@ class TopDownPose:
         ]
 
 
-def open_movenet(config: PoseConfig, weights: ResolvedWeights, device: str, threads: int) -> TopDownPose:
+def open_movenet(
+    config: PoseConfig, weights: ResolvedWeights | str | Path, device: str = "auto", threads: int = 0
+) -> TopDownPose:
     """Open a MoveNet SinglePose TFLite model: a square RGB crop in, 17 x (y, x, score) of 0-1 out.
 
     Raises:
         UserError: when the file is no such model.
     """
+    weights = as_weights(weights)
     network = TfliteNetwork(weights.path, threads)
     if network.output_shape != (1, 1, _KEYPOINTS, 3) or network.input_shape[1] != network.input_shape[2]:
         raise UserError(
@@ -79,12 +83,15 @@ def open_movenet(config: PoseConfig, weights: ResolvedWeights, device: str, thre
     return TopDownPose(estimate, (network.input_shape[1], network.input_shape[2]), _MOVENET_MARGIN, config.batch)
 
 
-def open_onnx(config: PoseConfig, weights: ResolvedWeights, device: str, threads: int) -> TopDownPose:
+def open_onnx(
+    config: PoseConfig, weights: ResolvedWeights | str | Path, device: str = "auto", threads: int = 0
+) -> TopDownPose:
     """Open a top-down ONNX model that gives heat maps, (N, 17, h, w), or SimCC vectors, (N, 17, X) and (N, 17, Y).
 
     Raises:
         UserError: when the file is no such model, or nothing is known of its preprocessing.
     """
+    weights = as_weights(weights)
     options = input_options(config, weights, "pose")
     network = OnnxNetwork(weights.path, device, threads, str(weights.path))
     shape = network.input_shape

@@ -7,15 +7,16 @@ pickle: it is read with torch's restricted loader and the package's list of know
 import logging
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from data.errors import UserError
 from data.records import Detections, FloatArray, Image, Poses
-from data.runtime.torch_device import torch_device
+from data.runtime.torch_device import set_torch_threads, torch_device
 from data.runtime.torchvision_cure import ensure_torchvision
-from data.weight_records import ResolvedWeights
+from data.weight_records import ResolvedWeights, as_weights
 from pipeline.backends.config import DetectorConfig, PoseConfig
 from pipeline.backends.selection import clean, visible
 
@@ -25,7 +26,13 @@ _PEOPLE = ("person", "people", "pedestrian")
 class UltralyticsNetwork:
     """A detector, and where the model is a pose model a one-pass perceiver."""
 
-    def __init__(self, config: DetectorConfig | PoseConfig, weights: ResolvedWeights, device: str) -> None:
+    def __init__(
+        self,
+        config: DetectorConfig | PoseConfig,
+        weights: ResolvedWeights | str | Path,
+        device: str = "auto",
+        threads: int = 0,
+    ) -> None:
         """Load a model.
 
         Args:
@@ -37,6 +44,8 @@ class UltralyticsNetwork:
             UserError: when the package or the device is missing, the file is no model of a known kind, or it finds no
                 people.
         """
+        weights = as_weights(weights)
+        set_torch_threads(threads)
         self._device = torch_device(device)
         try:
             self._model = _load(weights)

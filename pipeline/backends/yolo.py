@@ -7,6 +7,7 @@ suppression; and the end-to-end one, (K, 4 box + score + class [+ 17 x 3]), corn
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from data.errors import UserError
 from data.kernels.images import to_blob
 from data.records import Detections, FloatArray, Image, Poses
 from data.runtime.onnx import OnnxNetwork
-from data.weight_records import InputOptions, ResolvedWeights
+from data.weight_records import InputOptions, ResolvedWeights, as_weights
 from pipeline.backends.config import DetectorConfig, PoseConfig
 from pipeline.backends.letterbox import Placement, letterbox
 from pipeline.backends.selection import best_rows, clean, visible
@@ -161,12 +162,15 @@ def _options(config: DetectorConfig | PoseConfig) -> _Options:
     return _Options(config.score_min, defaults.nms_iou, defaults.max_detections)
 
 
-def open_onnx(config: DetectorConfig | PoseConfig, weights: ResolvedWeights, device: str, threads: int) -> YoloNetwork:
+def open_onnx(
+    config: DetectorConfig | PoseConfig, weights: ResolvedWeights | str | Path, device: str = "auto", threads: int = 0
+) -> YoloNetwork:
     """Open an Ultralytics ONNX export.
 
     Raises:
         UserError: when the file is none, or its shapes contradict what it says of itself.
     """
+    weights = as_weights(weights)
     network = OnnxNetwork(weights.path, device, threads, str(weights.path))
     export = describe(network.metadata, network.label)
     options = config.over(weights.record.input if weights.record else None).over(_DEFAULT_INPUT)
@@ -181,13 +185,14 @@ def open_onnx(config: DetectorConfig | PoseConfig, weights: ResolvedWeights, dev
 
 
 def open_tflite(
-    config: DetectorConfig | PoseConfig, weights: ResolvedWeights, device: str, threads: int
+    config: DetectorConfig | PoseConfig, weights: ResolvedWeights | str | Path, device: str = "auto", threads: int = 0
 ) -> YoloNetwork:
     """Open an Ultralytics TFLite export; TFLite exports give coordinates 0-1 of the letterboxed input.
 
     Raises:
         UserError: when the file is none, or its shapes contradict what it says of itself.
     """
+    weights = as_weights(weights)
     network = TfliteNetwork(weights.path, threads)
     export = describe(network.metadata, str(weights.path))
     size = (network.input_shape[1], network.input_shape[2])

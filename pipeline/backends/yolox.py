@@ -6,6 +6,7 @@ order and scale changed between releases of YOLOX, so they come from the weights
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from data.errors import UserError
 from data.kernels.images import to_blob
 from data.records import Detections, FloatArray, Image
 from data.runtime.onnx import OnnxNetwork
-from data.weight_records import ResolvedWeights, input_options
+from data.weight_records import ResolvedWeights, as_weights, input_options
 from pipeline.backends.config import DetectorConfig
 from pipeline.backends.letterbox import Placement, letterbox
 from pipeline.backends.selection import best_rows, clean, visible
@@ -26,12 +27,15 @@ _PERSON = 0
 class YoloxDetector:
     """Finds people with a YOLOX network."""
 
-    def __init__(self, config: DetectorConfig, weights: ResolvedWeights, device: str, threads: int) -> None:
+    def __init__(
+        self, config: DetectorConfig, weights: ResolvedWeights | str | Path, device: str = "auto", threads: int = 0
+    ) -> None:
         """Open a model.
 
         Raises:
             UserError: when the file is no YOLOX export, or nothing is known of its preprocessing.
         """
+        weights = as_weights(weights)
         self._options = input_options(config, weights, "detector")
         self._network = OnnxNetwork(weights.path, device, threads, str(weights.path))
         shape = self._network.input_shape

@@ -7,7 +7,7 @@ import numpy as np
 
 from data.formats.mot import MotTable, write_mot
 from data.records import Tracklet
-from pipeline.folder.run_folder import RunFolder
+from pipeline.folder.outcome import Outcome
 from trackers.interpolation import interpolate
 
 
@@ -48,21 +48,14 @@ def mot_table(
     return MotTable.make(frames[first], row_ids[first], boxes[first], scores[first])
 
 
-def write_track_files(
-    folder: RunFolder,
-    cameras: Sequence[str],
-    tracklets: Sequence[Tracklet],
-    global_ids: Mapping[tuple[str, int], int],
-    max_gap_s: float,
-    smooth_s: float,
-) -> None:
+def write_track_files(found: Outcome) -> None:
     """Write ``local_tracks/`` and ``tracks/``; every camera gets a file, if need be an empty one."""
     by_camera: dict[str, list[Tracklet]] = defaultdict(list)
-    for tracklet in tracklets:
+    for tracklet in found.tracklets:
         by_camera[tracklet.camera].append(tracklet)
-    local_ids = root_ids(tracklets)
+    folder, local_ids, gap_s, smooth_s = found.folder, root_ids(found.tracklets), found.max_gap_s, found.smooth_s
     folder.tracks("x").parent.mkdir(exist_ok=True)
     folder.local_tracks("x").parent.mkdir(exist_ok=True)
-    for camera in cameras:
-        write_mot(folder.local_tracks(camera), mot_table(by_camera[camera], local_ids, max_gap_s, smooth_s))
-        write_mot(folder.tracks(camera), mot_table(by_camera[camera], global_ids, max_gap_s, smooth_s))
+    for camera in found.cameras:
+        write_mot(folder.local_tracks(camera), mot_table(by_camera[camera], local_ids, gap_s, smooth_s))
+        write_mot(folder.tracks(camera), mot_table(by_camera[camera], found.global_ids, gap_s, smooth_s))

@@ -8,30 +8,15 @@ from data.formats.world import WorldPaths, write_world_paths
 from data.instants import instant_numbers
 from data.records import DoubleArray, IntArray, Tracklet
 from data.site import Group, Site
-from pipeline.folder.run_folder import RunFolder
+from pipeline.folder.outcome import Outcome
 
 
-def write_world_files(
-    folder: RunFolder,
-    site: Site,
-    cameras: Sequence[str],
-    tracklets: Sequence[Tracklet],
-    ids: Mapping[tuple[str, int], int],
-    max_gap_s: float,
-) -> None:
-    """Write one file for every group of the site that has a camera in the run.
-
-    Args:
-        folder: the run.
-        site: its groups and clocks.
-        cameras: of the run.
-        tracklets: of all cameras.
-        ids: the id to write for each tracklet, by (camera, local_id).
-        max_gap_s: see ``world_paths``.
-    """
-    for group in site.groups:
-        if set(group.cameras) & set(cameras):
-            write_world_paths(folder.world(group.name), world_paths(site, group, tracklets, ids, max_gap_s))
+def write_world_files(found: Outcome) -> None:
+    """Write one file for every group of the site that has a camera in the run."""
+    for group in found.site.groups:
+        if set(group.cameras) & set(found.cameras):
+            paths = world_paths(found.site, group, found.tracklets, found.global_ids, found.max_gap_s)
+            write_world_paths(found.folder.world(group.name), paths)
 
 
 def world_paths(

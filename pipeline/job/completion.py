@@ -16,9 +16,9 @@ from pipeline.association.transitions import save_transitions
 from pipeline.config import dump_config
 from pipeline.evaluation.evaluate import EvaluationOptions, evaluate_folders
 from pipeline.evaluation.result import EvaluationResult
+from pipeline.folder.outcome import Outcome
+from pipeline.folder.output_formats import write_outputs
 from pipeline.folder.stages import Stage, Status, WarningKind
-from pipeline.folder.track_files import write_track_files
-from pipeline.folder.world_files import write_world_files
 from pipeline.job.job import Job
 from pipeline.job.request import RunResult
 from pipeline.report.page import write_report
@@ -80,11 +80,18 @@ def _associate(job: Job, corrections: Sequence[Correction]) -> Association:
         save_site(job.site, folder.site)
         save_transitions(association.transitions, folder)
         folder.write_splits(splits)
-        folder.write_links(association.links)
-        folder.write_global_tracks(association.global_tracks)
-        run = config.run
-        write_track_files(folder, job.cameras, tracklets, association.labels, run.interpolate_s, run.smooth_s)
-        write_world_files(folder, job.site, job.cameras, tracklets, association.labels, run.interpolate_s)
+        found = Outcome(
+            folder=folder,
+            site=job.site,
+            cameras=job.cameras,
+            tracklets=tuple(tracklets),
+            global_ids=association.labels,
+            global_tracks=association.global_tracks,
+            links=association.links,
+            max_gap_s=config.run.interpolate_s,
+            smooth_s=config.run.smooth_s,
+        )
+        write_outputs(found)
     job.counts["association"] = {"splits": len(splits), **_counts(tracklets, association)}
     return association
 

@@ -3,7 +3,6 @@
 Weights trained on synthetic people are taken by name only.
 """
 
-import json
 import logging
 import os
 from collections.abc import Mapping
@@ -12,13 +11,12 @@ from pathlib import Path
 from data.errors import UserError
 from data.weight_records import (
     SHIPPED_FOLDER,
-    People,
     ResolvedWeights,
     WeightKind,
     WeightRecord,
+    as_weights,
     file_sha256,
     known_weights,
-    people_of,
 )
 from pipeline.weights.downloads import Progress, download
 
@@ -26,7 +24,6 @@ logger = logging.getLogger(__name__)
 
 AUTO = "auto"
 SHIPPED = "shipped"
-_OUR_ENTRIES = "mtmct_"
 
 
 def default_cache_dir() -> Path:
@@ -82,7 +79,7 @@ class WeightStore:
         """
         path = Path(value).expanduser()
         if value != AUTO and path.exists():
-            found = self._from_path(path)
+            found = as_weights(path, self.records)
         elif value == AUTO or value in self.records:
             found = self._from_name(kind, default_name if value == AUTO else value)
         else:
@@ -146,13 +143,6 @@ class WeightStore:
         download(str(record.url), path, record.sha256, record.member, progress)
         return path
 
-    def _from_path(self, path: Path) -> ResolvedWeights:
-        digest = file_sha256(path)
-        for name, record in self.records.items():
-            if record.sha256 == digest:
-                return ResolvedWeights(path, digest, name, record, record.trained_on)
-        return ResolvedWeights(path, digest, path.stem, None, _own_word(path))
-
     def _from_name(self, kind: str, name: str) -> ResolvedWeights:
         record, path = self.records[name], self.path_of(name)
         if not path.exists():
@@ -178,26 +168,6 @@ class WeightStore:
                 f"`python -m tools.fetch_weights {name}`"
             )
         return ResolvedWeights(path, digest, name, record, record.trained_on)
-
-
-def _own_word(path: Path) -> People | None:
-    """What a file of ours says in its header about the people it was trained on.
-
-    The header of every kind of network has one entry of ours, JSON with a ``provenance``. What else is wrong with a
-    file is for its back-end to say.
-    """
-    if path.suffix != ".safetensors":
-        return None
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header = file.metadata() or {}
-        entries = [json.loads(text) for name, text in sorted(header.items()) if name.startswith(_OUR_ENTRIES)]
-    except (SafetensorError, OSError, json.JSONDecodeError):
-        return None
-    told = [entry["provenance"] for entry in entries if isinstance(entry, dict) and "provenance" in entry]
-    return people_of(told[0]) if told and isinstance(told[0], dict) else None
 
 
 def _origin(record: WeightRecord) -> str:

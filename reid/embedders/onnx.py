@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from data.errors import UserError
 from data.kernels.images import to_blob
 from data.records import EmbedRequest, FloatArray, Image, PartEmbeddings
 from data.runtime.onnx import OnnxNetwork
-from data.weight_records import InputOptions, ResolvedWeights, input_options
+from data.weight_records import InputOptions, ResolvedWeights, as_weights, input_options
 from reid.config import ReidConfig
 from reid.embedders.base import Embedder, unit
 from reid.samples.crops import cut_crops
@@ -21,12 +22,15 @@ class OnnxEmbedder:
     part_names: tuple[str, ...] = ("global",)
     part_kinds: tuple[str, ...] = ("holistic",)
 
-    def __init__(self, config: ReidConfig, weights: ResolvedWeights, device: str, threads: int = 0) -> None:
+    def __init__(
+        self, config: ReidConfig, weights: ResolvedWeights | str | Path, device: str = "auto", threads: int = 0
+    ) -> None:
         """Open a network.
 
         Raises:
             UserError: when the file is no embedding network, or nothing is known of its preprocessing.
         """
+        weights = as_weights(weights)
         self._options = input_options(config, weights, "reid")
         self._network = OnnxNetwork(weights.path, device, threads, str(weights.path))
         self._size, self._channels_first = input_layout(self._network, self._options)

@@ -6,6 +6,7 @@ layers after it (the embedding head) turn every average into a vector. Measured 
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from data.errors import UserError
 from data.kernels.images import to_blob
 from data.records import EmbedRequest, FloatArray, Image, PartEmbeddings
 from data.runtime.onnx import OnnxNetwork
-from data.weight_records import ResolvedWeights, input_options
+from data.weight_records import ResolvedWeights, as_weights, input_options
 from reid.config import ReidConfig
 from reid.embedders.base import unit
 from reid.embedders.graph import split_at_pooling
@@ -35,13 +36,16 @@ class PooledPartsEmbedder:
     part_names: tuple[str, ...] = ("global", "foreground", *PARTS)
     part_kinds: tuple[str, ...] = ("holistic", "holistic", *("part" for _ in PARTS))
 
-    def __init__(self, config: ReidConfig, weights: ResolvedWeights, device: str, threads: int = 0) -> None:
+    def __init__(
+        self, config: ReidConfig, weights: ResolvedWeights | str | Path, device: str = "auto", threads: int = 0
+    ) -> None:
         """Open a network.
 
         Raises:
             UserError: when the file does not end in global average pooling and an embedding head, or nothing is known
                 of its preprocessing.
         """
+        weights = as_weights(weights)
         self._options = input_options(config, weights, "reid")
         halves = split_at_pooling(weights.path)
         self._trunk = OnnxNetwork(halves.trunk, device, threads, str(weights.path))

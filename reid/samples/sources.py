@@ -2,45 +2,32 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from data.config import Section
 from data.datasets.market_layout import list_market_layout
-from data.datasets.occluded_posetrack import list_occluded_posetrack
-from data.datasets.occluded_reid import list_occluded_reid
-from data.datasets.p_dukemtmc import list_p_dukemtmc
-from data.datasets.partial_reid import list_partial_reid
-from data.datasets.reid_crops import CropSplits, ReidCrop, Use
+from data.datasets.reid_crops import ReidCrop, Use
 from data.errors import UserError
 from data.formats.reid_keypoints import CropSkeletons, read_keypoint_file
 from reid.ranking.metrics import Rule
+from reid.samples.layouts import LAYOUTS
 
 logger = logging.getLogger(__name__)
 
 BadFiles = Literal["fail", "replace"]
-Kind = Literal["market", "occluded_reid", "partial_reid", "p_dukemtmc", "occluded_posetrack"]
-
-_LISTERS: Mapping[Kind, Callable[[Path, Use], CropSplits]] = {
-    "market": list_market_layout,
-    "occluded_reid": list_occluded_reid,
-    "partial_reid": list_partial_reid,
-    "p_dukemtmc": list_p_dukemtmc,
-    "occluded_posetrack": list_occluded_posetrack,
-}
-# These have one place for parsing labels, whatever the folder is called.
-_OWN_LABELS: tuple[Kind, ...] = ("partial_reid", "occluded_posetrack")
 
 
 class SourceConfig(Section):
     """One data set on disk."""
 
-    kind: Kind = Field(
+    kind: str = Field(
         "market",
         description="layout; market: bounding_box_train, query and bounding_box_test, as Market-1501, DukeMTMC-reID, "
         "Occluded-Duke and synthetic sites have them",
@@ -62,6 +49,15 @@ class SourceConfig(Section):
     label_suffix: str = Field(".npy", description="end of a parsing label's file name")
     need_skeleton: bool = Field(False, description="leave out training crops whose person has no keypoint")
     distractors: bool = Field(False, description="market: add the pictures of the folder images to the gallery")
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        if kind not in LAYOUTS:
+            near = get_close_matches(kind, list(LAYOUTS), n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            raise ValueError(f"unknown layout '{kind}'{hint}; there are: {', '.join(LAYOUTS)}")
+        return kind
 
     @model_validator(mode="after")
     def _fits(self) -> "SourceConfig":
@@ -122,13 +118,9 @@ class ReidData:
     gallery: tuple[Sample, ...]
 
 
-def default_rule(kind: Kind) -> Rule:
-    """Which gallery crops a query ranks where a data set's published figures come from.
-
-    Cameras of Occluded-PoseTrack-ReID are videos: nothing is left out, ``intra`` and ``inter`` are its variants within
-    and across videos.
-    """
-    return "all" if kind == "occluded_posetrack" else "market"
+def default_rule(kind: str) -> Rule:
+    """Which gallery crops a query ranks where a data set's published figures come from."""
+    return LAYOUTS[kind].rule
 
 
 def read_source(config: SourceConfig, use: Use = "all", bad_files: BadFiles = "fail") -> ReidData:
@@ -146,7 +138,7 @@ def read_source(config: SourceConfig, use: Use = "all", bad_files: BadFiles = "f
     if config.distractors:
         splits = list_market_layout(config.folder, use, distractors=True)
     else:
-        splits = _LISTERS[config.kind](config.folder, use)
+        splits = LAYOUTS[config.kind].listed_by(config.folder, use)
     train = _samples(config, splits.root, splits.train)
     if config.need_skeleton:
         train = (sample for sample in train if _has_skeleton(sample, bad_files))
@@ -184,7 +176,7 @@ def _samples(config: SourceConfig, root: Path, crops: Sequence[ReidCrop]) -> Ite
         if config.keypoints is not None:
             keypoints = root / "external_annotation" / config.keypoints / crop.folder / f"{name}_keypoints.json"
         labels = None
-        if config.labels is not None and config.kind not in _OWN_LABELS:
+        if config.labels is not None and not LAYOUTS[config.kind].own_labels:
             labels = root / "masks" / config.labels / crop.folder / f"{crop.path.stem}{config.label_suffix}"
         elif config.labels is not None:
             labels = crop.labels

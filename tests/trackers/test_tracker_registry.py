@@ -7,7 +7,7 @@ from data.site import Scope, Site
 from trackers.camera import CameraTracker
 from trackers.config import TrackerConfig
 from trackers.group.tracker import GroupTracker
-from trackers.registry import build_tracker
+from trackers.registry import CAMERA_TRACKERS, build_tracker
 
 # Three metres above the ground, six metres south of its origin, looking north and half a radian down.
 VIEW = {
@@ -42,3 +42,14 @@ def test_a_group() -> None:
 def test_unknown_name_gives_the_nearest() -> None:
     with pytest.raises(UserError, match=r"unknown tracker 'hungarain'.*did you mean 'hungarian'"):
         build_tracker(Scope("c", ("c",)), SITE, TrackerConfig(name="hungarain"))
+
+
+class Still(CameraTracker):
+    """A tracker of one's own."""
+
+
+def test_a_tracker_is_one_module_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CAMERA_TRACKERS, "still", f"{__name__}:Still")
+    assert isinstance(build_tracker(Scope("c", ("c",)), SITE, TrackerConfig(name="still")), Still)
+    with pytest.raises(UserError, match="there are: hungarian, still"):
+        build_tracker(Scope("c", ("c",)), SITE, TrackerConfig(name="x"))

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,8 @@ import yaml
 
 from data.errors import UserError
 from data.records import Detections, EmbedRequest, Image, Poses
-from data.weight_records import known_weights
+from data.registry import Registry
+from data.weight_records import ResolvedWeights, as_weights, known_weights
 from pipeline.backends import registry
 from pipeline.backends.base import Detector, OnePassPerceiver, PoseEstimator
 from pipeline.backends.config import DetectorConfig, PoseConfig
@@ -166,3 +167,51 @@ def test_choosing_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+class Everywhere:
+    """A detector of one's own: one person over all of every picture."""
+
+    def __init__(
+        self, config: DetectorConfig, weights: ResolvedWeights | str | Path, device: str, threads: int
+    ) -> None:
+        self.score, self.weights = config.score_min, as_weights(weights)
+
+    def __call__(self, images: Sequence[Image]) -> list[Detections]:
+        return [Detections.of_people([[0, 0, image.shape[1], image.shape[0]]], [self.score]) for image in images]
+
+
+def test_a_detector_is_one_module_and_one_line(
+    tmp_path: Path, store: WeightStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry.DETECTORS, "everywhere", f"{__name__}:Everywhere")
+    (tmp_path / "own.bin").write_bytes(b"weights")
+    config = DetectorConfig(name="everywhere", weights=str(tmp_path / "own.bin"), score_min=0.5)
+    ((detections, poses),) = build_perceiver(config, PoseConfig(name="none"), "cpu", store)(
+        [np.zeros((4, 6, 3), np.uint8)]
+    )
+    assert (detections.boxes.tolist(), detections.scores.tolist(), poses) == ([[0, 0, 6, 4]], [0.5], None)
+    with pytest.raises(UserError, match="gives no keypoints"):
+        build_perceiver(config, PoseConfig(), "cpu", store)
+    with pytest.raises(UserError, match="there are: everywhere, "):
+        build_detector(DetectorConfig(name="x"), "cpu", store)
+
+
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [
+        (table, name)
+        for table in (registry.DETECTORS, registry.PICTURE_POSES, registry.BOX_POSES, registry.EMBEDDERS)
+        for name in table
+        if name not in ("ultralytics", "openpifpaf")
+    ],
+)
+def test_all_back_ends_are_opened_alike(table: Registry[Callable[..., object]], name: str, tmp_path: Path) -> None:
+    """A missing file is told in one line before any network is loaded, whether it is named by a string or a path."""
+    build = table.load(name)
+    section = {"detector": DetectorConfig(), "pose back-end": PoseConfig(), "appearance model": ReidConfig()}[
+        table.kind
+    ]
+    for weights in (tmp_path / "gone.bin", str(tmp_path / "gone.bin")):
+        with pytest.raises(UserError, match=r"there is no weight file .*gone\.bin"):
+            build(section, weights, "cpu", 1)

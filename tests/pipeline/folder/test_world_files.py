@@ -6,6 +6,7 @@ import numpy as np
 from data.formats.world import read_world_paths
 from data.records import Tracklet
 from data.site import Site
+from pipeline.folder.outcome import Outcome
 from pipeline.folder.run_folder import RunFolder
 from pipeline.folder.world_files import world_paths, write_world_files
 
@@ -42,7 +43,7 @@ def tracklet(camera: str, local_id: int, frames: list[int], spread: float = 0.04
 def test_one_row_per_person_and_instant(tmp_path: Path) -> None:
     seen = [tracklet("a", 0, [0, 1, 2]), tracklet("b", 5, [1, 2, 3], spread=0.01), tracklet("a", 1, [2])]
     ids = {("a", 0): 7, ("b", 5): 7, ("a", 1): 3}
-    write_world_files(RunFolder(tmp_path), make_site(), ["a", "b", "c"], seen, ids, 0.0)
+    write_world_files(Outcome(RunFolder(tmp_path), make_site(), ("a", "b", "c"), tuple(seen), ids, (), (), 0.0, 0.0))
     assert [path.name for path in sorted((tmp_path / "world").iterdir())] == ["hall.csv"], "yard has no camera here"
     paths = read_world_paths(tmp_path / "world" / "hall.csv")
     assert list(zip(paths.times_s.tolist(), paths.ids.tolist(), strict=True)) == [
@@ -98,5 +99,5 @@ def test_the_order_of_tracklets_does_not_matter() -> None:
 
 
 def test_a_run_in_which_nobody_was_placed(tmp_path: Path) -> None:
-    write_world_files(RunFolder(tmp_path), make_site(), ["a"], [], {}, 1.0)
+    write_world_files(Outcome(RunFolder(tmp_path), make_site(), ("a",), (), {}, (), (), 1.0, 0.0))
     assert len(read_world_paths(tmp_path / "world" / "hall.csv")) == 0

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from data.errors import UserError
 from reid.ranking.metrics import RULES
+from reid.samples.layouts import LAYOUTS
 from reid.samples.sources import SourceConfig, default_rule, join, read_source
 from reid.training.config import load_training
 from reid.training.engine import Trainer
@@ -162,7 +163,7 @@ def test_cameras_give_tokens_where_the_test_set_is_the_training_set(market: Path
 
 
 def test_every_kind_has_a_rule() -> None:
-    kinds = SourceConfig.model_json_schema()["properties"]["kind"]["enum"]
+    kinds = list(LAYOUTS)
     rules = {kind: default_rule(kind) for kind in kinds}
     assert set(rules.values()) <= set(RULES)
     assert rules["occluded_posetrack"] == "all"

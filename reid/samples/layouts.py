@@ -1,0 +1,46 @@
+"""The layouts of re-identification data sets by name. Adding one is a module in ``data.datasets`` and one line here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from data.datasets.market_layout import list_market_layout
+from data.datasets.occluded_posetrack import list_occluded_posetrack
+from data.datasets.occluded_reid import list_occluded_reid
+from data.datasets.p_dukemtmc import list_p_dukemtmc
+from data.datasets.partial_reid import list_partial_reid
+from data.datasets.reid_crops import CropSplits, Use
+from reid.ranking.metrics import Rule
+
+
+class Lister(Protocol):
+    """Lists the crops of a data set."""
+
+    def __call__(self, root: Path, use: Use = "all", /) -> CropSplits:
+        """List them; a ``UserError`` says what was expected in ``root`` and what is there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a data set lies on disk, and how it is scored.
+
+    Attributes:
+        listed_by: gives its crops.
+        rule: which gallery crops a query ranks where the published figures come from.
+        own_labels: it has one place for parsing labels, whatever the folder is called.
+    """
+
+    listed_by: Lister
+    rule: Rule = "market"
+    own_labels: bool = False
+
+
+LAYOUTS = {
+    "market": Layout(list_market_layout),
+    "occluded_reid": Layout(list_occluded_reid),
+    "partial_reid": Layout(list_partial_reid, own_labels=True),
+    "p_dukemtmc": Layout(list_p_dukemtmc),
+    # Its cameras are videos: nothing is left out; rules intra and inter are its variants within and across videos.
+    "occluded_posetrack": Layout(list_occluded_posetrack, rule="all", own_labels=True),
+}
