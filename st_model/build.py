@@ -10,6 +10,7 @@ from st_model.counts import TransitionCounts, count_cameras, count_lags
 from st_model.grid import LagGrid
 from st_model.model import TransitionModel, model_from_counts
 from st_model.visits import Visits
+from st_model.walks import count_walks, walk_vectors
 
 
 def count_transitions(visits: Visits, grid: LagGrid | None = None) -> TransitionCounts:
@@ -36,6 +37,7 @@ def count_transitions(visits: Visits, grid: LagGrid | None = None) -> Transition
 
     rows = np.flatnonzero(~last)
     next_, overlaps = collect(rows, rows + 1)
+    moments = _count_walks(visits, rows, cameras)
     any_ = next_.copy()
     step = 2
     while len(rows):
@@ -52,7 +54,17 @@ def count_transitions(visits: Visits, grid: LagGrid | None = None) -> Transition
         count_cameras(visits.camera, visits.weights, cameras),
         count_cameras(visits.camera[last], visits.weights[last], cameras),
         overlaps,
+        moments,
     )
+
+
+def _count_walks(visits: Visits, rows: IntArray, cameras: int) -> DoubleArray:
+    """Moments of the walks from each of some visits to the next one."""
+    lags = visits.enter_s[rows + 1] - visits.leave_s[rows]
+    follows = rows[lags >= 0]
+    walks = walk_vectors(lags[lags >= 0], visits.passages.select(follows), visits.passages.select(follows + 1))
+    weights = visits.weights[follows] * visits.weights[follows + 1]
+    return count_walks(visits.camera[follows], visits.camera[follows + 1], walks, weights, cameras)
 
 
 def build_model(

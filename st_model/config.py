@@ -49,6 +49,16 @@ class SelfTrainingConfig(Section):
     folds: int = Field(3, ge=2, description="parts of the time line for the held-out likelihood")
 
 
+class TimesOnlyConfig(Section):
+    """Learning from times, places and paces where nobody has a look."""
+
+    enabled: bool = Field(True, description="look for ways between cameras where no other cue teaches")
+    longest_s: float = Field(1800.0, gt=1, description="s, walks take no longer")
+    min_gain: float = Field(
+        3.0, ge=0, description="evidence that a way needs over chance, nats, and the log of the camera pairs on top"
+    )
+
+
 class SpaceTimeConfig(Section):
     """When and where: transition times between cameras."""
 
@@ -58,3 +68,4 @@ class SpaceTimeConfig(Section):
     grid: LagGridConfig = LagGridConfig()
     lags: LagModelConfig = LagModelConfig()
     self_training: SelfTrainingConfig = SelfTrainingConfig()
+    times_only: TimesOnlyConfig = TimesOnlyConfig()

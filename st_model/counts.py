@@ -48,6 +48,7 @@ class TransitionCounts:
         exits: (C,) soft number of visits after which the person was not seen again.
         overlaps: (C, C) soft number of consecutive visits whose lag is negative: the person is in both views at once.
             They speak of co-visibility and are in neither table.
+        walks: (C, C, 8, 8) moments of the walks between consecutive visits whose passages are known (``walks``).
 
     All counts are multiples of 2^-20.
     """
@@ -59,6 +60,7 @@ class TransitionCounts:
     visits: DoubleArray
     exits: DoubleArray
     overlaps: DoubleArray
+    walks: DoubleArray
 
     def placed(self, cameras: tuple[str, ...]) -> "TransitionCounts":
         """The same evidence over a superset of the cameras."""
@@ -74,13 +76,13 @@ class TransitionCounts:
 
         visits, exits = np.zeros(count), np.zeros(count)
         visits[place], exits[place] = self.visits, self.exits
-        return TransitionCounts(
-            cameras, self.grid, spread(self.next), spread(self.any), visits, exits, spread(self.overlaps)
-        )
+        pairs_of = (self.next, self.any, self.overlaps, self.walks)
+        next_, any_, overlaps, walks = (spread(values) for values in pairs_of)
+        return TransitionCounts(cameras, self.grid, next_, any_, visits, exits, overlaps, walks)
 
     def scaled(self, factor: float) -> "TransitionCounts":
         """Every soft count times a factor: older or foreign evidence as a prior."""
-        columns = (self.next, self.any, self.visits, self.exits, self.overlaps)
+        columns = (self.next, self.any, self.visits, self.exits, self.overlaps, self.walks)
         return TransitionCounts(self.cameras, self.grid, *(quantise(column * factor) for column in columns))
 
 
@@ -102,6 +104,7 @@ def add_counts(a: TransitionCounts, b: TransitionCounts) -> TransitionCounts:
         x.visits + y.visits,
         x.exits + y.exits,
         x.overlaps + y.overlaps,
+        x.walks + y.walks,
     )
 
 

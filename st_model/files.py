@@ -1,7 +1,7 @@
 """Files of transition models and published distributions: npz with a JSON header, no pickle.
 
 An npz holds the array ``header`` (one string, JSON) and the counts. Densities are not stored: they follow from the
-counts, so that a file can be merged and updated without loss.
+counts, so that a file can be merged and updated without loss. Models of version 1 hold no walks and are still read.
 """
 
 import io
@@ -23,9 +23,12 @@ from st_model.counts import TransitionCounts
 from st_model.grid import LagGrid
 from st_model.model import VERSION, TransitionModel, model_from_counts
 from st_model.published import PublishedDistribution, from_histogram
+from st_model.walks import DIM
 
 MODEL_KIND = "mtmct transition model"
 PUBLISHED_KIND = "mtmct published distribution"
+_MODEL_VERSIONS = (1, VERSION)
+_PUBLISHED_VERSION = 1
 _ALWAYS = (1980, 1, 1, 0, 0, 0)
 _BROKEN = (OSError, ValueError, KeyError, EOFError, MemoryError, TypeError, zipfile.BadZipFile, zlib.error)
 
@@ -45,7 +48,7 @@ def save_model(model: TransitionModel, path: Path) -> None:
         "meta": model.meta,
     }
     evidence = model.evidence
-    arrays = {name: getattr(evidence, name) for name in ("next", "any", "visits", "exits", "overlaps")}
+    arrays = {name: getattr(evidence, name) for name in ("next", "any", "visits", "exits", "overlaps", "walks")}
     _write(path, header, arrays)
 
 
@@ -55,7 +58,7 @@ def load_model(path: Path) -> TransitionModel:
     Raises:
         UserError: when the file is absent, broken, of another kind or of a later version.
     """
-    header, arrays = _read(path, MODEL_KIND)
+    header, arrays = _read(path, MODEL_KIND, _MODEL_VERSIONS)
     try:
         cameras = tuple(str(name) for name in header["cameras"])
         grid = LagGrid(**{name: float(value) for name, value in header["grid"].items()})
@@ -69,6 +72,7 @@ def load_model(path: Path) -> TransitionModel:
             _counts(arrays, "visits", (count,)),
             _counts(arrays, "exits", (count,)),
             _counts(arrays, "overlaps", (count, count)),
+            _walks(arrays, count, header["version"]),
         )
         meta = dict(header["meta"])
     except (*_BROKEN, AttributeError, ValidationError, UserError) as error:
@@ -80,7 +84,7 @@ def save_published(distribution: PublishedDistribution, path: Path) -> None:
     """Write a published distribution: its raw counts, or its probabilities where only they are known."""
     header = {
         "kind": PUBLISHED_KIND,
-        "version": VERSION,
+        "version": _PUBLISHED_VERSION,
         "cameras": list(distribution.cameras),
         "bin_frames": distribution.bin_frames,
         "sigma_bins": distribution.sigma_bins,
@@ -99,7 +103,7 @@ def load_published(path: Path) -> PublishedDistribution:
     Raises:
         UserError: when the file is absent, broken, of another kind or of a later version.
     """
-    header, arrays = _read(path, PUBLISHED_KIND)
+    header, arrays = _read(path, PUBLISHED_KIND, (_PUBLISHED_VERSION,))
     try:
         cameras = tuple(str(name) for name in header["cameras"])
         bin_frames, sigma_bins, meta = int(header["bin_frames"]), float(header["sigma_bins"]), dict(header["meta"])
@@ -123,7 +127,7 @@ def _write(path: Path, header: Mapping[str, Any], arrays: Mapping[str, DoubleArr
             archive.writestr(zipfile.ZipInfo(f"{name}.npy", _ALWAYS), member.getvalue(), zipfile.ZIP_DEFLATED)
 
 
-def _read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, DoubleArray]]:
+def _read(path: Path, kind: str, versions: tuple[int, ...]) -> tuple[dict[str, Any], dict[str, DoubleArray]]:
     if not path.is_file():
         raise UserError(f"{path} is no file; make one with `python -m tools.build_st_model`")
     try:
@@ -135,8 +139,9 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, DoubleArray]
         raise UserError(f"{path} is no {kind}, or it is damaged ({_first_line(error)})") from None
     if found != kind:
         raise UserError(f"{path} holds a '{found}', not a '{kind}'")
-    if version != VERSION:
-        raise UserError(f"{path} has format version {version}, this program reads {VERSION}; build it again")
+    if version not in versions:
+        known = " and ".join(map(str, versions))
+        raise UserError(f"{path} has format version {version}, this program reads {known}; build it again")
     return header, arrays
 
 
@@ -144,6 +149,22 @@ def _counts(arrays: Mapping[str, DoubleArray], name: str, shape: tuple[int, ...]
     array = arrays[name]
     if array.shape != shape or array.dtype != np.float64 or not (np.isfinite(array).all() and (array >= 0).all()):
         raise ValueError(f"'{name}' must be {shape} finite float64 counts, is {array.dtype} {array.shape}")
+    return array
+
+
+def _walks(arrays: Mapping[str, DoubleArray], cameras: int, version: int) -> DoubleArray:
+    """Moments of walks; none in files older than they are."""
+    shape = (cameras, cameras, DIM + 1, DIM + 1)
+    if version == 1:
+        return np.zeros(shape)
+    array = arrays["walks"]
+    if (
+        array.shape != shape
+        or array.dtype != np.float64
+        or not np.isfinite(array).all()
+        or (array[..., 0, 0] < 0).any()
+    ):
+        raise ValueError(f"'walks' must be {shape} finite float64 moments, is {array.dtype} {array.shape}")
     return array
 
 

@@ -13,7 +13,9 @@ from st_model.config import LagModelConfig, SelfTrainingConfig
 from st_model.counts import TransitionCounts, add_counts, count_cameras, count_lags, natural_order
 from st_model.grid import LagGrid
 from st_model.model import TransitionModel, model_from_counts
+from st_model.passages import Passages
 from st_model.scores import arrival_rates_hz, llr
+from st_model.walks import count_walks, walk_vectors
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ class Sightings:
         camera: (V,) int64 index into ``cameras``.
         enter_s: (V,) float64 seconds on the common clock.
         leave_s: (V,) float64, >= enter_s.
+        passages: V rows; NaN where only the times are known.
         arrives: (V,) whether the person was in no other view just before; None: all. The views of overlapping cameras
             begin and end one stay together.
         departs: (V,) whether it is in no other view just after; None: all.
@@ -38,6 +41,7 @@ class Sightings:
     camera: IntArray
     enter_s: DoubleArray
     leave_s: DoubleArray
+    passages: Passages
     arrives: NDArray[np.bool_] | None = None
     departs: NDArray[np.bool_] | None = None
 
@@ -127,7 +131,10 @@ def count_links(
     any_, _ = count_lags(sources, targets, lags, probability, count, grid)
     visits = count_cameras(sightings.camera, judged.astype(np.float64), count)
     exits = count_cameras(sightings.camera, gone * judged, count)
-    return TransitionCounts(sightings.cameras, grid, next_, any_, visits, exits, overlaps)
+    walks = walk_vectors(lags, sightings.passages.select(earlier), sightings.passages.select(later))
+    follows = np.where(lags >= 0, first, 0.0)
+    moments = count_walks(sources, targets, walks, follows, count)
+    return TransitionCounts(sightings.cameras, grid, next_, any_, visits, exits, overlaps, moments)
 
 
 def fit_from_links(
@@ -247,7 +254,13 @@ def _held_out(
     return total / len(sightings)
 
 
-def sightings_of(cameras: list[str], enter_s: list[float], leave_s: list[float], names: list[str]) -> Sightings:
+def sightings_of(
+    cameras: list[str],
+    enter_s: list[float],
+    leave_s: list[float],
+    names: list[str],
+    passages: Passages | None = None,
+) -> Sightings:
     """Sightings from plain columns.
 
     Args:
@@ -255,8 +268,10 @@ def sightings_of(cameras: list[str], enter_s: list[float], leave_s: list[float],
         enter_s: V seconds.
         leave_s: V seconds.
         names: cameras that exist even if nobody was seen there.
+        passages: V rows; None where only the times are known.
     """
     order = natural_order([*cameras, *names])
     numbers = {name: number for number, name in enumerate(order)}
     camera = np.array([numbers[name] for name in cameras], np.int64)
-    return Sightings(order, camera, np.array(enter_s, np.float64), np.array(leave_s, np.float64))
+    passages = Passages.unknown(len(cameras)) if passages is None else passages
+    return Sightings(order, camera, np.array(enter_s, np.float64), np.array(leave_s, np.float64), passages)

@@ -15,7 +15,7 @@ from st_model.grid import LagGrid
 from st_model.smoothing import choose_bandwidths, smooth_reflecting
 
 Table = Literal["next", "any"]
-VERSION = 1
+VERSION = 2
 MAX_TABLE_BYTES = 4 * 2**30
 _COMMON_BANDWIDTH = 0.7
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from data.errors import UserError
 from data.records import DoubleArray, IntArray
 from st_model.counts import natural_order
+from st_model.passages import Passages
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ class Visits:
         enter_s: (V,) float64 seconds on a clock that all cameras share.
         leave_s: (V,) float64, >= enter_s.
         weights: (V,) float64, 0-1: how sure it is that the visit is this identity's.
+        passages: V rows; NaN where only the times are known.
     """
 
     cameras: tuple[str, ...]
@@ -33,6 +35,7 @@ class Visits:
     enter_s: DoubleArray
     leave_s: DoubleArray
     weights: DoubleArray
+    passages: Passages
 
     def __len__(self) -> int:
         return len(self.identities)
@@ -45,6 +48,7 @@ def make_visits(
     leave_s: ArrayLike,
     weights: ArrayLike | None = None,
     all_cameras: Sequence[str] = (),
+    passages: Passages | None = None,
 ) -> Visits:
     """Check, clean and sort visits.
 
@@ -57,6 +61,7 @@ def make_visits(
         leave_s: (V,) seconds.
         weights: (V,) 0-1; None is 1 everywhere.
         all_cameras: names of cameras that exist even if nobody visited them.
+        passages: V rows; None where only the times are known.
 
     Raises:
         UserError: when columns differ in length, a visit ends before it begins, or a weight is outside 0-1.
@@ -68,10 +73,12 @@ def make_visits(
     lengths = {"identity": len(who), "camera": len(where), "enter_s": len(enter), "leave_s": len(leave)}
     if len({*lengths.values(), len(weight)}) > 1:
         raise UserError(f"the columns of a visit table must have one length, got {lengths}, weight {len(weight)}")
+    ways = Passages.unknown(len(who)) if passages is None else passages
     timed = np.isfinite(enter) & np.isfinite(leave)
     if not timed.all():
         logger.warning("%d of %d visits have no time and are left out", int((~timed).sum()), len(timed))
         who, where, enter, leave, weight = who[timed], where[timed], enter[timed], leave[timed], weight[timed]
+        ways = ways.select(timed)
     backwards = np.flatnonzero(leave < enter)
     if len(backwards):
         row = backwards[0]
@@ -93,7 +100,8 @@ def make_visits(
     first[1:] = (columns[:, 1:] != columns[:, :-1]).any(axis=0)
     if not first.all():
         logger.warning("%d repeated visits are left out", int((~first).sum()))
-    return Visits(names, identity[first], camera[first], enter[first], leave[first], weight[first])
+    kept = order[first]
+    return Visits(names, identity[first], camera[first], enter[first], leave[first], weight[first], ways.select(kept))
 
 
 def visits_from_rows(

@@ -12,6 +12,7 @@ import numpy as np
 from data.records import Link, Tracklet
 from data.site import Site
 from pipeline.association.table import TrackletTable, build_table
+from pipeline.association.walk import passages_of
 from pipeline.folder.run_folder import RunFolder
 from st_model.config import SpaceTimeConfig
 from st_model.files import load_model, save_model
@@ -50,11 +51,13 @@ class Transitions:
         model: None where lags say nothing here.
         learnt: the run's own links shaped the model.
         rounds: held-out log likelihood per sighting before and after each round of learning.
+        times_only: what was found where times alone had to teach, for the user; "" where they had not.
     """
 
     model: TransitionModel | None
     learnt: bool
     rounds: tuple[tuple[float, float], ...]
+    times_only: str = ""
 
     def summary(self) -> dict[str, Any]:
         """For the manifest."""
@@ -62,6 +65,7 @@ class Transitions:
             "used": self.model is not None,
             "learnt_from_this_run": self.learnt,
             "held_out_log_likelihood": [[round(old, 6), round(new, 6)] for old, new in self.rounds],
+            **({"times_only": self.times_only} if self.times_only else {}),
         }
 
 
@@ -99,11 +103,24 @@ def find_transitions(
         found = _candidates(associate(model), rows, sightings)
         return found.select(table.departs[found.earlier] & table.arrives[found.later])
 
+    without = associate(prior)
+    if prior is None and config.times_only.enabled and not any(without.teaching):
+        return _from_times(table, sightings, config)
     result = self_train(sightings, links, prior, LagGrid(**config.grid.model_dump()), config.lags, config.self_training)
     if result.model is prior or result.model is None or float(result.model.next_counts.sum()) < _FEWEST_EVENTS:
         # Without a single transition, all it could say is that everybody leaves for good.
         return Transitions(prior, False, result.rounds)
     return Transitions(result.model, True, result.rounds)
+
+
+def _from_times(table: TrackletTable, sightings: Sightings, config: SpaceTimeConfig) -> Transitions:
+    """Where nobody has a look: what times, places and paces say."""
+    from st_model.times_only import learn_from_times
+
+    order = [table.cameras.index(name) for name in sightings.cameras]
+    speaks = table.common[np.ix_(order, order)]
+    found = learn_from_times(sightings, speaks, LagGrid(**config.grid.model_dump()), config.lags, config.times_only)
+    return Transitions(found.model, found.model is not None, (), found.line())
 
 
 def save_transitions(found: Transitions, folder: RunFolder) -> None:
@@ -119,7 +136,11 @@ def save_transitions(found: Transitions, folder: RunFolder) -> None:
 
 def _sightings(table: TrackletTable) -> Sightings:
     found = sightings_of(
-        [camera for camera, _ in table.keys], table.start_s.tolist(), table.end_s.tolist(), list(table.cameras)
+        [camera for camera, _ in table.keys],
+        table.start_s.tolist(),
+        table.end_s.tolist(),
+        list(table.cameras),
+        passages_of(table.tracklets),
     )
     return replace(found, arrives=table.arrives, departs=table.departs)
 

@@ -41,7 +41,7 @@ def test_sure_links_count_as_labels_do() -> None:
     who, where, enter = np.repeat(np.arange(40), 3), np.tile(["a", "b", "c"], 40), rng.uniform(0, 900, 120)
     visits = make_visits(who, where, enter, enter + 3)
     labelled = build_model(visits, GRID)
-    sightings = Sightings(visits.cameras, visits.camera, visits.enter_s, visits.leave_s)
+    sightings = Sightings(visits.cameras, visits.camera, visits.enter_s, visits.leave_s, visits.passages)
     rows = [(i, j, 1.0) for i in range(120) for j in range(i + 1, 120) if visits.identities[i] == visits.identities[j]]
     learnt = fit_from_links(sightings, links_of(rows), grid=GRID)
     assert np.allclose(learnt.next_counts, labelled.next_counts, atol=1e-4)
