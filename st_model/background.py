@@ -12,7 +12,8 @@ _BLOCK_CELLS = 1 << 20
 # A wide normal distribution has this share: a lone event has a density as well.
 _WIDE_SHARE = 1e-3
 _WIDE = 2.0
-_SMALLEST_SPREAD = 1e-3
+# Where everybody enters on one line, no walk could be told from a stranger's as sharply as the line is.
+_SMALLEST_SPREAD = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +26,7 @@ class Background:
     Attributes:
         points: (N, D) float64 standardised support.
         centre: (D,) of the data.
-        spread: (D,) standard deviations of the data.
+        spread: (D,) standard deviations of the data, a tenth at least.
         bandwidth: in standard deviations.
     """
 
@@ -39,7 +40,7 @@ class Background:
         """Learn from values, (N, D), N > 0; of many, some evenly over their order."""
         rows = np.linspace(0, len(values) - 1, min(len(values), _MOST_POINTS)).astype(np.int64)
         kept = values[rows]
-        centre, spread = kept.mean(axis=0), kept.std(axis=0) + _SMALLEST_SPREAD
+        centre, spread = kept.mean(axis=0), np.maximum(kept.std(axis=0), _SMALLEST_SPREAD)
         points = (kept - centre) / spread
         if len(points) < 2:
             return Background(points, centre, spread, 1.0)

@@ -129,7 +129,7 @@ def learn_from_times(
     if found:
         model = model_from_counts(_together(sightings, found, grid or LagGrid()), lags, {"source": "times only"})
     result = TimesOnly(model, tuple(ways), best, needed, int(known.sum()))
-    logger.info("%s", result.line())
+    logger.log(logging.INFO if ways else logging.WARNING, "%s", result.line())
     return result
 
 

@@ -103,14 +103,17 @@ def find_transitions(
         found = _candidates(associate(model), rows, sightings)
         return found.select(table.departs[found.earlier] & table.arrives[found.later])
 
-    without = associate(prior)
-    if prior is None and config.times_only.enabled and not any(without.teaching):
-        return _from_times(table, sightings, config)
     result = self_train(sightings, links, prior, LagGrid(**config.grid.model_dump()), config.lags, config.self_training)
     if result.model is prior or result.model is None or float(result.model.next_counts.sum()) < _FEWEST_EVENTS:
         # Without a single transition, all it could say is that everybody leaves for good.
+        if prior is None and config.times_only.enabled and not any(map(_has_looks, table.tracklets)):
+            return _from_times(table, sightings, config)
         return Transitions(prior, False, result.rounds)
     return Transitions(result.model, True, result.rounds)
+
+
+def _has_looks(tracklet: Tracklet) -> bool:
+    return tracklet.prototypes is not None and len(tracklet.prototypes) > 0
 
 
 def _from_times(table: TrackletTable, sightings: Sightings, config: SpaceTimeConfig) -> Transitions:

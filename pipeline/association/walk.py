@@ -49,7 +49,7 @@ class WalkSource:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
 
     def measure(self, a: IntArray, b: IntArray) -> Cue:
-        """What each pair's walk says beyond its lag; no evidence where views overlap in time or too few walked there."""
+        """What each pair's walk says beyond its lag; no evidence where too few walked, or two visits overlap."""
         table = self.table
         a, b = table.earlier_first(a, b)
         lags = table.lags_s(a, b)

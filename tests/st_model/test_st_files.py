@@ -71,6 +71,8 @@ def rewrite(path: Path, **changes: object) -> None:
         {"exits": np.array([1.0, -1.0, 2.0])},
         {"next": np.zeros((3, 3, 5))},
         {"any": np.zeros((3, 3, 5), np.float32)},
+        {"walks": np.zeros((3, 3, 2, 2))},
+        {"walks": np.full((3, 3, 8, 8), np.inf)},
         {"meta": 5},
     ],
 )
@@ -80,6 +82,18 @@ def test_a_damaged_model_is_a_user_error(model: TransitionModel, tmp_path: Path,
     rewrite(path, **changes)
     with pytest.raises(UserError, match=r"st\.npz is a damaged transition model"):
         load_model(path)
+
+
+def test_files_from_before_walks_are_still_read(model: TransitionModel, tmp_path: Path) -> None:
+    path = tmp_path / "st.npz"
+    save_model(model, path)
+    with np.load(path) as archive:
+        arrays = {name: archive[name] for name in archive.files if name not in ("header", "walks")}
+        header = json.loads(str(archive["header"]))
+    np.savez(path, header=np.array(json.dumps({**header, "version": 1})), **arrays)
+    again = load_model(path)
+    assert np.array_equal(again.next, model.next)
+    assert not again.evidence.walks.any()
 
 
 def test_later_versions_and_other_kinds_are_refused(model: TransitionModel, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from st_model.model import TransitionModel, model_from_counts
 from st_model.visits import Visits, make_visits
 
 GRID = LagGrid(bin_s=0.5, linear_s=10.0, max_lag_s=4000.0)
-COUNT_FIELDS = ("next", "any", "visits", "exits", "overlaps")
+COUNT_FIELDS = ("next", "any", "visits", "exits", "overlaps", "walks")
 
 
 def people(number: int, seed: int, names: tuple[str, ...] = ("a", "b", "c"), first: int = 0) -> Visits:
