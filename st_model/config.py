@@ -55,7 +55,7 @@ class TimesOnlyConfig(Section):
     enabled: bool = Field(True, description="look for ways between cameras where no other cue teaches")
     longest_s: float = Field(1800.0, gt=1, description="s, walks take no longer")
     min_gain: float = Field(
-        3.0, ge=0, description="evidence that a way needs over chance, nats, and the log of the camera pairs on top"
+        5.0, ge=0, description="evidence that a way needs over chance, nats, and the log of the camera pairs on top"
     )
 
 
