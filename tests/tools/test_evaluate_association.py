@@ -22,7 +22,7 @@ def features(path: Path, people: int = 24, times: bool = True) -> Path:
         for camera in (1, 2):
             for shot in range(3):
                 names.append(f"{person:04d}_c{camera}s1_{frame + 10 * shot:06d}_00.jpg")
-                rows.append(look + 0.3 * rng.standard_normal(32))
+                rows.append(look + 1.2 * rng.standard_normal(32))
             frame += int(rng.normal(250, 10))
     np.savez(path, names=np.array(names), feature=np.array(rows, np.float16))
     return path
