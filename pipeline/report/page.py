@@ -16,6 +16,7 @@ from pipeline.report import facts as run_facts
 from pipeline.report.config import ReportConfig
 from pipeline.report.cuts import cut_rows
 from pipeline.report.evidence import choose_links, link_rows
+from pipeline.report.ground_map import ground_maps
 from pipeline.report.lanes import (
     WIDTH,
     camera_chart,
@@ -119,6 +120,7 @@ def _context(folder: RunFolder, config: ReportConfig, manifest: Mapping[str, Any
         "width": WIDTH,
         "camera_chart": camera_chart(people, names, covers, span),
         "people_chart": people_chart(people, camera_letters(names), span),
+        "maps": ground_maps(folder, camera_letters(names), _anchors(people)) if identities else [],
         "people": people,
         "people_total": len(everyone),
         "cards": cards,
@@ -135,6 +137,11 @@ def _context(folder: RunFolder, config: ReportConfig, manifest: Mapping[str, Any
         "facts": run_facts.other_facts(manifest),
         "config": run_facts.redact(folder.config.read_text(encoding="utf-8")) if folder.config.exists() else "",
     }
+
+
+def _anchors(people: Sequence[Person]) -> dict[int, str]:
+    """By global id, the id of each identity's card."""
+    return {int(person.label): person.anchor for person in people}
 
 
 def _read_links(folder: RunFolder) -> list[Link]:
