@@ -12,7 +12,6 @@ from trackers.config import TrackerConfig
 from trackers.group.bodies import SharedError, project
 from trackers.group.tracker import GroupTracker
 from trackers.group.visibility import visibility
-from trackers.group.world import WorldRows
 
 SIZE = (1280, 720)
 EXACT = SharedError(0.0, 0.0, 0.0, 0.36)
@@ -98,12 +97,51 @@ class Hall:
 
 
 @dataclass
+class WorldRows:
+    """Places that were written, one per person and instant: time_s, group_id, xy, cov, height."""
+
+    time_s: NDArray[np.float64]
+    group_id: NDArray[np.int64]
+    xy: NDArray[np.float64]
+    cov: NDArray[np.float64]
+    height: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.time_s)
+
+    @staticmethod
+    def of(closed: Sequence[Tracklet]) -> "WorldRows":
+        """The places of tracklets of cameras that tick together; the views of one instant agree."""
+        rows: dict[tuple[float, int], tuple[NDArray, NDArray, float]] = {}
+        for item in closed:
+            assert item.world_xy is not None
+            assert item.world_cov is not None
+            assert item.world_height is not None
+            for row, time_s in enumerate(item.times_s.tolist()):
+                place = (item.world_xy[row], item.world_cov[row], float(item.world_height[row]))
+                other = rows.setdefault((time_s, item.group_id), place)
+                assert (other[0] == place[0]).all()
+        keys = sorted(rows)
+        return WorldRows(
+            np.array([time_s for time_s, _ in keys]),
+            np.array([who for _, who in keys], np.int64),
+            np.array([rows[key][0] for key in keys], np.float64).reshape(-1, 2),
+            np.array([rows[key][1] for key in keys], np.float64).reshape(-1, 2, 2),
+            np.array([rows[key][2] for key in keys]),
+        )
+
+
+@dataclass
 class Watched:
     """What a tracker said of a hall."""
 
     tracks: list[list[Tracks]]
     closed: list[Tracklet]
-    world: WorldRows
+
+    @property
+    def world(self) -> WorldRows:
+        """Where people stood."""
+        return WorldRows.of(self.closed)
 
 
 def watch(hall: Hall, config: TrackerConfig | None = None, tracker: GroupTracker | None = None) -> Watched:
@@ -115,7 +153,7 @@ def watch(hall: Hall, config: TrackerConfig | None = None, tracker: GroupTracker
         tracks.append(found)
         closed += [event.tracklet for event in events if event.kind == "closed"]
     closed += [event.tracklet for event in tracker.flush() if event.kind == "closed"]
-    return Watched(tracks, closed, tracker.drain_world())
+    return Watched(tracks, closed)
 
 
 def ids_along(world: WorldRows, path: Path, fps: float, reach_m: float = 0.5) -> list[int]:

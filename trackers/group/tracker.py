@@ -6,15 +6,15 @@ Use (``trackers.scope.ScopeTracker``)::
                            area=[[0, 0], [9, 0], [9, 6], [0, 6]])
     proposal = tracker.propose(views)              # the views of some or all cameras at one instant, any order
     tracks, events = tracker.commit(proposal, embeddings)   # Tracks per view, in the order given
-    rows = tracker.drain_world()                   # settled places on the ground since the last call (WorldRows)
-    events = tracker.flush()                       # at the end; then drain_world() once more
+    events = tracker.flush()                       # at the end
 
 ``View.time_s`` is the source's own; ``clocks`` lead to the common time. An instant is the views the caller puts
 together (``sync_tolerance_s``): a camera that is slower, dropped a frame or died is simply absent. ``Tracks.group_id``
 and ``Tracklet.group_id`` are dense numbers of people from 0, unique in the group; ``local_id`` is unique in the group
 too and the same in all cameras while nothing was cut. Rows of people who are in a camera's view and were not detected
-have ``det_index`` -1 and score 0. Tracklets carry ``world_xy`` and ``world_cov`` row by row. What is written is decided
-``repair_s`` to twice that later; what ``commit`` returns at once is what was known then.
+have ``det_index`` -1 and score 0. Tracklets carry ``world_xy``, ``world_cov`` and ``world_height`` row by row, the same
+for all rows of a person at one instant; heights are NaN where all cameras are known by a ground homography. What is
+written is decided ``repair_s`` to twice that later; what ``commit`` returns at once is what was known then.
 """
 
 import logging
@@ -38,6 +38,7 @@ from data.records import (
 )
 from trackers.appearance import DistanceScale
 from trackers.config import TrackerConfig
+from trackers.group.area import inside
 from trackers.group.births import Guess, find_births
 from trackers.group.bodies import Mask, project
 from trackers.group.evidence import Boxes
@@ -47,7 +48,6 @@ from trackers.group.looks import distances, learn, recognise, remember
 from trackers.group.people import People, born, moved
 from trackers.group.senses import Senses
 from trackers.group.tracklets import GroupTracklets
-from trackers.group.world import WorldRows, inside
 from trackers.scope import Proposal
 
 logger = logging.getLogger(__name__)
@@ -105,6 +105,7 @@ class GroupTracker:
         self._group = config.group
         self._clocks = [(clocks or {}).get(camera, Clock()) for camera in self.cameras]
         self._area = None if area is None else np.asarray(area, np.float64).reshape(-1, 2)
+        self._heights_known = any(model.projection is not None for model in self._models)
         self._number = {camera: number for number, camera in enumerate(self.cameras)}
         self.reset()
 
@@ -117,7 +118,6 @@ class GroupTracker:
         self._scale = DistanceScale(self._config.looks)
         self._tracklets = GroupTracklets(self.cameras, self._config)
         self._history: list[Instant] = []
-        self._world: list[WorldRows] = []
         self._group_of: dict[int, int] = {}
         self._next = {"serial": 0, "group_id": 0, "number": 0}
         self._time_s: float | None = None
@@ -173,19 +173,8 @@ class GroupTracker:
         self._close_all()
         return self._tracklets.events()
 
-    def drain_world(self) -> WorldRows:
-        """Places on the ground that were settled since the last call, by time, then group_id."""
-        rows = WorldRows.empty()
-        for more in self._world:
-            rows = rows.join(more)
-        self._world = []
-        return rows
-
     def state(self) -> dict[str, Any]:
-        """Everything needed to go on later, as plain values and arrays (``data.formats.state``); between commits.
-
-        World rows that were not drained are not part of it.
-        """
+        """Everything needed to go on later, as plain values and arrays (``data.formats.state``); between commits."""
         return {
             "people": self._people.tree(),
             "lost": self._lost.tree(),
@@ -459,16 +448,7 @@ class GroupTracker:
         last = np.array([real_s.get(serial, -np.inf) for serial in instant.serial.tolist()])
         group = np.array([self._group_of.get(serial, -1) for serial in instant.serial.tolist()], np.int64)
         good = (group >= 0) & (last >= instant.time_s) & inside(instant.mean[:, :2], self._area)
-        order = np.flatnonzero(good)[np.argsort(group[good], kind="stable")]
-        self._world.append(
-            WorldRows(
-                np.full(len(order), instant.time_s),
-                group[order],
-                instant.mean[order, :2],
-                instant.cov[order, :2, :2],
-                np.exp(instant.mean[order, 4]),
-            )
-        )
+        heights = np.exp(instant.mean[:, 4]) if self._heights_known else np.full(len(instant.mean), np.nan)
         place = {serial: row for row, serial in enumerate(instant.serial.tolist())}
         for rows in instant.rows:
             at = np.array([place[serial] for serial in rows.serial.tolist()], np.int64)
@@ -479,6 +459,7 @@ class GroupTracker:
                 group[at],
                 instant.mean[at, :2].astype(np.float32),
                 instant.cov[at, :2, :2].astype(np.float32),
+                heights[at].astype(np.float32),
             )
 
     def _warn_of_skip(self, time_s: float) -> None:

@@ -31,7 +31,7 @@ class GroupTracklets:
         self._last: list[dict[int, list[Any]]] = [{} for _ in cameras]
         self._events: list[TrackletEvent] = []
 
-    def add(self, rows: Rows, group_id: IntArray, places: FloatArray, covs: FloatArray) -> None:
+    def add(self, rows: Rows, group_id: IntArray, places: FloatArray, covs: FloatArray, heights: FloatArray) -> None:
         """Settled rows of one frame, each of another tracklet.
 
         Args:
@@ -39,6 +39,7 @@ class GroupTracklets:
             group_id: (R,).
             places: (R, 2) metres.
             covs: (R, 2, 2) square metres.
+            heights: (R,) metres, NaN where unknown.
         """
         if not len(rows.serial):
             return
@@ -52,7 +53,7 @@ class GroupTracklets:
                 pieces[number] = [person, before[0] if near and before is not None else -1, 0, now, now, None, -np.inf]
             pieces[number][4] = now
             self._last[camera][person] = [number, now]
-        world = {"world_xy": places, "world_cov": covs}
+        world = {"world_xy": places, "world_cov": covs, "world_height": heights}
         self._logs[camera].add(rows.number, now, rows.frame, rows.boxes, rows.scores, rows.keypoints, world)
         self._offer(rows)
         for number in rows.number.tolist():
@@ -149,6 +150,7 @@ class GroupTracklets:
             group_id=piece[0],
             world_xy=columns["world_xy"],
             world_cov=columns["world_cov"],
+            world_height=columns["world_height"],
             frame_size=self._sizes[camera],
         )
         self._events.append(TrackletEvent(kind, tracklet))
