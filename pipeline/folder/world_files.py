@@ -12,9 +12,16 @@ from pipeline.folder.outcome import Outcome
 
 
 def write_world_files(found: Outcome) -> None:
-    """Write one file for every group of the site that has a camera in the run."""
+    """Write one file for every group of the site that was tracked, and remove those of an earlier association.
+
+    A group whose tracks were given has no places and gets none.
+    """
+    for path in sorted(found.folder.world("x").parent.glob("*.csv")):
+        path.unlink()
     for group in found.site.groups:
-        if set(group.cameras) & set(found.cameras):
+        own = [item for item in found.tracklets if item.camera in group.cameras]
+        tracked = not own or any(item.world_xy is not None for item in own)
+        if tracked and set(group.cameras) & set(found.cameras):
             paths = world_paths(found.site, group, found.tracklets, found.global_ids, found.max_gap_s)
             write_world_paths(found.folder.world(group.name), paths)
 

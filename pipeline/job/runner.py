@@ -98,6 +98,13 @@ def _from_tracks(start: TrackFiles, request: RunRequest, config: Config) -> Job:
     site = site.completed(tuple(tracks))
     folder = prepare_folder(request.output, config, site, overwrite=request.overwrite, resume=request.resume)
     job = Job(folder, config, site, {camera: _describe_tracks(start.folder, camera, site) for camera in tracks})
+    for group in site.groups:
+        if set(group.cameras) & set(tracks):
+            job.warn(
+                WarningKind.TRACKING,
+                f"tracks are taken as they were given: group '{group.name}' is not tracked on the ground, its cameras "
+                "are associated like others; give --detections for places in metres",
+            )
     with job.at_work(), job.clock.measure(Stage.READ):
         folder.write_part(0.0, 0, [tracklet for found in tracks.values() for tracklet in found])
     job.counts["cameras"] = {camera: {"tracklets": len(found)} for camera, found in tracks.items()}

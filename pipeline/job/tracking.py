@@ -46,6 +46,10 @@ def track(
         if crops is not None:
             crops.write(job.folder, tracklet.camera, tracklet.local_id)
 
+    for group in job.site.groups:
+        for camera in group.cameras if set(group.cameras) & set(source.cameras) else ():
+            if camera not in source.cameras:
+                job.warn(WarningKind.TRACKING, f"group '{group.name}': camera '{camera}' is not in this run")
     scopes = [build_tracker(scope, job.site, job.config.tracker) for scope in job.site.scopes(source.cameras)]
     stage = TrackingStage(scopes, embedder, crops, closed, job.clock, listener)
     state = store.restore() if resume else None
