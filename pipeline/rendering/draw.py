@@ -50,6 +50,9 @@ class Painter:
                 self._skeleton(image, scene.keypoints[row], scene.color(row))
         for row in range(len(scene)):
             self._box(image, scene.boxes[row], scene.color(row), dashed=bool(scene.dashed[row]))
+        if scene.stands is not None:
+            for row in range(len(scene)):
+                self._stand(image, scene.stands[row], scene.color(row))
         panel = self._heading(image, heading)
         self._labels(image, scene, panel)
 
@@ -62,6 +65,23 @@ class Painter:
         half = len(points) // 2
         cv2.polylines(image, [points[: half + 1]], False, color, self._line, cv2.LINE_AA, _SHIFT)
         cv2.polylines(image, [points[half:]], False, color, self._line + 1, cv2.LINE_AA, _SHIFT)
+
+    def _stand(self, image: Image, stand: FloatArray, color: Rgb) -> None:
+        """A disc on the ground under the feet, and a line up to the head with a bar on it."""
+        import cv2
+
+        limit = 8 * max(self._size)
+        foot, head = (np.isfinite(point).all() and np.abs(point).max() < limit for point in stand)
+        if not foot:
+            return
+        x, y = (int(value) for value in np.round(stand[0]))
+        wide = 4 * self._line
+        for width, shade in ((self._line + 2, INK), (self._line, color)):
+            cv2.ellipse(image, (x, y), (wide, wide // 2), 0, 0, 360, shade, width, cv2.LINE_AA)
+            if head:
+                top_x, top_y = (int(value) for value in np.round(stand[1]))
+                cv2.line(image, (x, y), (top_x, top_y), shade, width, cv2.LINE_AA)
+                cv2.line(image, (top_x - wide, top_y), (top_x + wide, top_y), shade, width, cv2.LINE_AA)
 
     def _skeleton(self, image: Image, keypoints: FloatArray, color: Rgb) -> None:
         import cv2

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from data.config import SourcesConfig, explain
 from data.errors import UserError
 from data.records import Frame, Image
+from data.site import Site, load_site
 from data.sources.base import CameraSpec
 from data.sources.open import is_camera_name, open_source
 from pipeline.folder.run_folder import RunFolder
@@ -32,6 +33,7 @@ class Playback:
         inputs: per camera, what the manifest says of its input.
         sources: how the run read its videos.
         global_ids: by (camera, local_id); empty before association.
+        site: calibration of the cameras; None where the run left no site file.
         last_frame: per camera, the last frame the run processed; a camera that is absent is played to its end.
     """
 
@@ -40,6 +42,7 @@ class Playback:
     inputs: Mapping[str, Mapping[str, Any]]
     sources: SourcesConfig
     global_ids: Mapping[tuple[str, int], int]
+    site: Site | None
     last_frame: Mapping[str, int]
 
     @staticmethod
@@ -60,6 +63,7 @@ class Playback:
             global_ids={
                 (visit.camera, visit.local_id): person.global_id for person in people for visit in person.visits
             },
+            site=load_site(folder.site) if folder.site.exists() else None,
             last_frame=progress.get("last_frame", {}),
         )
 
@@ -104,6 +108,7 @@ class Recording:
             fill_gap_s=config.fill_gap_s,
             trail_s=config.trail_s,
             keypoints=config.skeletons or config.anonymize,
+            model=None if playback.site is None else playback.site.model(spec.camera),
         )
 
     @property

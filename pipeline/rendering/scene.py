@@ -20,6 +20,9 @@ class Scene:
         dashed: (M,) predicted or interpolated, not seen.
         keypoints: (M, 17, 3) float32, or None; a row without a skeleton is zero.
         trails: M arrays (K, 2) float32 of foot points, oldest first, px.
+        stands: (M, 2, 2) float32 px, where feet and head of each person are by its place on the ground; NaN where that
+            is not known. None where no camera group was tracked.
+        heights: (M,) body heights in metres, NaN where unknown; None likewise.
     """
 
     ids: IntArray
@@ -28,6 +31,8 @@ class Scene:
     dashed: NDArray[np.bool_]
     keypoints: FloatArray | None = None
     trails: list[FloatArray] = field(default_factory=list)
+    stands: FloatArray | None = None
+    heights: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -37,11 +42,15 @@ class Scene:
         scale = np.float32(factor)
         keypoints = None if self.keypoints is None else self.keypoints * np.array([scale, scale, 1], np.float32)
         trails = [trail * scale for trail in self.trails]
-        return replace(self, boxes=self.boxes * scale, keypoints=keypoints, trails=trails)
+        stands = None if self.stands is None else self.stands * scale
+        return replace(self, boxes=self.boxes * scale, keypoints=keypoints, trails=trails, stands=stands)
 
     def label(self, row: int) -> str:
-        """The id; one that holds only in its camera is marked by a tilde."""
-        return f"~{self.ids[row]}" if self.local[row] else str(self.ids[row])
+        """The id, and the height where it is known; an id that holds only in its camera is marked by a tilde."""
+        identity = f"~{self.ids[row]}" if self.local[row] else str(self.ids[row])
+        if self.heights is None or not np.isfinite(self.heights[row]):
+            return identity
+        return f"{identity}  {self.heights[row]:.2f} m"
 
     def color(self, row: int) -> Rgb:
         """Colour of the identity; grey where it is only the camera's own."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data.geometry import CameraModel
 from data.records import FloatArray, IntArray, Tracklet, foot_points
 from pipeline.folder.track_files import root_ids
 from pipeline.rendering.scene import Scene
@@ -33,6 +34,7 @@ class Timeline:
         fill_gap_s: float,
         trail_s: float,
         keypoints: bool,
+        model: CameraModel | None = None,
     ) -> None:
         """Prepare the rows.
 
@@ -42,6 +44,7 @@ class Timeline:
             fill_gap_s: gaps up to this long are bridged, seconds.
             trail_s: length of trails, seconds.
             keypoints: keep skeletons (they take most of the memory).
+            model: calibration of the camera, to show where people of a group stand; None shows boxes alone.
         """
         self._trail_s = trail_s
         pieces = list(_pieces(tracklets, global_ids, fill_gap_s))
@@ -57,6 +60,8 @@ class Timeline:
         self._boxes = _joined([piece.tracklet.boxes for piece in pieces], np.float32, 4)[order]
         self._dashed = scores[order] == 0
         self._keypoints = _skeletons(pieces, order) if keypoints else None
+        self._model = model
+        self._places, self._heights = _places(pieces, order) if model is not None else (None, None)
         self._by_frame = np.argsort(self._frames, kind="stable")
         self._frames_in_order = self._frames[self._by_frame]
         self._times_in_order = self._times[self._by_frame]
@@ -75,6 +80,8 @@ class Timeline:
             dashed=self._dashed[rows],
             keypoints=None if self._keypoints is None else self._keypoints[rows],
             trails=[self._trail(row) for row in rows] if self._trail_s > 0 else [],
+            stands=self._stands(rows),
+            heights=None if self._heights is None else self._heights[rows],
         )
 
     def heads_nearby(self, frame: int, time_s: float, hold_s: float) -> tuple[FloatArray, FloatArray | None]:
@@ -95,6 +102,17 @@ class Timeline:
         _, next_ = np.unique(self._codes[after], return_index=True)
         chosen = np.concatenate([now, before[::-1][last], after[next_]])
         return self._boxes[chosen], None if self._keypoints is None else self._keypoints[chosen]
+
+    def _stands(self, rows: IntArray) -> FloatArray | None:
+        """Feet and heads of rows by their places on the ground, (M, 2, 2) px."""
+        if self._model is None or self._places is None or self._heights is None:
+            return None
+        places = self._places[rows].astype(np.float64)
+        feet = self._model.to_image(places)
+        heads = np.full_like(feet, np.nan)
+        if self._model.projection is not None:
+            heads = self._model.to_image(np.column_stack([places, self._heights[rows]]))
+        return np.stack([feet, heads], axis=1).astype(np.float32)
 
     def _trail(self, row: int) -> FloatArray:
         start = self._stretch[row]
@@ -128,3 +146,13 @@ def _skeletons(pieces: Sequence[_Rows], order: IntArray) -> FloatArray | None:
         for piece in pieces
     ]
     return _joined(columns, np.float32, 17, 3)[order]
+
+
+def _places(pieces: Sequence[_Rows], order: IntArray) -> tuple[FloatArray | None, FloatArray | None]:
+    """Places (R, 2) and heights (R,) in row order, NaN where unknown; None where no tracklet has any."""
+    tracklets = [piece.tracklet for piece in pieces]
+    if all(item.world_xy is None for item in tracklets):
+        return None, None
+    places = [np.full((len(item), 2), np.nan) if item.world_xy is None else item.world_xy for item in tracklets]
+    heights = [np.full(len(item), np.nan) if item.world_height is None else item.world_height for item in tracklets]
+    return _joined(places, np.float32, 2)[order], _joined(heights, np.float32)[order]

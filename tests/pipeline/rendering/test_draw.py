@@ -89,3 +89,24 @@ def test_label_tiles_hold_their_text() -> None:
     assert letters.any(axis=0).mean() > 0.5
     assert not letters[:, 0].any()
     assert not letters[:, -1].any()
+
+
+def test_a_person_of_a_group_shows_where_it_stands_and_how_tall_it_is() -> None:
+    stands = np.array([[[240, 210], [240, 90]]], np.float32)
+    scene = _scene(stands=stands, heights=np.array([1.738], np.float32))
+    assert scene.label(0) == "7  1.74 m"
+    hit = _in_color(_painted(scene), color_of(7))
+    assert hit[100:200, 240].all(), "a line from the feet to the head"
+    assert hit[90, 235:246].all()
+    unknown = _scene(stands=np.full((1, 2, 2), np.nan, np.float32), heights=np.array([np.nan], np.float32))
+    assert unknown.label(0) == "7"
+    assert not _in_color(_painted(unknown), color_of(7))[100:200, 240].any()
+    flat = _scene(stands=np.array([[[240, 210], [np.nan, np.nan]]], np.float32))
+    assert not _in_color(_painted(flat), color_of(7))[100:200, 240].any(), "no height, no line"
+    assert _in_color(_painted(flat), color_of(7))[200:220, 225:256].any(), "but the feet"
+
+
+def test_where_people_stand_is_scaled_with_the_picture() -> None:
+    stands = _scene(stands=np.array([[[240, 210], [240, 90]]], np.float32)).scaled(0.5).stands
+    assert stands is not None
+    assert stands.tolist() == [[[120, 105], [120, 45]]]

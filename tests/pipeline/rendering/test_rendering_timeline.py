@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.geometry import CameraModel
 from data.records import Tracklet
 from pipeline.rendering.timeline import Timeline
 
@@ -113,3 +114,21 @@ def test_no_tracklets() -> None:
     timeline = _timeline([])
     assert len(timeline.scene(0)) == 0
     assert len(timeline.heads_nearby(0, 0.0, 1.0)[0]) == 0
+
+
+def test_people_of_a_group_stand_where_their_places_say() -> None:
+    # From 3 m above the ground and 8 m south of its origin, level: feet at y = 0 lie below the middle of the picture.
+    whole = np.array([[500.0, 320, 0, 320 * 8], [0, 240, -500, 240 * 8 + 1500], [0, 1, 0, 8]])
+    model = CameraModel.from_projection(whole, (640, 480))
+    placed = {"world_xy": np.array([[0, 0], [1, 0]], np.float32), "world_height": np.array([1.75, np.nan], np.float32)}
+    timeline = _timeline([_tracklet(0, [0, 1], **placed), _tracklet(1, [0])], {0: 1, 1: 2}, model=model)
+    scene = timeline.scene(0)
+    assert scene.stands is not None
+    np.testing.assert_allclose(scene.stands[0], [[320, 240 + 1500 / 8], [320, 240 + 625 / 8]], atol=1e-2)
+    assert np.isnan(scene.stands[1]).all(), "a tracklet without places"
+    assert [scene.label(row) for row in range(2)] == ["1  1.75 m", "2"]
+    later = timeline.scene(1)
+    assert later.stands is not None
+    assert np.isfinite(later.stands[0, 0]).all()
+    assert np.isnan(later.stands[0, 1]).all()
+    assert _timeline([_tracklet(0, [0], world_xy=placed["world_xy"][:1])], {0: 1}).scene(0).stands is None
