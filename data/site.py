@@ -82,7 +82,7 @@ class Group(Section):
     """Calibrated cameras of overlapping view that are tracked together on the ground."""
 
     name: str
-    cameras: Annotated[list[str], Field(min_length=2)]
+    cameras: list[str]
     sync_tolerance_s: float = Field(
         0.05, ge=0, description="frames at most this far apart on the common clock are one instant, seconds"
     )
@@ -220,6 +220,11 @@ class Site(Section):
             if group.name in names:
                 raise ValueError(f"two groups are named '{group.name}'; give each a name of its own")
             names.add(group.name)
+            if len(group.cameras) < 2:
+                raise ValueError(
+                    f"group '{group.name}' has {len(group.cameras)} camera{'' if len(group.cameras) == 1 else 's'}; a "
+                    "group is two or more that see the same ground: leave it out, and the camera is tracked by itself"
+                )
             self._check_known(group.cameras, f"group '{group.name}'")
             for camera in group.cameras:
                 if camera in owner:

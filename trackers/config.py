@@ -102,6 +102,9 @@ class GroupConfig(Section):
         0.3, ge=0, le=1, description="an undetected person is written with this much in the frame"
     )
     shown_spread_m: float = Field(0.6, ge=0, description="and while its place is known this well, metres; 0 = never")
+    shown_found: float = Field(
+        0.5, ge=0, le=1, description="and where the camera detected this share of those it should have; walls hide"
+    )
     repair_s: float = Field(3.0, ge=0, description="delay after which a decision can no longer be mended; 0 = never")
 
 

@@ -46,6 +46,7 @@ from trackers.group.fusion import Eye, Fusion, fuse, spared
 from trackers.group.history import Instant, Rows, chosen, last_real, relabel, smooth
 from trackers.group.looks import distances, learn, recognise, remember
 from trackers.group.people import People, born, moved
+from trackers.group.reach import Reach
 from trackers.group.senses import Senses
 from trackers.group.tracklets import GroupTracklets
 from trackers.scope import Proposal
@@ -115,6 +116,7 @@ class GroupTracker:
         self._people = People.empty(len(self.cameras))
         self._lost = People.empty(len(self.cameras))
         self._senses = Senses(len(self.cameras), [model.projection is not None for model in self._models], self._group)
+        self._reach = Reach()
         self._scale = DistanceScale(self._config.looks)
         self._tracklets = GroupTracklets(self.cameras, self._config)
         self._history: list[Instant] = []
@@ -179,6 +181,7 @@ class GroupTracker:
             "people": self._people.tree(),
             "lost": self._lost.tree(),
             "senses": self._senses.state(),
+            "reach": self._reach.state(),
             "scale": self._scale.state(),
             "tracklets": self._tracklets.state(),
             "history": [instant.tree() for instant in self._history],
@@ -195,6 +198,7 @@ class GroupTracker:
         self._people = People.from_tree(state["people"])
         self._lost = People.from_tree(state["lost"])
         self._senses.restore(state["senses"])
+        self._reach.restore(state["reach"])
         self._scale.restore(state["scale"])
         self._tracklets.restore(state["tracklets"])
         self._history = [Instant.from_tree(tree) for tree in state["history"]]
@@ -273,6 +277,9 @@ class GroupTracker:
         )
         people.weigh((fresh[:, None] * told).sum(axis=0) - self._group.fading * elapsed)
         people.seen_s[hit.any(axis=0)] = now
+        for c, number in enumerate(numbers.tolist()):
+            due = solid & (fusion.detection[c] > 0.5 * self._group.detection)
+            self._reach.learn(number, people.place[due, :2], fusion.detection[c][due], hit[c][due], float(fresh[c]))
         seen_in = people.seen_in_s[:, numbers]
         seen_in[hit.T] = now
         learn(self._scale, unlike, fusion)
@@ -362,6 +369,7 @@ class GroupTracker:
             spread = np.sqrt(np.maximum(np.linalg.eigvalsh(people.cov[:, :2, :2])[:, 1], 0))
             shown = people.known & (box[c] < 0) & (shapes.inside > self._group.shown_inside)
             shown &= (spread < self._group.shown_spread_m) & (people.probability > _KNOWN_SOLID)
+            shown &= self._reach.share(eye.number, people.place[:, :2]) > self._group.shown_found
             guessed = np.flatnonzero(shown)
             found = box[c][real]
             boxes = np.concatenate([eye.boxes.boxes[found], shapes.seen[guessed]]).astype(np.float32)
