@@ -79,8 +79,9 @@ class SpaceTime:
         ratio = self._log_intensity(left, right, self.table.lags_s(a, b)) + np.log(self.span_s[right])
         ratio -= np.log(self.expected[left])
         outlier = self.outlier[left]
-        robust = np.logaddexp(np.log1p(-outlier) + ratio, np.log(outlier))
-        return np.where(self.speaks(a, b), robust, np.nan)
+        speaks = self.speaks(a, b)
+        robust = np.logaddexp(np.log1p(-outlier) + np.where(speaks, ratio, 0.0), np.log(outlier))
+        return np.where(speaks, robust, np.nan)
 
     def odds(self, a: IntArray, b: IntArray) -> DoubleArray:
         """Log odds of each pair by camera and lag alone, (E,); -inf where they mean nothing."""
