@@ -1,8 +1,10 @@
 """KPR: keypoint-promptable part-based ReID (Somers et al., ECCV 2024)."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -39,6 +41,7 @@ class StageFusion(nn.Module):
         if not self.training:
             scale, shift = bn_affine(norm)
             weight, bias = weight * scale[:, None], bias * scale + shift
+        weight, bias = weight.to(maps[0].dtype), bias.to(maps[0].dtype)
         pieces = weight.split([level.shape[1] for level in maps], 1)
         # Interpolation keeps a constant, so the bias is added where the map is smallest.
         biases = [None] * (len(maps) - 1) + [bias]
@@ -46,10 +49,46 @@ class StageFusion(nn.Module):
             F.linear(level.permute(0, 2, 3, 1), piece, offset).permute(0, 3, 1, 2)
             for level, piece, offset in zip(maps, pieces, biases, strict=True)
         ]
+        if reduced[0].is_cuda and reduced[0].dtype != torch.float32 and not self.training:
+            return activation(_fused_by_product(reduced))
         fused = reduced[0]
         for level in reduced[1:]:
             fused += F.interpolate(level, fused.shape[2:], mode="bilinear", align_corners=True)
         return activation(norm(fused) if self.training else fused)
+
+
+def _fused_by_product(levels: Sequence[Tensor]) -> Tensor:
+    """The first map plus all others interpolated to its size, in one batched matrix product.
+
+    Interpolation is linear, so that of all levels is one (h0 w0, sum of h_i w_i) matrix. Most of it is zero, but a GPU
+    multiplies by it in a quarter of the time that three interpolations and three sums take to go through memory.
+
+    Args:
+        levels: (N, C, h_i, w_i), channels last in memory, largest first.
+
+    Returns:
+        (N, C, h_0, w_0), channels last in memory.
+    """
+    first = levels[0].permute(0, 2, 3, 1)
+    count, height, width, channels = first.shape
+    rest = torch.cat([level.permute(0, 2, 3, 1).flatten(1, 2) for level in levels[1:]], 1)
+    sizes = tuple((level.shape[2], level.shape[3]) for level in levels[1:])
+    matrix = _interpolation(sizes, (height, width), rest.dtype, rest.device)
+    fused = torch.baddbmm(first.reshape(count, height * width, channels), matrix.expand(count, -1, -1), rest)
+    return fused.view(count, height, width, channels).permute(0, 3, 1, 2)
+
+
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)
+def _interpolation(
+    sizes: tuple[tuple[int, int], ...], target: tuple[int, int], dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """(target pixels, pixels of all sizes) weights of bilinear interpolation with aligned corners."""
+    pieces = []
+    for height, width in sizes:
+        points = torch.eye(height * width).view(-1, 1, height, width)
+        pieces.append(F.interpolate(points, target, mode="bilinear", align_corners=True).flatten(1).T)
+    return torch.cat(pieces, 1).to(device, dtype)
 
 
 class KPR(PartModel):

@@ -7,6 +7,7 @@ inside the attention, which inputs that are no multiple of the window need.
 
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _SEPARATED = -100.0
+# One program of the fused kernel holds the scores of a window; more than 64 slots would spill.
+_WIDEST_FUSED = 8
 
 
 class DropPath(nn.Module):
@@ -81,6 +84,20 @@ def _window_plan(
     return into.clamp(min=0).to(device), padded.to(device), back.to(device), None if mask is None else mask.to(device)
 
 
+def runs_fused(projected: Tensor, heads: int, window: int) -> bool:
+    """Whether ``window_attention_triton`` can attend here: half precision on a CUDA device, without gradients.
+
+    Args:
+        projected: (N, h, w, 3 * dim) queries, keys and values.
+        heads: attention heads.
+        window: side of the windows.
+    """
+    if not projected.is_cuda or projected.requires_grad or projected.dtype not in (torch.float16, torch.bfloat16):
+        return False
+    width = projected.shape[-1] // (3 * heads)
+    return window <= _WIDEST_FUSED and width >= 16 and width & (width - 1) == 0 and find_spec("triton") is not None
+
+
 class WindowAttention(nn.Module):
     """Multi-head attention inside (shifted) windows, with a learned bias per relative position."""
 
@@ -106,13 +123,20 @@ class WindowAttention(nn.Module):
         numbers, for up to half the work.
         """
         count, height, width, dim = x.shape
-        into, padded, back, mask = _window_plan(height, width, self.window, shift, x.device)
         size = self.window * self.window
-        slots = self.qkv(x).flatten(1, 2)[:, into]
+        projected = self.qkv(x)
+        bias = self.relative_position_bias_table[self.relative_position_index].permute(2, 0, 1)
+        if runs_fused(projected, self.heads, self.window):
+            from reid.models.window_attention_triton import window_attention
+
+            padding = self.qkv.bias.to(projected.dtype)
+            return self.proj(window_attention(projected, padding, bias.contiguous(), self.window, shift))
+        into, padded, back, mask = _window_plan(height, width, self.window, shift, x.device)
+        slots = projected.flatten(1, 2)[:, into]
         if len(padded):
             slots[:, padded] = self.qkv.bias.to(slots.dtype)
         query, key, value = slots.view(-1, size, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
-        bias = self.relative_position_bias_table[self.relative_position_index].permute(2, 0, 1)[None]
+        bias = bias[None]
         if mask is not None:
             windows = len(mask)
             bias = (bias + mask)[None].expand(count, -1, -1, -1, -1).reshape(count * windows, self.heads, size, size)
@@ -248,9 +272,13 @@ class Swin(nn.Module):
     def _modulate(self, x: Tensor, stage: int) -> Tensor:
         if self.semantic_weight < 0:
             return x
-        mix = x.new_tensor([self.semantic_weight, 1 - self.semantic_weight])
-        scale, shift = self.semantic_embed_w[stage](mix), self.semantic_embed_b[stage](mix)
+        scale, shift = self._mixed(self.semantic_embed_w[stage]), self._mixed(self.semantic_embed_b[stage])
         return x * F.softplus(scale) + shift
+
+    def _mixed(self, layer: Any) -> Tensor:
+        """The layer at (w, 1 - w); no tensor is made for these two numbers, as a captured CUDA graph could not."""
+        weight, w = layer.weight, self.semantic_weight
+        return w * weight[:, 0] + (1 - w) * weight[:, 1] + layer.bias
 
 
 def _initialise(module: nn.Module) -> None:

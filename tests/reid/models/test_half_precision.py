@@ -1,0 +1,61 @@
+"""What runs in half precision on a GPU gives what the plain network gives, within that precision."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from reid.models.kpr import KPR, _fused_by_product
+from reid.models.spec import PART_NAMES, ModelSpec
+from reid.models.swin import WindowAttention, runs_fused
+
+SPEC = ModelSpec(
+    architecture="kpr", backbone="swin", embed_dim=32, depths=(2, 2, 2), heads=(2, 4, 8), height=96, width=64,
+    semantic_weight=0.2, part_names=PART_NAMES["five_v"], prompt_groups="cck6",
+)  # fmt: skip
+
+
+def test_one_product_interpolates_and_adds_all_stages() -> None:
+    torch.manual_seed(0)
+    maps = [
+        torch.randn(2, 8, *size).contiguous(memory_format=torch.channels_last) for size in ((12, 5), (6, 3), (3, 2))
+    ]
+    expected = maps[0].clone()
+    for level in maps[1:]:
+        expected += F.interpolate(level, (12, 5), mode="bilinear", align_corners=True)
+    torch.testing.assert_close(_fused_by_product(maps), expected)
+
+
+def test_fused_attention_is_only_for_half_precision_on_a_gpu() -> None:
+    projected = torch.zeros(1, 7, 7, 3 * 32, dtype=torch.bfloat16)
+    assert not runs_fused(projected, heads=2, window=7)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(("height", "width", "shift"), [(14, 7, 0), (14, 7, 3), (12, 4, 3), (24, 8, 0), (5, 3, 3)])
+def test_the_fused_kernel_attends_as_the_plain_one(dtype: torch.dtype, height: int, width: int, shift: int) -> None:
+    torch.manual_seed(1)
+    attention = WindowAttention(64, heads=4, window=7).cuda()
+    torch.nn.init.normal_(attention.relative_position_bias_table)
+    torch.nn.init.normal_(attention.qkv.bias)
+    x = torch.randn(3, height, width, 64, device="cuda")
+    with torch.inference_mode():
+        plain = attention(x, shift)
+        half = attention.to(dtype)
+        assert runs_fused(half.qkv(x.to(dtype)), 4, 7)
+        fused = half(x.to(dtype), shift)
+    torch.testing.assert_close(fused.float(), plain, atol=0.03, rtol=0.03)
+
+
+@pytest.mark.gpu
+def test_a_network_in_half_precision_describes_alike() -> None:
+    torch.manual_seed(2)
+    model = KPR(SPEC).eval().cuda().to(memory_format=torch.channels_last)
+    images = torch.randn(4, 3, 96, 64, device="cuda")
+    prompts = torch.rand(4, SPEC.prompt_channels, 96, 64, device="cuda")
+    with torch.inference_mode():
+        plain = model.feature_map(images, prompts)
+        with torch.autocast("cuda", torch.float16):
+            half = model.feature_map(images, prompts)
+    assert half.dtype == torch.float16
+    assert F.cosine_similarity(plain.flatten(1), half.float().flatten(1)).min() > 0.9999
