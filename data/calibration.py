@@ -45,11 +45,12 @@ class World(Section):
     def turn(self) -> DoubleArray:
         """(3, 3) the smallest rotation that brings `up` to z; half a turn about x where z is down."""
         x, y, z = np.array(self.up) / np.linalg.norm(self.up)
-        if z < -1 + 1e-12:
+        aside = x * x + y * y
+        if z < 0 and aside < np.finfo(np.float64).tiny:
             return np.diag([1.0, -1.0, -1.0])
-        return np.array(
-            [[1 - x * x / (1 + z), -x * y / (1 + z), -x], [-x * y / (1 + z), 1 - y * y / (1 + z), -y], [x, y, z]]
-        )
+        # 1 + z loses all its digits where z is near -1; there it is taken from the other two.
+        above = aside / (1 - z) if z < 0 else 1 + z
+        return np.array([[1 - x * x / above, -x * y / above, -x], [-x * y / above, 1 - y * y / above, -y], [x, y, z]])
 
     def from_metres(self) -> DoubleArray:
         """(4, 4) from metres over the floor (x, y, z up, 1) to this world's coordinates."""

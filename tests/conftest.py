@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 REPOSITORY = Path(__file__).resolve().parent.parent
 TESTDATA = Path(os.environ.get("MTMCT_TESTDATA", REPOSITORY.parent / "shared" / "data"))
 
-settings.register_profile("mtmct", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("mtmct", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("mtmct")
 
 
