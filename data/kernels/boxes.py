@@ -35,6 +35,14 @@ def iou_matrix(a: FloatArray, b: FloatArray) -> FloatArray:
     return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
 
 
+def row_ious(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Intersection over union of row i with row i: (N, 4), (N, 4) xyxy -> (N,)."""
+    sides = np.maximum(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0)
+    shared = sides[:, 0] * sides[:, 1]
+    union = areas(a) + areas(b) - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
 def coverage_matrix(a: FloatArray, b: FloatArray) -> FloatArray:
     """Share of each box of a that lies inside each box of b: (N, 4), (M, 4) -> (N, M), 0-1."""
     inter = intersections(a, b)

@@ -25,7 +25,7 @@ from scipy.special import expit
 from data.records import DoubleArray, IntArray
 from pipeline.association.competition import Competition, Meeting
 from pipeline.association.config import AppearanceConfig, AppearancePrior
-from pipeline.association.two_sided import GRID, TwoSided, count, fit_counts
+from pipeline.association.two_sided import GRID, TwoSided, count, falling, fit_counts
 
 _ROUNDS = 25
 _ROUNDS_PER_START = 8
@@ -78,9 +78,7 @@ class Calibration:
         different = self.different.log_density(GRID)
         curve = np.logaddexp(np.log1p(-self.outlier) + self.same.log_density(GRID), np.log(self.outlier) + different)
         curve -= np.logaddexp(np.log1p(-self.lookalike) + different, self._log_lookalikes())
-        middle = int(np.searchsorted(GRID, 0.5 * (self.same.mean + self.different.mean)))
-        curve[middle:] = np.minimum.accumulate(curve[middle:])
-        curve[: middle + 1] = np.maximum.accumulate(curve[: middle + 1][::-1])[::-1]
+        curve = falling(curve, 0.5 * (self.same.mean + self.different.mean))
         return np.maximum(curve, np.log(self.outlier))
 
     def _log_lookalikes(self) -> DoubleArray:

@@ -48,7 +48,6 @@ class Competition:
         choices: (2E,) tracklets of that camera that could be the person, >= 1.
         own_camera: (2E,) whether that camera is the source's own.
         odds: (2E,) log prior odds where a lag or motion gives them; NaN where ``choices`` does.
-        alone: (2E,) weight of "nobody" against those odds.
     """
 
     source: IntArray
@@ -57,7 +56,6 @@ class Competition:
     choices: IntArray
     own_camera: NDArray[np.bool_]
     odds: DoubleArray
-    alone: DoubleArray
 
     def of(self, pairs: IntArray) -> "Competition":
         """The same search among some of the pairs only."""
@@ -72,7 +70,6 @@ class Competition:
             choices=self.choices[rows],
             own_camera=self.own_camera[rows],
             odds=self.odds[rows],
-            alone=self.alone[rows],
         )
 
     def prior(self, meeting: Meeting) -> tuple[DoubleArray, DoubleArray]:
@@ -80,7 +77,7 @@ class Competition:
         q = np.minimum(np.where(self.own_camera, meeting.comes_back, meeting.match), _MOST_CERTAIN)
         given = ~np.isnan(self.odds)
         prior = np.where(given, np.nan_to_num(self.odds), np.log(q / self.choices))
-        return prior, np.where(given, self.alone, 1.0 - q)
+        return prior, np.where(given, 1.0, 1.0 - q)
 
     def probabilities(self, evidence: DoubleArray, meeting: Meeting) -> DoubleArray:
         """Probability that each directed pair is one person, every other candidate its rival, (2E,)."""
@@ -118,7 +115,7 @@ class Competition:
 
 
 def build_competition(
-    table: TrackletTable, exclusions: Exclusions, a: IntArray, b: IntArray, odds: DoubleArray, nobody: DoubleArray
+    table: TrackletTable, exclusions: Exclusions, a: IntArray, b: IntArray, odds: DoubleArray
 ) -> Competition:
     """Both directions of every candidate pair.
 
@@ -128,11 +125,9 @@ def build_competition(
         a: (E,) row of each pair.
         b: (E,) row of each pair.
         odds: (E,) log prior odds where a cue settles them; NaN elsewhere.
-        nobody: (2E,) probability that the source has no counterpart where a cue knows it; NaN elsewhere.
     """
     source, target = np.concatenate([a, b]), np.concatenate([b, a])
     camera = table.camera[target]
-    alone = np.where(np.isnan(nobody), 1.0, np.maximum(nobody, 1.0 - _MOST_CERTAIN))
     return Competition(
         source=source,
         target=target,
@@ -140,7 +135,6 @@ def build_competition(
         choices=np.maximum(exclusions.possible()[source, camera], 1),
         own_camera=table.camera[source] == camera,
         odds=np.concatenate([odds, odds]),
-        alone=alone,
     )
 
 

@@ -22,8 +22,8 @@ from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
 from data.config import Section, explain
 from data.errors import UserError
+from data.kernels.boxes import row_ious
 from pipeline.association.config import CorrectionConfig
-from pipeline.association.exclusions import row_ious
 from pipeline.association.table import TrackletTable
 
 

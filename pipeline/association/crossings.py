@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from data.kernels.boxes import row_ious
 from data.records import DoubleArray, FloatArray, IntArray, Tracklet, foot_points
 
 
@@ -41,16 +41,18 @@ class CameraRows:
             np.concatenate([tracklets[number].boxes for number in members])[order],
         )
 
-    def overlap(self) -> FloatArray:
-        """(R,) largest IoU of each row's box with another one of its frame."""
+    def overlap(self) -> dict[int, FloatArray]:
+        """By tracklet, for each of its rows the largest IoU with another box of the frame."""
         result = np.zeros(len(self.frames), np.float32)
         crowd = int(np.unique(self.frames, return_counts=True)[1].max(initial=0))
         for step in range(1, crowd):
             together = np.flatnonzero(self.frames[step:] == self.frames[:-step])
-            shared = _iou(self.boxes[together], self.boxes[together + step])
+            shared = row_ious(self.boxes[together], self.boxes[together + step])
             np.maximum.at(result, together, shared)
             np.maximum.at(result, together + step, shared)
-        return result
+        order = np.lexsort((self.row, self.tracklet))
+        names, starts = np.unique(self.tracklet[order], return_index=True)
+        return dict(zip(names.tolist(), np.split(result[order], starts[1:])))
 
     def around(self, time_s: float, window_s: float) -> slice:
         """Rows within ``window_s`` of an instant."""
@@ -82,11 +84,3 @@ def crossings(tracklet: Tracklet, overlap: FloatArray, least_iou: float, gap_s: 
     after_gap = np.flatnonzero(np.diff(tracklet.times_s) > gap_s) + 1
     found = np.unique(np.concatenate([np.array(worst, np.int64), after_gap]))
     return found[found > 0]
-
-
-def _iou(a: FloatArray, b: FloatArray) -> NDArray[np.float32]:
-    """IoU of row i of both, (M, 4) xyxy -> (M,)."""
-    sides = np.maximum(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0)
-    inter = sides.prod(axis=1)
-    union = (a[:, 2:] - a[:, :2]).prod(axis=1) + (b[:, 2:] - b[:, :2]).prod(axis=1) - inter
-    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)

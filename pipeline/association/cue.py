@@ -65,8 +65,6 @@ class Cue:
         evident: a group of pairs is judged by the mean of those this cue (or another such) speaks of.
         teaches: counts as evidence when transit times are learnt; false for what already rests on them.
         prior_odds: (E,) log prior odds where this cue settles them; NaN elsewhere. None settles none.
-        nobody: (2E,) probability that the person of either tracklet has no counterpart, both directions one after the
-            other; NaN where this cue does not know. None = nowhere.
         one_visit: (E,) pairs that are pieces of one visit, if they are one person; None = none is.
         crowd: (N,) number of a set of tracklets so large that not all its pairs are candidates, else -1.
         meetings: how often people are seen again, as learnt with this cue, and the tracklets that rests on.
@@ -80,7 +78,6 @@ class Cue:
     evident: bool = False
     teaches: bool = True
     prior_odds: DoubleArray | None = None
-    nobody: DoubleArray | None = None
     one_visit: Bools | None = None
     crowd: IntArray | None = None
     meetings: tuple[tuple[Meeting, int], ...] = ()
@@ -100,7 +97,6 @@ class Cue:
             self,
             llr=self.llr[rows],
             prior_odds=None if self.prior_odds is None else self.prior_odds[rows],
-            nobody=None if self.nobody is None else self.nobody[np.tile(rows, 2)],
             one_visit=None if self.one_visit is None else self.one_visit[rows],
         )
 

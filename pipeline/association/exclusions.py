@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.kernels.boxes import areas
-from data.records import FloatArray, IntArray, Tracklet
+from data.kernels.boxes import row_ious
+from data.records import IntArray, Tracklet
 from pipeline.association.config import ConstraintConfig
 from pipeline.association.pair_codes import pair_codes
 from pipeline.association.places import strangers
@@ -144,14 +144,6 @@ def _mean_iou(a: Tracklet, b: Tracklet) -> float:
     if not len(rows_a):
         return 0.0
     return float(row_ious(a.boxes[rows_a], b.boxes[rows_b]).mean())
-
-
-def row_ious(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Intersection over union of row i with row i: (N, 4), (N, 4) xyxy -> (N,)."""
-    sides = np.maximum(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0)
-    shared = sides[:, 0] * sides[:, 1]
-    union = areas(a) + areas(b) - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,13 +94,11 @@ def score_pairs(given: CueInput, builders: Sequence[SourceBuilder] = SOURCES) ->
 
 def _competition(given: CueInput, pairs: CandidatePairs, cues: Sequence[Cue]) -> Competition:
     """Both directions of every pair, with the prior of the first cue that settles it."""
-    odds, nobody = np.full(len(pairs), np.nan), np.full(2 * len(pairs), np.nan)
+    odds = np.full(len(pairs), np.nan)
     for cue in cues:
         if cue.prior_odds is not None:
             odds = np.where(np.isnan(odds), cue.prior_odds, odds)
-        if cue.nobody is not None:
-            nobody = np.where(np.isnan(nobody), cue.nobody, nobody)
-    return build_competition(given.table, given.exclusions, pairs.a, pairs.b, odds, nobody)
+    return build_competition(given.table, given.exclusions, pairs.a, pairs.b, odds)
 
 
 def _pooled(cues: Sequence[Cue], config: AssociateConfig) -> Meeting:

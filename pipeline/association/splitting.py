@@ -18,53 +18,47 @@ from data.records import DoubleArray, IntArray, PartEmbeddings, Tracklet
 from data.splits import Split
 from pipeline.association.config import SplitConfig
 from pipeline.association.crossings import CameraRows, crossings
+from pipeline.association.two_sided import GRID, TwoSided, falling
 
 _LEAST_ROWS = 3
 _AT_ONCE_S = 1e-3
 _CLEAN_PER_TRACKLET = 8
 _STRANGERS = 3
 _EXPECTED_SPREAD = 0.25
-_GRID = np.linspace(0.0, 2.0, 401)
+# Offset of the mode and the two widths in standard deviations: a normal density.
+_NORMAL = (0.0, 1.0, 1.0)
 _ROUNDS = 20
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What distances of looks mean here: two normal distributions, and outliers anywhere between 0 and 2.
+    """What distances of appearance mean here.
 
     Attributes:
-        same: mean distance of one person's looks, some seconds apart.
-        same_spread: its standard deviation.
-        different: mean distance of two people's looks.
-        different_spread: its standard deviation.
-        outliers: share of distances that say nothing.
+        same: distances of one person, some seconds apart.
+        different: of two people.
+        outliers: share of distances that say nothing, anywhere between 0 and 2.
     """
 
-    same: float
-    same_spread: float
-    different: float
-    different_spread: float
+    same: TwoSided
+    different: TwoSided
     outliers: float
 
     def llr(self, distance: float) -> float:
         """Natural-log likelihood ratio of "two people"; rises with the distance, 0 where that is NaN."""
-        return 0.0 if np.isnan(distance) else float(np.interp(distance, _GRID, self._curve))
+        return 0.0 if np.isnan(distance) else float(np.interp(distance, GRID, self._curve))
 
     @cached_property
     def _curve(self) -> DoubleArray:
-        if self.different <= self.same:
-            return np.zeros_like(_GRID)
-        curve = self._log_density(self.different, self.different_spread)
-        curve -= self._log_density(self.same, self.same_spread)
-        middle = int(np.searchsorted(_GRID, 0.5 * (self.same + self.different)))
-        curve[middle:] = np.maximum.accumulate(curve[middle:])
-        curve[: middle + 1] = np.minimum.accumulate(curve[middle::-1])[::-1]
-        return curve
+        if self.different.mean <= self.same.mean:
+            return np.zeros_like(GRID)
+        likely = self._log_density(self.same) - self._log_density(self.different)
+        return -falling(likely, 0.5 * (self.same.mean + self.different.mean))
 
-    def _log_density(self, mean: float, spread: float) -> DoubleArray:
-        normal = np.exp(-0.5 * ((_GRID - mean) / spread) ** 2) / (spread * np.sqrt(2 * np.pi))
-        density: DoubleArray = (1 - self.outliers) * normal + self.outliers / _GRID[-1]
-        return np.log(density)
+    def _log_density(self, regular: TwoSided) -> DoubleArray:
+        outlier = np.log(self.outliers / GRID[-1])
+        density: DoubleArray = np.logaddexp(np.log1p(-self.outliers) + regular.log_density(GRID), outlier)
+        return density
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +75,7 @@ class _Crossing:
 def find_splits(tracklets: Sequence[Tracklet], config: SplitConfig) -> list[Split]:
     """Find where tracklets change person.
 
-    Tracklets of camera groups are left alone: the group's tracker repairs its own.
+    Tracklets of camera groups are left alone: their views are held together by the group's tracker.
 
     Args:
         tracklets: of all cameras, as tracked, each (camera, local_id) once.
@@ -102,8 +96,7 @@ def find_splits(tracklets: Sequence[Tracklet], config: SplitConfig) -> list[Spli
         for number in members:
             if ordered[number].prototypes is None or ordered[number].group_id >= 0:
                 continue
-            mine = rows.tracklet == number
-            at = crossings(ordered[number], overlap[mine], config.least_iou, config.gap_s)
+            at = crossings(ordered[number], overlap[number], config.least_iou, config.gap_s)
             found.extend(_measured(ordered, rows, number, at, config))
             same.extend(_undisturbed(ordered[number], at, config))
             different.extend(_strangers(ordered, rows, number, config))
@@ -133,8 +126,8 @@ def _measured(
         if min(row, len(tracklet) - row) < _LEAST_ROWS:
             continue
         time_s = float(tracklet.times_s[row])
-        before = _looks(tracklet, time_s - config.window_s, time_s)
-        after = _looks(tracklet, time_s, time_s + config.window_s)
+        before = _seen_between(tracklet, time_s - config.window_s, time_s)
+        after = _seen_between(tracklet, time_s, time_s + config.window_s)
         own = _distance(before, after)
         if np.isnan(own):
             continue
@@ -144,8 +137,8 @@ def _measured(
             number,
             row,
             own,
-            {o: _distance(_looks(tracklets[o], time_s - config.window_s, time_s), after) for o in others},
-            {o: _distance(before, _looks(tracklets[o], time_s, time_s + config.window_s)) for o in others},
+            {o: _distance(_seen_between(tracklets[o], time_s - config.window_s, time_s), after) for o in others},
+            {o: _distance(before, _seen_between(tracklets[o], time_s, time_s + config.window_s)) for o in others},
         )
 
 
@@ -177,10 +170,12 @@ def _sample(tracklet: Tracklet) -> list[int]:
 
 
 def _across(a: Tracklet, b: Tracklet, time_s: float, config: SplitConfig) -> float:
-    return _distance(_looks(a, time_s - config.window_s, time_s), _looks(b, time_s, time_s + config.window_s))
+    """Distance of one tracklet before an instant and another, or the same, after it."""
+    before = _seen_between(a, time_s - config.window_s, time_s)
+    return _distance(before, _seen_between(b, time_s, time_s + config.window_s))
 
 
-def _looks(tracklet: Tracklet, start_s: float, end_s: float) -> PartEmbeddings | None:
+def _seen_between(tracklet: Tracklet, start_s: float, end_s: float) -> PartEmbeddings | None:
     """Prototypes that were taken from ``start_s`` on and before ``end_s``."""
     if tracklet.prototypes is None:
         return None
@@ -209,9 +204,8 @@ def _scale(same: Sequence[float], different: Sequence[float], config: SplitConfi
             deviation = 1.4826 * float(np.median(np.abs(values - median)))
             expected = trust * median + (1 - trust) * expected
             spread = float(np.sqrt(trust * deviation**2 + (1 - trust) * spread**2))
-        found.append((expected, spread))
-    (near, near_spread), (far, far_spread) = found
-    return Scale(near, near_spread, far, far_spread, config.outliers)
+        found.append(TwoSided.of(expected, spread, _NORMAL))
+    return Scale(found[0], found[1], config.outliers)
 
 
 def _ratio(item: _Crossing, scale: Scale, config: SplitConfig) -> tuple[float, int]:
@@ -257,9 +251,14 @@ def _apart(
 
 
 def _named(tracklets: Sequence[Tracklet], wrong: Sequence[tuple[float, _Crossing, int]], prior: float) -> list[Split]:
-    following: dict[str, int] = {}
+    """Cuts with the ids of the pieces they begin.
+
+    An id is the row and the tracklet's own id as one number, so that a cut keeps its name when others come or go: an
+    earlier association's ids are inherited by name.
+    """
+    base: dict[str, int] = {}
     for tracklet in tracklets:
-        following[tracklet.camera] = max(following.get(tracklet.camera, 0), tracklet.local_id + 1)
+        base[tracklet.camera] = max(base.get(tracklet.camera, 0), tracklet.local_id + 1)
     splits = []
     for odds, item, giver in wrong:
         tracklet = tracklets[item.tracklet]
@@ -267,7 +266,7 @@ def _named(tracklets: Sequence[Tracklet], wrong: Sequence[tuple[float, _Crossing
             Split(
                 camera=tracklet.camera,
                 local_id=tracklet.local_id,
-                new_id=following[tracklet.camera],
+                new_id=item.row * base[tracklet.camera] + tracklet.local_id,
                 row=item.row,
                 time_s=float(tracklet.times_s[item.row]),
                 llr=odds - prior,
@@ -275,5 +274,4 @@ def _named(tracklets: Sequence[Tracklet], wrong: Sequence[tuple[float, _Crossing
                 taken_from=-1 if giver < 0 else tracklets[giver].local_id,
             )
         )
-        following[tracklet.camera] += 1
     return splits

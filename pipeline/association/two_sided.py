@@ -53,6 +53,14 @@ class TwoSided:
         return result
 
 
+def falling(curve: DoubleArray, middle: float) -> DoubleArray:
+    """A curve on the grid made to fall on both sides of a distance: densities of unlike width cross twice."""
+    result, place = curve.copy(), int(np.searchsorted(GRID, middle))
+    result[place:] = np.minimum.accumulate(result[place:])
+    result[: place + 1] = np.maximum.accumulate(result[: place + 1][::-1])[::-1]
+    return result
+
+
 def count(distance: DoubleArray, weight: DoubleArray | float = 1.0) -> DoubleArray:
     """Weighted distances as counts on the grid, each shared by its two neighbours."""
     place = np.clip(distance, 0.0, GRID[-1] - 1e-9) / _STEP

@@ -72,7 +72,6 @@ def sample(distances, people, per_camera, negatives=(), halves=()):
         np.full(len(source), per_camera),
         np.zeros(len(source), bool),
         nothing,
-        np.ones(len(source)),
     )
     return CalibrationSample(
         distance=distances.ravel(),

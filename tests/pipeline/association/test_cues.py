@@ -10,7 +10,7 @@ import pytest
 import pipeline
 import st_model
 from data.records import IntArray
-from pipeline.association import appearance_cue, motion, neighbourhood, scoring, space_time
+from pipeline.association import appearance_cue, motion, neighbourhood, scoring, space_time, walk
 from pipeline.association.associate import associate
 from pipeline.association.config import AssociateConfig
 from pipeline.association.cue import Cue, CueInput
@@ -101,17 +101,17 @@ def test_a_cue_may_be_left_out(make):
     assert len(associate(tracklets, make.site("cam0", "cam1"), CONFIG, cues=without).global_tracks) == 12
 
 
-def test_selected_pairs_keep_both_directions():
-    cue = Cue("any", np.array([1.0, 2.0, np.nan]), nobody=np.arange(6.0), prior_odds=np.arange(3.0))
+def test_selected_pairs_keep_what_is_known_of_them():
+    cue = Cue("any", np.array([1.0, 2.0, np.nan]), one_visit=np.array([True, False, False]), prior_odds=np.arange(3.0))
     kept = cue.select(np.array([True, False, True]))
-    assert kept.nobody.tolist() == [0.0, 2.0, 3.0, 5.0]
+    assert kept.one_visit.tolist() == [True, False]
     assert kept.prior_odds.tolist() == [0.0, 2.0]
     assert replace(kept, name="other").speaks.tolist() == [True, False]
 
 
 def test_no_module_asks_for_a_cue_by_name():
     """Names are for the report: nothing compares with one or looks one up."""
-    names = {module.NAME for module in (appearance_cue, motion, neighbourhood, space_time)}
+    names = {module.NAME for module in (appearance_cue, motion, neighbourhood, space_time, walk)}
     names |= {scoring.RIVALS, scoring.PRIOR}
     for package in (pipeline, st_model):
         for path in sorted(Path(package.__file__).parent.rglob("*.py")):

@@ -1,5 +1,6 @@
 """Tracklets that change person are cut; those that do not stay whole."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from pipeline.association.associate import associate
 from pipeline.association.config import AssociateConfig, SplitConfig
 from pipeline.association.corrections import Anchor, Correction
 from pipeline.association.splitting import Scale, find_splits
+from pipeline.association.two_sided import TwoSided
 from pipeline.folder.run_folder import RunFolder
 
 FPS, SECONDS, DIM = 10, 20, 64
@@ -48,7 +50,10 @@ def scene(*, swapped: bool) -> list[Tracklet]:
 
 def test_an_exchange_where_two_meet_is_cut_in_both_tracks() -> None:
     splits = find_splits(scene(swapped=True), SplitConfig())
-    assert [(split.local_id, split.new_id) for split in splits] == [(1, 5), (2, 6)]
+    assert [(split.local_id, split.new_id) for split in splits] == [
+        (1, 5 * splits[0].row + 1),
+        (2, 5 * splits[1].row + 2),
+    ]
     assert all(abs(split.time_s - MEETING_S) < 1 for split in splits)
     assert [split.taken_from for split in splits] == [2, 1]
     assert all(split.probability > 0.9 for split in splits)
@@ -63,27 +68,29 @@ def test_the_order_of_tracklets_does_not_matter() -> None:
     assert find_splits(tracklets[::-1], SplitConfig()) == find_splits(tracklets, SplitConfig())
 
 
+def test_a_cut_keeps_its_name_when_others_come_or_go() -> None:
+    tracked = scene(swapped=True)
+    every = find_splits(tracked, SplitConfig())
+    fewer = find_splits([item for item in tracked if item.local_id != 2] + [walk(2, (2, 2), -60, 2)], SplitConfig())
+    assert fewer != every
+    assert {split.row: split.new_id for split in fewer} == {s.row: s.new_id for s in every if s.local_id == 1}
+
+
 def test_it_can_be_switched_off() -> None:
     assert find_splits(scene(swapped=True), SplitConfig(enabled=False)) == []
 
 
 def test_without_looks_nothing_is_cut() -> None:
-    from dataclasses import replace
-
     blind = [replace(item, prototypes=None, prototype_rows=np.zeros(0, np.int64)) for item in scene(swapped=True)]
     assert find_splits(blind, SplitConfig()) == []
 
 
-def test_tracks_of_a_camera_group_are_left_to_its_tracker() -> None:
-    from dataclasses import replace
-
+def test_tracks_of_a_camera_group_are_left_alone() -> None:
     grouped = [replace(item, group_id=item.local_id) for item in scene(swapped=True)]
     assert find_splits(grouped, SplitConfig()) == []
 
 
 def test_all_alike_tells_nobody_apart() -> None:
-    from dataclasses import replace
-
     alike = []
     for item in scene(swapped=True):
         assert item.prototypes is not None
@@ -94,16 +101,18 @@ def test_all_alike_tells_nobody_apart() -> None:
 
 def test_pieces_are_joined_to_whom_they_show() -> None:
     tracked = scene(swapped=True)
-    pieces = apply_splits(tracked, find_splits(tracked, SplitConfig()))
-    labels = associate(pieces, Site.blank(["hall"]), AssociateConfig()).labels
-    assert labels["hall", 1] != labels["hall", 5]
-    assert labels["hall", 1] == labels["hall", 6]
-    assert labels["hall", 2] == labels["hall", 5]
+    splits = find_splits(tracked, SplitConfig())
+    labels = associate(apply_splits(tracked, splits), Site.blank(["hall"]), AssociateConfig()).labels
+    after_first, after_second = (("hall", split.new_id) for split in splits)
+    assert labels["hall", 1] != labels[after_first]
+    assert labels["hall", 1] == labels[after_second]
+    assert labels["hall", 2] == labels[after_first]
 
 
 def test_a_person_can_veto_a_cut() -> None:
     tracked = scene(swapped=True)
-    pieces = apply_splits(tracked, find_splits(tracked, SplitConfig()))
+    splits = find_splits(tracked, SplitConfig())
+    pieces = apply_splits(tracked, splits)
 
     def anchor(time_s: float) -> Anchor:
         row = int(time_s * FPS)
@@ -111,16 +120,17 @@ def test_a_person_can_veto_a_cut() -> None:
 
     veto = Correction("same", anchor(2.0), anchor(18.0))
     labels = associate(pieces, Site.blank(["hall"]), AssociateConfig(), corrections=[veto]).labels
-    assert labels["hall", 1] == labels["hall", 5]
+    assert labels["hall", 1] == labels["hall", splits[0].new_id]
 
 
 @pytest.mark.parametrize("distance", [0.0, 0.1, 0.3, 0.6, 1.9])
 def test_evidence_rises_with_the_distance(distance: float) -> None:
-    scale = Scale(0.2, 0.06, 0.6, 0.12, 0.02)
+    near, far = TwoSided(0.2, 0.06, 0.06), TwoSided(0.6, 0.12, 0.12)
+    scale = Scale(near, far, 0.02)
     assert scale.llr(distance) <= scale.llr(distance + 0.1)
     assert scale.llr(np.nan) == 0
     assert scale.llr(0.1) < 0 < scale.llr(0.7)
-    assert Scale(0.6, 0.06, 0.2, 0.12, 0.02).llr(0.9) == 0
+    assert Scale(far, near, 0.02).llr(0.9) == 0
 
 
 def test_cuts_are_kept_in_the_run_folder(tmp_path: Path) -> None:
@@ -132,5 +142,11 @@ def test_cuts_are_kept_in_the_run_folder(tmp_path: Path) -> None:
     splits = find_splits(tracked, SplitConfig())
     folder.write_splits(splits)
     assert folder.read_splits() == splits
-    assert [item.local_id for item in folder.read_tracklets("hall")] == [1, 2, 3, 4, 5, 6]
+    assert [item.local_id for item in folder.read_tracklets("hall")] == [
+        1,
+        2,
+        3,
+        4,
+        *sorted(split.new_id for split in splits),
+    ]
     assert [item.local_id for item in folder.read_tracked()] == [1, 2, 3, 4]
