@@ -105,7 +105,9 @@ class GroupConfig(Section):
     shown_found: float = Field(
         0.5, ge=0, le=1, description="and where the camera detected this share of those it should have; walls hide"
     )
-    repair_s: float = Field(3.0, ge=0, description="delay after which a decision can no longer be mended; 0 = never")
+    settle_s: float = Field(
+        3.0, ge=0, description="rows are written so much later, smoothed with what came since, seconds"
+    )
 
 
 class TrackerConfig(Section):

@@ -15,6 +15,9 @@ _AT = np.array([0, 1, 4])
 _HEIGHT_DRIFT = 0.01
 _MOST_ODDS = 8.0
 
+LIKELY = 0.5
+"""Probability from which a known person counts: hides others, is expected, is told."""
+
 
 @dataclass(slots=True)
 class People:

@@ -14,7 +14,7 @@ and ``Tracklet.group_id`` are dense numbers of people from 0, unique in the grou
 too and the same in all cameras while nothing was cut. Rows of people who are in a camera's view and were not detected
 have ``det_index`` -1 and score 0. Tracklets carry ``world_xy``, ``world_cov`` and ``world_height`` row by row, the same
 for all rows of a person at one instant; heights are NaN where all cameras are known by a ground homography. What is
-written is decided ``repair_s`` to twice that later; what ``commit`` returns at once is what was known then.
+written is decided ``settle_s`` to twice that later; what ``commit`` returns at once is what was known then.
 """
 
 import logging
@@ -27,34 +27,25 @@ from numpy.typing import ArrayLike
 
 from data.clock import Clock
 from data.geometry import CameraModel
-from data.records import (
-    CONFIRMED,
-    LOST,
-    IntArray,
-    PartEmbeddings,
-    TrackletEvent,
-    Tracks,
-    View,
-)
+from data.records import IntArray, PartEmbeddings, TrackletEvent, Tracks, View
 from trackers.appearance import DistanceScale
 from trackers.config import TrackerConfig
-from trackers.group.area import inside
 from trackers.group.births import Guess, find_births
-from trackers.group.bodies import Mask, project
+from trackers.group.bodies import Mask
 from trackers.group.evidence import Boxes
 from trackers.group.fusion import Eye, Fusion, fuse, spared
-from trackers.group.history import Instant, Rows, chosen, last_real, relabel, smooth
+from trackers.group.history import Instant, last_real, relabel, smooth
 from trackers.group.looks import distances, learn, recognise, remember
-from trackers.group.people import People, born, moved
+from trackers.group.people import LIKELY, People, born, moved
 from trackers.group.reach import Reach
 from trackers.group.senses import Senses
 from trackers.group.tracklets import GroupTracklets
+from trackers.group.writing import rows_of_view, settled_rows
 from trackers.scope import Proposal
 
 logger = logging.getLogger(__name__)
 
 _FORGET_ODDS = -5.0
-_KNOWN_SOLID = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +118,7 @@ class GroupTracker:
         self._revision = 0
 
     def propose(self, views: Sequence[View]) -> Proposal:
-        """Predict to the instant of the views, gate, and say which rows need appearance. Changes nothing.
+        """Predict to the instant of the views and say which rows need appearance: all that are used. Changes nothing.
 
         Raises:
             ValueError: for no view, a camera of another group, or one that is given twice.
@@ -138,7 +129,7 @@ class GroupTracker:
         prediction = self._predict(views)
         wanted: list[IntArray] = [np.zeros(0, np.int64)] * len(views)
         for eye, place in zip(prediction.eyes, prediction.order, strict=True):
-            wanted[place] = self._wanted(prediction.people, eye)
+            wanted[place] = np.sort(eye.boxes.rows)
         return Proposal(tuple(views), tuple(wanted), prediction)
 
     def commit(
@@ -242,10 +233,6 @@ class GroupTracker:
             lag_s=lag_s,
         )
 
-    def _wanted(self, people: People, eye: Eye) -> IntArray:
-        """Rows of the view that need an appearance: all that are used."""
-        return np.sort(eye.boxes.rows)
-
     def _track(
         self, prediction: _Prediction, views: Sequence[View], looks: Sequence[PartEmbeddings | None]
     ) -> list[Tracks]:
@@ -257,7 +244,7 @@ class GroupTracker:
         fresh = np.minimum((now - self._camera_s[numbers]) / self._group.evidence_s, 1.0)
         self._camera_s[numbers] = now
         handicap = np.log1p(np.exp(-people.odds))
-        solid = people.known & (people.probability > _KNOWN_SOLID)
+        solid = people.known & (people.probability > LIKELY)
         unlike = distances(self._people.appearance, looks)
         familiar = [None if d is None else self._group.looks * self._scale.familiarity(d) for d in unlike]
         fusion = fuse(
@@ -362,58 +349,10 @@ class GroupTracker:
         instant = Instant(now, people.serial.copy(), people.mean.copy(), people.cov.copy(), [])
         tracks = []
         for c, (eye, view) in enumerate(zip(eyes, views, strict=True)):
-            place = people.place
-            place[:, :2] += people.mean[:, 2:4] * eye.lag_s
-            shapes = project(eye.model, eye.sense.size, place, eye.shared)
-            real = np.flatnonzero(box[c] >= 0)
-            spread = np.sqrt(np.maximum(np.linalg.eigvalsh(people.cov[:, :2, :2])[:, 1], 0))
-            shown = people.known & (box[c] < 0) & (shapes.inside > self._group.shown_inside)
-            shown &= (spread < self._group.shown_spread_m) & (people.probability > _KNOWN_SOLID)
-            shown &= self._reach.share(eye.number, people.place[:, :2]) > self._group.shown_found
-            guessed = np.flatnonzero(shown)
-            found = box[c][real]
-            boxes = np.concatenate([eye.boxes.boxes[found], shapes.seen[guessed]]).astype(np.float32)
-            scores = np.concatenate([eye.boxes.scores[found], np.zeros(len(guessed))]).astype(np.float32)
-            who = np.concatenate([real, guessed])
-            keypoints = None
-            if view.poses is not None:
-                keypoints = np.zeros((len(who), *view.poses.keypoints.shape[1:]), np.float32)
-                keypoints[: len(real)] = view.poses.keypoints[eye.boxes.rows[found]]
-            seen = looks[c]
-            looked = np.zeros(0, np.int64)
-            kept = None
-            if seen is not None:
-                mine = seen.select(found)
-                looked = np.flatnonzero(mine.visibility.any(axis=1))
-                kept = mine.select(looked)
-            instant.rows.append(
-                Rows(
-                    camera=eye.number,
-                    frame=view.frame_index,
-                    time_s=view.time_s,
-                    size=view.size,
-                    serial=people.serial[who],
-                    number=people.number[who, eye.number],
-                    boxes=boxes,
-                    scores=scores,
-                    keypoints=keypoints,
-                    looked=looked,
-                    looks=kept,
-                    quality=np.maximum(scores, 1e-3),
-                )
-            )
-            told = people.known[who]
-            index = np.concatenate([eye.boxes.rows[found], np.full(len(guessed), -1)]).astype(np.int32)
-            tracks.append(
-                Tracks(
-                    track_ids=people.number[who, eye.number][told],
-                    boxes=boxes[told],
-                    scores=scores[told],
-                    det_index=index[told],
-                    state=np.where(index[told] >= 0, CONFIRMED, LOST).astype(np.int8),
-                    group_id=people.group_id[who][told],
-                )
-            )
+            found = self._reach.share(eye.number, people.place[:, :2]) > self._group.shown_found
+            rows, told = rows_of_view(people, eye, view, looks[c], box[c], found, self._area, self._group)
+            instant.rows.append(rows)
+            tracks.append(told)
         self._history.append(instant)
         return tracks
 
@@ -436,7 +375,7 @@ class GroupTracker:
 
     def _settle(self, final: bool) -> None:
         """Write what can no longer be mended."""
-        history, wait = self._history, self._group.repair_s
+        history, wait = self._history, self._group.settle_s
         if not history or (not final and history[-1].time_s - history[0].time_s < 2 * wait):
             return
         until = history[-1].time_s - wait
@@ -453,22 +392,9 @@ class GroupTracker:
                 self._tracklets.close(camera, np.concatenate([current[:, camera], *waiting]))
 
     def _write(self, instant: Instant, real_s: dict[int, float]) -> None:
-        last = np.array([real_s.get(serial, -np.inf) for serial in instant.serial.tolist()])
-        group = np.array([self._group_of.get(serial, -1) for serial in instant.serial.tolist()], np.int64)
-        good = (group >= 0) & (last >= instant.time_s) & inside(instant.mean[:, :2], self._area)
-        heights = np.exp(instant.mean[:, 4]) if self._heights_known else np.full(len(instant.mean), np.nan)
-        place = {serial: row for row, serial in enumerate(instant.serial.tolist())}
-        for rows in instant.rows:
-            at = np.array([place[serial] for serial in rows.serial.tolist()], np.int64)
-            kept = np.flatnonzero((rows.number >= 0) & good[at])
-            at = at[kept]
-            self._tracklets.add(
-                chosen(rows, kept),
-                group[at],
-                instant.mean[at, :2].astype(np.float32),
-                instant.cov[at, :2, :2].astype(np.float32),
-                heights[at].astype(np.float32),
-            )
+        for rows, group, place, cov, height in settled_rows(instant, real_s, self._group_of, self._area):
+            heights = height if self._heights_known else np.full_like(height, np.nan)
+            self._tracklets.add(rows, group, place, cov, heights)
 
     def _warn_of_skip(self, time_s: float) -> None:
         self.skipped += 1

@@ -66,6 +66,9 @@ class GroupTracklets:
         for number in over:
             self._emit("closed", camera, number)
             del self._open[camera][number]
+        last = self._last[camera]
+        latest_s = max((seen_s for _, seen_s in last.values()), default=0.0)
+        self._last[camera] = {who: seen for who, seen in last.items() if latest_s - seen[1] <= self._config.max_gap_s}
         gone = np.array(over, np.int64)
         self._logs[camera].forget(gone)
         bank = self._banks[camera]
