@@ -28,10 +28,15 @@ def oks_matrix(
     Returns:
         (N, M), 0-1; 0 where the reference has no keypoint.
     """
+    return _similarity(a[:, None], b[None], areas[:, None], skeleton, min_confidence)
+
+
+def _similarity(a: FloatArray, b: FloatArray, areas: FloatArray, skeleton: str, min_confidence: float) -> FloatArray:
+    """As ``oks_matrix`` for skeletons (..., K, 3) and areas (...) that are broadcast against each other."""
     variances = (2 * np.asarray(SKELETONS[skeleton].sigmas, np.float32)) ** 2
-    square = ((a[:, None, :, :2] - b[None, :, :, :2]) ** 2).sum(-1)
-    scale = 2 * variances[None, None] * np.maximum(areas, 1.0)[:, None, None]
-    counted = (a[..., 2] > min_confidence)[:, None].astype(np.float32)
+    square = ((a[..., :2] - b[..., :2]) ** 2).sum(-1)
+    scale = 2 * variances * np.maximum(areas, 1.0)[..., None]
+    counted = (a[..., 2] > min_confidence).astype(np.float32)
     total = (np.exp(-square / scale) * counted).sum(-1)
     count = np.broadcast_to(counted.sum(-1), total.shape)
     return np.divide(total, count, out=np.zeros_like(total), where=count > 0)
@@ -51,17 +56,22 @@ def same_person(
 ) -> NDArray[np.bool_]:
     """Whether skeletons of one picture are second skeletons of a person, found twice in overlapping boxes.
 
-    Object keypoint similarity above 0.85, see ``oks_matrix``; the area of a person is that of the tight box round the
-    keypoints.
+    Object keypoint similarity above 0.85, see ``oks_matrix``: over all keypoints of the person, or over those that both
+    show, as a second skeleton often has half of the body only. The area is that of the tight box round the keypoints
+    that are compared.
 
     Args:
         a: (N, K, 3) x px, y px, confidence: the people.
         b: (M, K, 3) what may be found of them again.
-        min_confidence: keypoints of ``a`` at or below it do not count.
+        min_confidence: keypoints at or below it do not count.
         skeleton: layout of both.
 
     Returns:
         (N, M); False for a person without a counted keypoint.
     """
-    alike = oks_matrix(a, b, areas(bounds(a, min_confidence)), skeleton, min_confidence)
-    return np.asarray(alike > _SAME_PERSON)
+    whole = oks_matrix(a, b, areas(bounds(a, min_confidence)), skeleton, min_confidence)
+    shared = np.repeat(a[:, None], len(b), axis=1)
+    shared[..., 2] *= b[..., 2] > min_confidence
+    extents = areas(bounds(shared.reshape(-1, *a.shape[1:]), min_confidence)).reshape(whole.shape)
+    partly = _similarity(shared, b[None], extents, skeleton, min_confidence)
+    return np.asarray((whole > _SAME_PERSON) | (partly > _SAME_PERSON))
