@@ -12,7 +12,7 @@ from pipeline.folder.run_folder import RunFolder
 from tools.evaluate_association import main
 
 
-def features(path: Path, people: int = 24, times: bool = True) -> Path:
+def features(path: Path, people: int = 24, times: bool = True, noise: float = 1.2) -> Path:
     """People of whom two and two look alike, and walk from camera to camera in ten seconds."""
     rng = np.random.default_rng(0)
     names, rows = [], []
@@ -22,7 +22,7 @@ def features(path: Path, people: int = 24, times: bool = True) -> Path:
         for camera in (1, 2):
             for shot in range(3):
                 names.append(f"{person:04d}_c{camera}s1_{frame + 10 * shot:06d}_00.jpg")
-                rows.append(look + 1.2 * rng.standard_normal(32))
+                rows.append(look + noise * rng.standard_normal(32))
             frame += int(rng.normal(250, 10))
     np.savez(path, names=np.array(names), feature=np.array(rows, np.float16))
     return path
@@ -42,8 +42,20 @@ def test_teachers_are_other_people_than_those_associated(tmp_path: Path, capsys:
     assert result(capsys, "market", file, "--teacher-count", "3")["facts"]["teachers"] == 3
 
 
-def test_times_part_people_who_look_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = str(features(tmp_path / "f.npz"))
+@pytest.mark.parametrize(
+    "noise",
+    [
+        1.2,
+        pytest.param(
+            0.3,
+            marks=pytest.mark.xfail(
+                strict=True, reason="where pictures of two people are all but equal, appearance outweighs their times"
+            ),
+        ),
+    ],
+)
+def test_times_part_people_who_look_alike(noise: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(features(tmp_path / "f.npz", noise=noise))
     timed = result(capsys, "market", file, "--overlap", "none")["scores"][0]
     untimed = result(capsys, "market", file, "--no-times")["scores"][0]
     assert timed["pair_f"] > untimed["pair_f"] + 0.1
