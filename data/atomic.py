@@ -2,7 +2,8 @@
 
 What is written lies beside its place under a hidden name, ``.<name>.tmp``, until it is complete; then it takes the
 place in one step. A reader, or a crash, sees the old content or the new one, never a mixture. What fails leaves nothing
-behind; what a killed process left is overwritten by the next.
+behind; what a killed process left is removed by the next, and so is a link that somebody put there: nothing is ever
+written through one.
 """
 
 import os
@@ -56,6 +57,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(path)
+    temporary.unlink(missing_ok=True)
     try:
         yield temporary
         put_in_place(temporary, path, durable=durable)
@@ -108,7 +110,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """
     draft = temporary_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if draft.exists():
+    if draft.is_symlink():
+        draft.unlink()
+    elif draft.exists():
         shutil.rmtree(draft)
     draft.mkdir()
     try:

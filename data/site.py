@@ -282,8 +282,12 @@ def load_site(path: Path) -> Site:
         raise UserError(explain(error, Site, f"the site file {path}")) from None
 
 
-def save_site(site: Site, path: Path) -> None:
-    """Write a site file; ``load_site`` gives an equal site back."""
+def site_text(site: Site) -> str:
+    """A site as YAML; ``load_site`` of such a file gives an equal site back."""
     tree = site.model_dump(mode="json", by_alias=True, exclude_none=True)
-    text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
-    path.write_text(text, encoding="utf-8")
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+
+
+def save_site(site: Site, path: Path) -> None:
+    """Write a site file."""
+    path.write_text(site_text(site), encoding="utf-8")

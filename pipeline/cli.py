@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from data.errors import UserError
+from data.redaction import RedactingFormatter, redact
 
 
 def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
@@ -17,11 +18,13 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
     Returns:
         The exit code: 0 only when the whole job is done.
     """
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(RedactingFormatter("%(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[lines])
     try:
         return main(argv)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {redact(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
         print(str(stop) or "interrupted", file=sys.stderr)

@@ -34,6 +34,7 @@ class RunConfig(Section):
     part_s: float = Field(
         60.0, gt=0, description="seconds of video time after which tracklets and progress are made durable"
     )
+    private: bool = Field(True, description="what is written into the run folder is for its owner only (0600)")
     crops: bool = Field(True, description="keep at most 4 pictures per tracklet for the report")
     interpolate_s: float = Field(
         1.0, ge=0, description="gaps up to this long are filled in the track files, seconds; 0 = none"

@@ -26,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from data.errors import UserError
     from pipeline.config import load_config
     from pipeline.folder.run_folder import RunFolder
+    from pipeline.folder.writer import only_writer
     from pipeline.rendering.overlay import render_run
 
     overrides = list(arguments.overrides)
@@ -36,10 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     overrides += ["render.anonymize=true"] * arguments.anonymize + ["render.mosaic=true"] * arguments.mosaic
     folder = RunFolder(arguments.run).require()
     config = load_config([folder.config] if folder.config.exists() else [], overrides).render
-    paths = render_run(folder, config, arguments.cameras or None, overwrite=arguments.overwrite)
+    with only_writer(folder.root):
+        paths = render_run(folder, config, arguments.cameras or None, overwrite=arguments.overwrite)
     for path in paths:
         print(path)
-    wanted = arguments.cameras or list(folder.read_json(folder.manifest)["inputs"])
+    wanted = arguments.cameras or list(folder.read_inputs())
     missing = [camera for camera in wanted if folder.video(camera) not in paths]
     if missing:
         raise UserError(f"no overlay video of {', '.join(missing)}: see the warnings above")

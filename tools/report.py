@@ -22,12 +22,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from pipeline.config import load_config
     from pipeline.folder.run_folder import RunFolder
+    from pipeline.folder.writer import only_writer
     from pipeline.report.page import write_report
 
     overrides = [*arguments.overrides, *(["report.anonymize=true"] * arguments.anonymize)]
     folder = RunFolder(arguments.run).require()
     config = load_config([folder.config] if folder.config.exists() else [], overrides).report
-    print(write_report(folder, config))
+    with only_writer(folder.root):
+        print(write_report(folder, config))
     return 0
 
 

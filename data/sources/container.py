@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 
@@ -53,15 +52,6 @@ class Probe:
     origin_s: float | None
     wall_clock_s: float | None
     ends_torn: bool
-
-
-def without_password(uri: str) -> str:
-    """The address with its password starred out, fit for logs and manifests."""
-    parts = urlsplit(uri) if "://" in uri else None
-    if parts is None or parts.password is None:
-        return uri
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{host}"))
 
 
 def open_container(uri: str, timeout_s: float) -> Any:

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 from data.config import SourcesConfig
 from data.errors import UserError
+from data.redaction import redact
 from data.sources.base import CameraSpec, FrameSource
-from data.sources.container import Unreadable, open_container, without_password
+from data.sources.container import Unreadable, open_container
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -52,8 +53,8 @@ def _distinct(specs: list[CameraSpec]) -> list[CameraSpec]:
     for spec in specs:
         if spec.camera in seen:
             raise UserError(
-                f"two cameras are called '{spec.camera}' ({without_password(seen[spec.camera])} and "
-                f"{without_password(spec.uri)}); name one of them: other={without_password(spec.uri)}"
+                f"two cameras are called '{spec.camera}' ({redact(seen[spec.camera])} and "
+                f"{redact(spec.uri)}); name one of them: other={redact(spec.uri)}"
             )
         seen[spec.camera] = spec.uri
     return specs
@@ -110,7 +111,7 @@ def _open_address(spec: CameraSpec, config: SourcesConfig) -> FrameSource:
     from data.sources.stream import LiveSource, NetworkConnection
     from data.sources.video import VideoSource
 
-    shown = without_password(spec.uri)
+    shown = redact(spec.uri)
     scheme = urlsplit(spec.uri).scheme.lower()
     if scheme not in _SCHEMES:
         raise UserError(f"camera '{spec.camera}': cannot read {shown}; known are {', '.join(_SCHEMES)} addresses")
@@ -161,5 +162,5 @@ def _default_name(uri: str) -> str:
         base = path.absolute().name if path.is_dir() else path.stem
     name = _UNSAFE.sub("_", base).lstrip(".")
     if not name.strip("_."):
-        raise UserError(f"no camera name can be made of {without_password(uri)}; write name={without_password(uri)}")
+        raise UserError(f"no camera name can be made of {redact(uri)}; write name={redact(uri)}")
     return name

@@ -12,8 +12,9 @@ import numpy as np
 from data.config import SourcesConfig
 from data.errors import UserError
 from data.records import Frame, Image
+from data.redaction import redact
 from data.sources.base import CameraSpec, SourceInfo
-from data.sources.container import ToRgb, Unreadable, open_container, video_stream, without_password
+from data.sources.container import ToRgb, Unreadable, open_container, video_stream
 from data.sources.select import FrameSelector
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class NetworkConnection:
         Raises:
             Lost: when nothing answers or what answers is no video.
         """
-        self._shown_uri = without_password(uri)
+        self._shown_uri = redact(uri)
         try:
             self._container = open_container(uri, timeout_s)
         except Unreadable as error:
@@ -153,7 +154,7 @@ class LiveSource:
         """
         self._spec, self._config, self._connect = spec, config, connect
         self.warnings: list[str] = []
-        shown = without_password(spec.uri)
+        shown = redact(spec.uri)
         try:
             self._connection: Connection | None = connect()
         except Lost as error:

@@ -7,6 +7,7 @@ from typing import Any
 from data.config import SourcesConfig
 from data.errors import UserError
 from data.records import Frame
+from data.redaction import redact
 from data.sources.base import CameraSpec, SourceInfo
 from data.sources.container import (
     Probe,
@@ -16,7 +17,6 @@ from data.sources.container import (
     probe,
     stamp_s,
     video_stream,
-    without_password,
 )
 from data.sources.select import FrameSelector
 from data.sources.timeline import Timeline
@@ -46,7 +46,7 @@ class VideoSource:
             UserError: when it holds no video.
         """
         self._spec, self._config = spec, config
-        self._shown_uri = without_password(spec.uri)
+        self._shown_uri = redact(spec.uri)
         self.warnings: list[str] = []
         with open_container(spec.uri, config.timeout_s) as container:
             stream = video_stream(container, spec.camera, self._shown_uri)

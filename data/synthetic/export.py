@@ -19,6 +19,7 @@ from data.atomic import replacing_folder
 from data.calibration import Calibration
 from data.clock import Clock
 from data.errors import UserError
+from data.ledger import Ledger
 from data.site import CameraSite, Group, OverlapPair, Site, save_site
 from data.synthetic.crops import FOLDERS, CropJob, make_crops
 from data.synthetic.gait import JOINTS
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 VERSION = 1
 TRUTH_FILE = "truth.yaml"
+_KIND = "site"
 _SKELETON_FPS = 20.0
 _VIDEO_BYTES_PER_PIXEL, _MASK_BYTES_PER_PIXEL, _CROP_BYTES, _FIXED_BYTES = 0.03, 0.06, 16_000, 4_000_000
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -76,7 +78,9 @@ def make_site(
     try:
         with replacing_folder(out) as draft:
             _check_room(out, draft, _bytes_needed(preset, video, masks, reid))
-            return _fill(world, draft, video, masks, reid, workers, device)
+            told = _fill(world, draft, video, masks, reid, workers, device)
+            _list_files(draft)
+            return told
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror or error}; choose another --out") from None
     except BrokenProcessPool:
@@ -224,10 +228,24 @@ def _check_place(out: Path, overwrite: bool) -> None:
         if any(out.iterdir()):
             if not overwrite:
                 raise UserError(f"{out} exists; choose another --out or give --overwrite")
-            if not (out / TRUTH_FILE).is_file():
+            ledger = Ledger(out, _KIND)
+            if not ledger.exists():
                 raise UserError(
-                    f"{out} holds something else than a generated site and stays as it is; choose another --out"
+                    f"{out} bears no mark of a generated site ({ledger.path.name}) and stays as it is; choose another "
+                    "--out"
                 )
+            others = [path for path in ledger.strangers(["."]) if path != ledger.path]
+            if others:
+                raise UserError(f"{others[0]} does not belong to the generated site; move it, or choose another --out")
+
+
+def _list_files(folder: Path) -> None:
+    """Name every file of a site in its list, so that the site can be replaced and nothing else."""
+    ledger = Ledger(folder, _KIND)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    ledger.start()
+    for path in files:
+        ledger.claim(path)
 
 
 def _check_room(out: Path, draft: Path, needed: int) -> None:

@@ -133,8 +133,8 @@ def save_transitions(found: Transitions, folder: RunFolder) -> None:
     from st_model.plot import draw, model_curves
 
     folder.space_time.mkdir(exist_ok=True)
-    save_model(found.model, folder.space_time / "model.npz")
-    draw(model_curves(found.model), folder.space_time / "model.png", "learnt from the links of this run")
+    save_model(found.model, folder.claim(folder.space_time / "model.npz"))
+    draw(model_curves(found.model), folder.claim(folder.space_time / "model.png"), "learnt from the links of this run")
 
 
 def _sightings(table: TrackletTable) -> Sightings:

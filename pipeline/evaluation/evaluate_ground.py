@@ -211,7 +211,7 @@ def _run_fps(path: Path) -> float | None:
     folder = RunFolder(path.resolve().parent.parent)
     if path.resolve().parent.name != "world" or not (folder.site.exists() and folder.manifest.exists()):
         return None
-    inputs = folder.read_json(folder.manifest).get("inputs", {})
+    inputs = folder.read_inputs()
     members: Sequence[str] = next(
         (group.cameras for group in load_site(folder.site).groups if group.name == path.stem), ()
     )

@@ -4,6 +4,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Sequence
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,22 @@ _PACKAGES = (
 
 
 def describe_file(path: Path) -> dict[str, Any]:
-    """Size in bytes and SHA-256 of a file; empty for anything else (a stream, a folder)."""
+    """Size in bytes and SHA-256 of a file; empty for anything else."""
     if not path.is_file():
         return {}
     return {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+
+
+def describe_input(path: Path) -> dict[str, Any]:
+    """The same of a video; of a folder of pictures the size of all files and the SHA-256 of their names and sizes.
+
+    Empty for what is no file or folder (a stream).
+    """
+    if not path.is_dir():
+        return describe_file(path)
+    listed = sorted((one.name, one.stat().st_size) for one in path.iterdir() if one.is_file())
+    digest = sha256("".join(f"{name}\0{size}\n" for name, size in listed).encode("utf-8", "surrogateescape"))
+    return {"bytes": sum(size for _, size in listed), "sha256": digest.hexdigest()}
 
 
 def versions() -> dict[str, str]:

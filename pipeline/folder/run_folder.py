@@ -6,20 +6,37 @@ The folder is the interface between the stages of a run and everything that look
 import json
 import math
 import re
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from data.atomic import write_text
 from data.errors import UserError
 from data.formats.tracklets import read_tracklets, write_tracklets
+from data.ledger import Ledger
+from data.names import is_plain_name
 from data.records import GlobalTrack, Link, Tracklet, Visit
 from data.splits import Split, apply_splits
+from pipeline.folder.schema import (
+    IdentitiesModel,
+    InputsModel,
+    LinkModel,
+    ManifestModel,
+    ProgressModel,
+    SplitModel,
+    parse,
+)
 
 _FOLDERS = ("tracklets", "tracks", "local_tracks", "crops", "world", "video", "checkpoint", "space_time")
+_LONGEST_JSON = 1 << 28
+_LONGEST_LINES = 1 << 31
 _PART_NAME = re.compile(r"part-(\d+)-(\d+)\.parquet")
+
+
+Line = TypeVar("Line", bound=BaseModel)
 
 
 def _part_number(path: Path) -> int:
@@ -32,9 +49,18 @@ def _finite(value: float) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """Paths and codecs of one run folder."""
+    """Paths and codecs of one run folder.
+
+    A folder may come from someone else: what is read is checked, no name in it leads out of it, and only files that are
+    in its list (``data.ledger``) are ever removed.
+    """
 
     root: Path
+    ledger: Ledger = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Find the list of what was written here."""
+        object.__setattr__(self, "ledger", Ledger(self.root, "run"))
 
     @property
     def config(self) -> Path:
@@ -103,23 +129,23 @@ class RunFolder:
 
     def tracks(self, camera: str) -> Path:
         """MOTChallenge file with global ids."""
-        return self.root / "tracks" / f"{camera}.txt"
+        return self.root / "tracks" / f"{_plain(camera)}.txt"
 
     def local_tracks(self, camera: str) -> Path:
         """MOTChallenge file with the camera's own ids."""
-        return self.root / "local_tracks" / f"{camera}.txt"
+        return self.root / "local_tracks" / f"{_plain(camera)}.txt"
 
     def world(self, group: str) -> Path:
         """Paths of a camera group's people on the ground."""
-        return self.root / "world" / f"{group}.csv"
+        return self.root / "world" / f"{_plain(group)}.csv"
 
     def video(self, camera: str) -> Path:
         """Overlay video."""
-        return self.root / "video" / f"{camera}.mp4"
+        return self.root / "video" / f"{_plain(camera)}.mp4"
 
     def crop(self, camera: str, local_id: int, number: int) -> Path:
         """Picture ``number`` (from 0) of a tracklet."""
-        return self.crops / camera / f"{local_id}_{number}.jpg"
+        return self.crops / _plain(camera) / f"{int(local_id)}_{int(number)}.jpg"
 
     def require(self) -> "RunFolder":
         """Return self if this is a run folder with tracklets, else raise ``UserError``."""
@@ -129,20 +155,35 @@ class RunFolder:
             )
         return self
 
+    def foreign_files(self) -> list[Path]:
+        """What lies in the folders of a run and was not written by one, links in their place among it."""
+        return self.ledger.strangers(_FOLDERS)
+
+    def claim(self, path: Path) -> Path:
+        """Put a file that is about to be written into the folder's list; gives the path back.
+
+        Raises:
+            UserError: when a folder above it is a link: nothing is written through one.
+        """
+        for parent in path.parents:
+            if parent == self.root:
+                break
+            if parent.is_symlink():
+                raise UserError(f"{parent} is a link; a run writes into folders of its own only: remove the link")
+        return self.ledger.claim(path)
+
     def remove_results(self) -> None:
-        """Remove everything a run writes, and nothing else.
+        """Remove everything that runs wrote here, and nothing else.
 
         Raises:
             OSError: when something cannot be removed.
+            UserError: when the list of what was written is damaged.
         """
-        for name in _FOLDERS:
-            if (self.root / name).is_dir():
-                shutil.rmtree(self.root / name)
-        for path in (
-            self.config, self.site, self.manifest, self.progress, self.splits, self.links, self.global_tracks,
-            self.metrics, self.report, self.log,
-        ):  # fmt: skip
-            path.unlink(missing_ok=True)
+        self.ledger.remove_files()
+
+    def holds(self, path: Path) -> bool:
+        """Whether a path is a file of this folder itself, and no link that leads out of it."""
+        return path.is_file() and path.resolve().is_relative_to(self.root.resolve())
 
     def part_paths(self) -> list[Path]:
         """Tracklet parts, oldest first."""
@@ -151,7 +192,7 @@ class RunFolder:
 
     def write_part(self, start_s: float, number: int, tracklets: Sequence[Tracklet]) -> Path:
         """Write closed tracklets durably as ``part-<window start in ms>-<number>.parquet``; numbers rise from 0."""
-        path = self.tracklets / f"part-{max(int(start_s * 1000), 0)}-{number}.parquet"
+        path = self.claim(self.tracklets / f"part-{max(int(start_s * 1000), 0)}-{number}.parquet")
         write_tracklets(path, tracklets)
         return path
 
@@ -167,8 +208,7 @@ class RunFolder:
 
     def write_splits(self, splits: Iterable[Split]) -> None:
         """Write where tracklets were cut."""
-        lines = [json.dumps(asdict(split), ensure_ascii=False, allow_nan=False) for split in splits]
-        write_text(self.splits, "".join(line + "\n" for line in lines))
+        self._write_lines(self.splits, (asdict(split) for split in splits))
 
     def read_splits(self) -> list[Split]:
         """Where tracklets were cut; none before the run was associated.
@@ -178,24 +218,54 @@ class RunFolder:
         """
         if not self.splits.exists():
             return []
-        try:
-            return [Split(**json.loads(line)) for line in self.splits.read_text(encoding="utf-8").splitlines()]
-        except (TypeError, ValueError) as error:
-            raise UserError(
-                f"{self.splits} is damaged ({error}); associate the run again: python -m tools.associate {self.root}"
-            ) from None
+        return [Split(**line.model_dump()) for line in self._read_lines(self.splits, SplitModel)]
+
+    def write_text(self, path: Path, text: str) -> None:
+        """Write a text file atomically."""
+        write_text(self.claim(path), text)
+
+    def read_text(self, path: Path) -> str:
+        """Text of a file of the folder.
+
+        Raises:
+            UserError: when it is absent, cannot be read, or leads elsewhere.
+        """
+        return self._read(path, _LONGEST_JSON)
 
     def write_json(self, path: Path, value: Mapping[str, Any]) -> None:
         """Write a JSON object atomically, keys in the order given."""
-        write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        self.write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def read_manifest(self) -> dict[str, Any]:
+        """The manifest, checked.
+
+        Raises:
+            UserError: when it is absent, broken, or says what no run says.
+        """
+        return self._checked(self.manifest, ManifestModel)
+
+    def read_inputs(self) -> dict[str, dict[str, Any]]:
+        """What the manifest says of the input of each camera; the rest of it is not looked at.
+
+        Raises:
+            UserError: when it is absent or broken, or a name cannot be one.
+        """
+        inputs: dict[str, dict[str, Any]] = self._checked(self.manifest, InputsModel).get("inputs", {})
+        return inputs
+
+    def read_progress(self) -> dict[str, Any]:
+        """Whether tracking is complete, and the last durable frame of each camera.
+
+        Raises:
+            UserError: when it is absent or broken.
+        """
+        return self._checked(self.progress, ProgressModel)
 
     def read_json(self, path: Path) -> dict[str, Any]:
         """Read a JSON object; ``UserError`` when it is absent or broken."""
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise UserError(f"{path} is missing: the run did not get that far; run it again with --resume") from None
-        except json.JSONDecodeError as error:
+            value = json.loads(self._read(path, _LONGEST_JSON))
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path} is not valid JSON ({error}); restore it or run again") from None
         if not isinstance(value, dict):
             raise UserError(f"{path} must hold a JSON object")
@@ -203,13 +273,15 @@ class RunFolder:
 
     def write_links(self, links: Iterable[Link]) -> None:
         """Write the evidence."""
-        lines = [json.dumps(_link_to_json(link), ensure_ascii=False, allow_nan=False) for link in links]
-        write_text(self.links, "".join(line + "\n" for line in lines))
+        self._write_lines(self.links, (_link_to_json(link) for link in links))
 
     def read_links(self) -> list[Link]:
-        """Read the evidence back."""
-        with self.links.open(encoding="utf-8") as stream:
-            return [_link_from_json(json.loads(line)) for line in stream]
+        """Read the evidence back.
+
+        Raises:
+            UserError: when it is absent or damaged.
+        """
+        return [_link_of(line) for line in self._read_lines(self.links, LinkModel)]
 
     def write_global_tracks(self, tracks: Sequence[GlobalTrack]) -> None:
         """Write the identities."""
@@ -232,12 +304,60 @@ class RunFolder:
         self.write_json(self.global_tracks, {"version": 1, "global_tracks": people})
 
     def read_global_tracks(self) -> list[GlobalTrack]:
-        """Read the identities back."""
-        people = self.read_json(self.global_tracks)["global_tracks"]
+        """Read the identities back.
+
+        Raises:
+            UserError: when they are absent or damaged.
+        """
+        found = parse(
+            self._read(self.global_tracks, _LONGEST_JSON), IdentitiesModel, str(self.global_tracks), self._cure()
+        )
         return [
-            GlobalTrack(person["global_id"], tuple(Visit(**visit) for visit in person["visits"]), person["confidence"])
-            for person in people
+            GlobalTrack(
+                person.global_id,
+                tuple(Visit(one.camera, one.local_id, one.start_s, one.end_s) for one in person.visits),
+                person.confidence,
+            )
+            for person in found.global_tracks
         ]
+
+    def _checked(self, path: Path, model: type[BaseModel]) -> dict[str, Any]:
+        value = self.read_json(path)
+        parse(json.dumps(value), model, str(path), "restore it, or run again with --overwrite")
+        return value
+
+    def _write_lines(self, path: Path, values: Iterable[Mapping[str, Any]]) -> None:
+        lines = [json.dumps(value, ensure_ascii=False, allow_nan=False) for value in values]
+        self.write_text(path, "".join(line + "\n" for line in lines))
+
+    def _read_lines(self, path: Path, model: type[Line]) -> list[Line]:
+        lines = self._read(path, _LONGEST_LINES).splitlines()
+        return [parse(line, model, f"{path}, line {row}", self._cure()) for row, line in enumerate(lines, start=1)]
+
+    def _read(self, path: Path, longest: int) -> str:
+        """Text of a file of the folder itself."""
+        try:
+            if not path.resolve().is_relative_to(self.root.resolve()):
+                raise UserError(f"{path} is a link that leads out of the run folder; nothing is read through it")
+            if path.exists() and not path.is_file():
+                raise UserError(f"{path} is no file; restore it or run again")
+            if path.exists() and path.stat().st_size > longest:
+                raise UserError(f"{path} is larger than {longest >> 20} MiB: no run wrote that")
+            return path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise UserError(f"{path} is missing: the run did not get that far; run it again with --resume") from None
+        except (OSError, UnicodeDecodeError, RuntimeError) as error:
+            raise UserError(f"{path} cannot be read ({error}); restore it or run again") from None
+
+    def _cure(self) -> str:
+        return f"associate the run again: python -m tools.associate {self.root}"
+
+
+def _plain(name: str) -> str:
+    """A name that leads nowhere else."""
+    if not is_plain_name(name):
+        raise UserError(f"{name!r} cannot name a camera or group: it cannot stand in file names")
+    return name
 
 
 def _link_to_json(link: Link) -> dict[str, Any]:
@@ -255,16 +375,16 @@ def _link_to_json(link: Link) -> dict[str, Any]:
     }
 
 
-def _link_from_json(value: dict[str, Any]) -> Link:
+def _link_of(line: LinkModel) -> Link:
     return Link(
-        a=(value["a"][0], value["a"][1]),
-        b=(value["b"][0], value["b"][1]),
-        llr=value["llr"],
-        part_distances=value["part_distances"],
-        part_visibility=value["part_visibility"],
-        lag_s=math.nan if value["lag_s"] is None else value["lag_s"],
-        probability=value["probability"],
-        decision=value["decision"],
-        margin=math.inf if value["margin"] is None else value["margin"],
-        constraint=value["constraint"],
+        a=line.a,
+        b=line.b,
+        llr=line.llr,
+        part_distances=line.part_distances,
+        part_visibility=line.part_visibility,
+        lag_s=math.nan if line.lag_s is None else line.lag_s,
+        probability=line.probability,
+        decision=line.decision,
+        margin=math.inf if line.margin is None else line.margin,
+        constraint=line.constraint,
     )

@@ -59,14 +59,14 @@ class TrackletStore:
         self.checkpoint_folder.mkdir(exist_ok=True)
         self._checkpoints += 1
         pending = f"pending-{self._checkpoints}.parquet"
-        write_tracklets(self.checkpoint_folder / pending, self._pending)
+        write_tracklets(self._folder.claim(self.checkpoint_folder / pending), self._pending)
         own = {
             "pending": pending,
             "parts": self._parts,
             "checkpoints": self._checkpoints,
             "window_start_s": self._window_start_s,
         }
-        save_state(self.checkpoint_folder / "state.npz", {"store": own, "stage": dict(stage)})
+        save_state(self._folder.claim(self.checkpoint_folder / "state.npz"), {"store": own, "stage": dict(stage)})
         for path in self.checkpoint_folder.glob("pending-*.parquet"):
             if path.name != pending:
                 path.unlink()
@@ -93,7 +93,7 @@ class TrackletStore:
 
     def clear_checkpoint(self) -> None:
         """Remove the checkpoint: the run needs it no more."""
-        if self.checkpoint_folder.is_dir():
+        if self.checkpoint_folder.is_dir() and not self.checkpoint_folder.is_symlink():
             for path in self.checkpoint_folder.iterdir():
                 path.unlink()
             self.checkpoint_folder.rmdir()

@@ -57,5 +57,5 @@ def write_track_files(found: Outcome) -> None:
     folder.tracks("x").parent.mkdir(exist_ok=True)
     folder.local_tracks("x").parent.mkdir(exist_ok=True)
     for camera in found.cameras:
-        write_mot(folder.local_tracks(camera), mot_table(by_camera[camera], local_ids, gap_s, smooth_s))
-        write_mot(folder.tracks(camera), mot_table(by_camera[camera], found.global_ids, gap_s, smooth_s))
+        write_mot(folder.claim(folder.local_tracks(camera)), mot_table(by_camera[camera], local_ids, gap_s, smooth_s))
+        write_mot(folder.claim(folder.tracks(camera)), mot_table(by_camera[camera], found.global_ids, gap_s, smooth_s))

@@ -17,13 +17,14 @@ def write_world_files(found: Outcome) -> None:
     A group whose tracks were given has no places and gets none.
     """
     for path in sorted(found.folder.world("x").parent.glob("*.csv")):
-        path.unlink()
+        if found.folder.ledger.lists(path):
+            path.unlink()
     for group in found.site.groups:
         own = [item for item in found.tracklets if item.camera in group.cameras]
         tracked = not own or any(item.world_xy is not None for item in own)
         if tracked and set(group.cameras) & set(found.cameras):
             paths = world_paths(found.site, group, found.tracklets, found.global_ids, found.max_gap_s)
-            write_world_paths(found.folder.world(group.name), paths)
+            write_world_paths(found.folder.claim(found.folder.world(group.name)), paths)
 
 
 def world_paths(

@@ -11,7 +11,7 @@ from data.runtime.stage_clock import StageClock
 from data.site import Site
 from data.sources.base import CameraSpec, FrameSource
 from data.sources.open import open_source
-from pipeline.folder.manifest import describe_file
+from pipeline.folder.manifest import describe_file, describe_input
 from pipeline.folder.stages import Stage
 from pipeline.input.ahead import Ahead, stop_all
 from pipeline.input.base import common_time
@@ -108,7 +108,7 @@ class VideoInput:
                 "frames": source.info.frame_count,
                 "timestamps": source.info.timestamps,
                 "live": source.info.live,
-                **describe_file(Path(source.info.uri)),
+                **describe_input(Path(source.info.uri)),
             }
             for camera, source in self._sources.items()
         }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data.errors import UserError
 from data.records import Tracklet
-from data.site import save_site
+from data.site import site_text
 from data.splits import apply_splits
 from pipeline.association.associate import Association, associate
 from pipeline.association.corrections import Correction
@@ -76,8 +76,8 @@ def _associate(job: Job, corrections: Sequence[Correction]) -> Association:
         job.warn(WarningKind.ASSOCIATION, line)
     with job.clock.measure(Stage.WRITE):
         # An earlier run may be associated anew with other settings and clocks: they belong to what is written now.
-        folder.config.write_text(dump_config(config), encoding="utf-8")
-        save_site(job.site, folder.site)
+        folder.write_text(folder.config, dump_config(config))
+        folder.write_text(folder.site, site_text(job.site))
         save_transitions(association.transitions, folder)
         folder.write_splits(splits)
         found = Outcome(
@@ -126,7 +126,7 @@ def _render(job: Job) -> None:
 
     with job.clock.measure(Stage.RENDER):
         try:
-            drawn = {path.stem for path in render_run(job.folder, job.config.render)}
+            drawn = {path.stem for path in render_run(job.folder, job.config.render, own=True)}
         except UserError as error:
             job.warn(WarningKind.VIDEO, str(error))
             return

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from data.redaction import RedactingFormatter, redact_tree
 from data.runtime.stage_clock import StageClock
 from data.site import Site
 from pipeline.config import Config
@@ -27,6 +28,7 @@ class Job:
         site: cameras, clocks, overlap.
         inputs: per camera, what was read.
         weights: per kind, name and hash of the weights used.
+        limit: frames of every camera at most; None: all.
         warnings: in the order they came up.
         clock: timings per stage.
         counts: what was counted, by stage.
@@ -42,6 +44,7 @@ class Job:
     clock: StageClock = field(default_factory=StageClock)
     counts: dict[str, Any] = field(default_factory=dict)
     wall_s: float = 0.0
+    limit: int | None = None
 
     @property
     def cameras(self) -> tuple[str, ...]:
@@ -59,14 +62,15 @@ class Job:
             {
                 "version": VERSION,
                 "status": status.value,
-                "command": list(command_line()),
+                "command": redact_tree(list(command_line())),
                 "versions": versions(),
                 "inputs": self.inputs,
                 "clocks": clocks,
                 "weights": self.weights,
                 "seed": self.config.run.seed,
+                "limit": self.limit,
                 "counts": self.counts,
-                "warnings": [warning.to_json() for warning in self.warnings],
+                "warnings": redact_tree([warning.to_json() for warning in self.warnings]),
                 "timings": {"wall_s": round(self.wall_s, 3), "stages": self.clock.summary()},
             },
         )
@@ -80,8 +84,8 @@ class Job:
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """Add the wall time of a block to the run's, and copy its log lines into the run folder."""
-        handler = logging.FileHandler(self.folder.log, encoding="utf-8")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handler = logging.FileHandler(self.folder.claim(self.folder.log), encoding="utf-8")
+        handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         root = logging.getLogger()
         root.addHandler(handler)
         start = time.perf_counter()

@@ -1,34 +1,63 @@
 """The run folder before a run: made, found to be the one to go on with, or taken up again."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from data.errors import UserError
 from data.runtime.stage_clock import StageClock
-from data.site import Site, load_site, save_site
+from data.site import Site, load_site, site_text
 from pipeline.config import Config, dump_config
 from pipeline.folder.manifest import VERSION
 from pipeline.folder.run_folder import RunFolder
 from pipeline.folder.stages import AFTER_TRACKING, RunWarning, Status
+from pipeline.folder.writer import LOCK
 from pipeline.job.job import Job
+
+logger = logging.getLogger(__name__)
 
 
 def check_folder(root: Path, *, overwrite: bool, resume: bool) -> None:
-    """Check early, before anything costly, that a run may be written here.
+    """Check early, before anything costly, that a run may be written here; nothing is changed.
 
     Raises:
         UserError: when the folder holds a run that is neither to be resumed nor replaced, or something else.
     """
     folder = RunFolder(root)
-    if not root.is_dir() or not any(root.iterdir()):
-        if resume:
-            raise UserError(f"there is no run to resume in {root}; start it without --resume")
+    if not root.is_dir() or all(entry.name == LOCK for entry in root.iterdir()):
         return
-    if not folder.manifest.exists() and not folder.config.exists():
-        raise UserError(f"{root} is not empty and is not a run folder; choose another --output")
+    if not folder.ledger.exists():
+        raise UserError(
+            f"{root} is not empty and bears no mark of a run ({folder.ledger.path.name}); choose another --output"
+        )
     if not overwrite and not resume:
         raise UserError(f"{root} already holds a run; use --overwrite, --resume or another --output")
+    foreign = folder.foreign_files()
+    if foreign:
+        others = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        raise UserError(
+            f"{foreign[0]}{others} was not written by a run and lies where one writes; move it out of {root}, or "
+            "choose another --output"
+        )
+
+
+def check_inputs_outside(root: Path, inputs: Iterable[Path]) -> None:
+    """Refuse to read what lies in the folder that is written.
+
+    Args:
+        root: the run folder.
+        inputs: files and folders that a run reads.
+
+    Raises:
+        UserError: naming the first that lies there.
+    """
+    home = root.resolve()
+    for path in inputs:
+        if path.exists() and path.resolve().is_relative_to(home):
+            raise UserError(
+                f"{path} lies in the run folder {root}, which is written; move it, or choose another --output"
+            )
 
 
 def prepare_folder(root: Path, config: Config, site: Site, *, overwrite: bool, resume: bool) -> RunFolder:
@@ -46,17 +75,23 @@ def prepare_folder(root: Path, config: Config, site: Site, *, overwrite: bool, r
     """
     folder = RunFolder(root)
     text = dump_config(config)
+    check_folder(root, overwrite=overwrite, resume=resume)
     if resume and folder.manifest.exists():
-        if folder.config.read_text(encoding="utf-8") != text:
+        if folder.read_text(folder.config) != text:
             raise UserError(f"{root} was made with another configuration; resume with its config.yaml, or --overwrite")
+        if folder.read_text(folder.site) != site_text(site):
+            raise UserError(f"{root} was made with another site; resume with --site {folder.site}, or --overwrite")
         return folder
+    if resume:
+        logger.info("nothing was done in %s yet: the run begins with the first frame", root)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        check_folder(root, overwrite=overwrite, resume=False)
-        folder.remove_results()
+        if folder.ledger.exists():
+            folder.remove_results()
+        folder.ledger.start()
         folder.tracklets.mkdir()
-        folder.config.write_text(text, encoding="utf-8")
-        save_site(site, folder.site)
+        folder.write_text(folder.config, text)
+        folder.write_text(folder.site, site_text(site))
     except OSError as error:
         raise UserError(f"cannot write to {root}: {error.strerror}; choose another --output") from None
     return folder
@@ -68,7 +103,7 @@ def check_same_inputs(folder: RunFolder, inputs: Mapping[str, Mapping[str, Any]]
     Raises:
         UserError: naming the first camera that differs.
     """
-    before = folder.read_json(folder.manifest)["inputs"]
+    before = folder.read_inputs()
     for camera in sorted(before.keys() | inputs.keys()):
         old, new = before.get(camera, {}), inputs.get(camera, {})
         if _digests(old) != _digests(new) or (camera in before) != (camera in inputs):
@@ -77,13 +112,25 @@ def check_same_inputs(folder: RunFolder, inputs: Mapping[str, Mapping[str, Any]]
             )
 
 
+def check_same_limit(folder: RunFolder, limit: int | None) -> None:
+    """Refuse to resume with another number of frames than the run began with.
+
+    Raises:
+        UserError: saying both.
+    """
+    before = folder.read_manifest().get("limit")
+    if before != limit:
+        first, second = (f"--limit {value}" if value is not None else "no --limit" for value in (before, limit))
+        raise UserError(f"the run in {folder.root} began with {first}; resume with the same, not with {second}")
+
+
 def check_same_weights(folder: RunFolder, weights: Mapping[str, list[dict[str, object]]]) -> None:
     """Refuse to resume with other weights: what "auto" stands for may change, and one run never mixes two networks.
 
     Raises:
         UserError: naming what the run began with, and what there is now.
     """
-    before = folder.read_json(folder.manifest)["weights"]
+    before = folder.read_manifest()["weights"]
     for kind in sorted(before.keys() | weights.keys()):
         first, second = before.get(kind, []), weights.get(kind, [])
         if [one["sha256"] for one in first] != [one["sha256"] for one in second]:
@@ -96,7 +143,7 @@ def check_same_weights(folder: RunFolder, weights: Mapping[str, list[dict[str, o
 
 def is_tracked(folder: RunFolder) -> bool:
     """Whether a run's tracklets are complete."""
-    return Status(folder.read_json(folder.manifest)["status"]).has_tracklets
+    return Status(folder.read_manifest()["status"]).has_tracklets
 
 
 def load_job(folder: RunFolder, config: Config) -> Job:
@@ -110,6 +157,7 @@ def load_job(folder: RunFolder, config: Config) -> Job:
     manifest = folder.read_json(folder.manifest)
     if manifest.get("version") != VERSION:
         raise UserError(f"{folder.manifest} is of another version of this program; run again with --overwrite")
+    manifest = folder.read_manifest()
     if not Status(manifest["status"]).has_tracklets:
         raise UserError(f"the run in {folder.root} is {manifest['status']}; finish it with --resume first")
     warnings = [RunWarning.from_json(value) for value in manifest["warnings"]]
@@ -120,6 +168,7 @@ def load_job(folder: RunFolder, config: Config) -> Job:
         site=load_site(folder.site),
         inputs=manifest["inputs"],
         weights=manifest["weights"],
+        limit=manifest.get("limit"),
         warnings=[warning for warning in warnings if warning.kind.before_association],
         clock=StageClock.from_summary({stage: spent for stage, spent in stages.items() if stage not in AFTER_TRACKING}),
         counts=manifest["counts"],
@@ -128,6 +177,6 @@ def load_job(folder: RunFolder, config: Config) -> Job:
 
 
 def _digests(described: Mapping[str, Any]) -> dict[str, Any]:
-    """SHA-256 of a camera's file ("") and of the files beside it, by what they are."""
+    """SHA-256 of a camera's file or folder ("") and of the files beside it, by what they are."""
     beside = {kind: found.get("sha256") for kind, found in described.items() if isinstance(found, Mapping)}
     return {"": described.get("sha256"), **beside}

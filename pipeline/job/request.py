@@ -100,6 +100,20 @@ class RunRequest:
         if self.limit is not None and self.limit < 1:
             raise UserError(f"--limit must be at least 1, not {self.limit}")
 
+    def inputs(self) -> list[Path]:
+        """Files and folders that are read while the run folder is written; of videos those that are no addresses.
+
+        A site file and corrections are read before, and may be the folder's own.
+        """
+        found: list[Path | None] = [self.truth]
+        match self.start:
+            case Videos(cameras, detections):
+                found += [Path(spec.uri) for spec in cameras if "://" not in spec.uri]
+                found.append(detections)
+            case DetectionFiles(folder, features) | TrackFiles(folder, features):
+                found += [folder, features]
+        return [path for path in found if path is not None]
+
 
 def new_output() -> Path:
     """The folder of a run that was given none: ``runs/<date>-<time>`` where the program runs."""

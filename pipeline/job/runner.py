@@ -9,12 +9,15 @@ from pipeline.config import Config
 from pipeline.folder.manifest import describe_file
 from pipeline.folder.run_folder import RunFolder
 from pipeline.folder.stages import RunWarning, Stage, Status, WarningKind
+from pipeline.folder.writer import only_writer
 from pipeline.job.completion import complete
 from pipeline.job.job import Job
 from pipeline.job.opening import Opened, as_site, open_input
 from pipeline.job.preparation import (
     check_folder,
+    check_inputs_outside,
     check_same_inputs,
+    check_same_limit,
     check_same_weights,
     is_tracked,
     load_job,
@@ -39,10 +42,12 @@ def run(request: RunRequest, config: Config) -> RunResult:
     """
     request.check()
     if not isinstance(request.start, EarlierRun):
+        check_inputs_outside(request.output, request.inputs())
         check_folder(request.output, overwrite=request.overwrite, resume=request.resume)
     corrections = [] if request.corrections is None else load_corrections(request.corrections)
-    job = _tracked(request, config)
-    return complete(job, truth=request.truth, corrections=corrections, save_video=request.save_video)
+    with only_writer(request.output, private=config.run.private):
+        job = _tracked(request, config)
+        return complete(job, truth=request.truth, corrections=corrections, save_video=request.save_video)
 
 
 def _tracked(request: RunRequest, config: Config) -> Job:
@@ -73,11 +78,12 @@ def _track(opened: Opened, request: RunRequest, config: Config, weights: WeightS
     folder = prepare_folder(request.output, config, opened.site, overwrite=request.overwrite, resume=request.resume)
     if folder.manifest.exists():
         check_same_inputs(folder, inputs)
+        check_same_limit(folder, request.limit)
         if is_tracked(folder):
             return load_job(folder, config)
         check_same_weights(folder, used)
     warnings = [RunWarning(WarningKind.WEIGHTS, line) for line in weights.warnings]
-    job = Job(folder, config, opened.site, inputs, used, warnings)
+    job = Job(folder, config, opened.site, inputs, used, warnings, limit=request.limit)
     job.write_manifest(Status.RUNNING)
     try:
         with job.at_work():

@@ -112,7 +112,7 @@ class CropCollector:
         ranked = sorted(kept, key=lambda item: (-item.quality, item.time_s))
         try:
             for path, candidate in zip(paths, ranked, strict=True):
-                write_bytes(path, candidate.jpeg, durable=False)
+                write_bytes(folder.claim(path), candidate.jpeg, durable=False)
         except OSError as error:
             raise UserError(f"cannot write crops to {folder.crops}: {error.strerror}") from None
         return paths

@@ -18,7 +18,12 @@ logger = logging.getLogger(__name__)
 
 
 def render_run(
-    folder: RunFolder, config: RenderConfig, cameras: Sequence[str] | None = None, *, overwrite: bool = True
+    folder: RunFolder,
+    config: RenderConfig,
+    cameras: Sequence[str] | None = None,
+    *,
+    overwrite: bool = True,
+    own: bool = False,
 ) -> list[Path]:
     """Draw the overlay videos of a run.
 
@@ -29,6 +34,7 @@ def render_run(
         config: what to draw, and how to encode it.
         cameras: which, or None for all.
         overwrite: replace videos that are there; else they are an error.
+        own: see ``Playback.of``.
 
     Returns:
         The videos written, in the order of the cameras; the mosaic comes last.
@@ -36,7 +42,7 @@ def render_run(
     Raises:
         UserError: when it is no run folder or has no such camera, a video is there already, or none could be drawn.
     """
-    playback = Playback.of(folder, config)
+    playback = Playback.of(folder, config, own=own)
     if not playback.inputs:
         raise UserError(f"{folder.manifest} names no inputs: there is no video to draw into")
     names = list(playback.inputs) if cameras is None else list(dict.fromkeys(cameras))
@@ -52,7 +58,7 @@ def render_run(
     written, failures = [], []
     for name in names:
         try:
-            written.append(_render_camera(playback.record(name), folder.video(name), config))
+            written.append(_render_camera(playback.record(name), folder.claim(folder.video(name)), config))
         except UserError as error:
             failures.append(str(error))
             logger.warning("no overlay video: %s", error)
@@ -60,7 +66,7 @@ def render_run(
         raise UserError(f"no overlay video could be made; the first reason: {failures[0]}")
     if config.mosaic:
         drawn = [name for name in names if folder.video(name) in written]
-        written.append(render_mosaic(playback, drawn, mosaic_path(folder)))
+        written.append(render_mosaic(playback, drawn, folder.claim(mosaic_path(folder))))
     return written
 
 

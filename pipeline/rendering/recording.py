@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -13,6 +14,7 @@ from data.records import Frame, Image
 from data.site import Site, load_site
 from data.sources.base import CameraSpec
 from data.sources.open import is_camera_name, open_source
+from pipeline.folder.manifest import describe_input
 from pipeline.folder.run_folder import RunFolder
 from pipeline.input.ahead import Ahead, stop_all
 from pipeline.rendering.anonymize import blur_regions, head_regions
@@ -35,6 +37,7 @@ class Playback:
         global_ids: by (camera, local_id); empty before association.
         site: calibration of the cameras; None where the run left no site file.
         last_frame: per camera, the last frame the run processed; a camera that is absent is played to its end.
+        own: the run was made by this process, which opened the addresses it names itself.
     """
 
     folder: RunFolder
@@ -44,17 +47,23 @@ class Playback:
     global_ids: Mapping[tuple[str, int], int]
     site: Site | None
     last_frame: Mapping[str, int]
+    own: bool = False
 
     @staticmethod
-    def of(folder: RunFolder, config: RenderConfig) -> "Playback":
+    def of(folder: RunFolder, config: RenderConfig, *, own: bool = False) -> "Playback":
         """Read what is needed of a run folder.
+
+        Args:
+            folder: the run.
+            config: what to show.
+            own: this process made the run; else a video on the network is not opened because a folder names it.
 
         Raises:
             UserError: when it is no run folder or a file of it is broken.
         """
-        inputs = folder.require().read_json(folder.manifest).get("inputs", {})
+        inputs = folder.require().read_inputs()
         people = folder.read_global_tracks() if folder.global_tracks.exists() else []
-        progress = folder.read_json(folder.progress) if folder.progress.exists() else {}
+        progress = folder.read_progress() if folder.progress.exists() else {}
         return Playback(
             folder=folder,
             config=config,
@@ -65,6 +74,7 @@ class Playback:
             },
             site=load_site(folder.site) if folder.site.exists() else None,
             last_frame=progress.get("last_frame", {}),
+            own=own,
         )
 
     def record(self, camera: str) -> "Recording":
@@ -87,7 +97,23 @@ class Playback:
             )
         if described.get("live"):
             raise UserError(f"camera '{camera}' was live ({described['uri']}): there is no recording to draw into")
-        return Recording(self, CameraSpec(camera, str(described["uri"])))
+        uri = str(described["uri"])
+        if not self.own:
+            self._check_same(camera, uri, described)
+        return Recording(self, CameraSpec(camera, uri))
+
+    def _check_same(self, camera: str, uri: str, described: Mapping[str, Any]) -> None:
+        """Only the file the run saw is drawn on, and none is fetched because a folder says so."""
+        if "://" in uri:
+            raise UserError(
+                f"camera '{camera}' was read from an address ({uri}), and none is opened because a run folder names "
+                "it; run again with --save-video"
+            )
+        path = Path(uri)
+        if not path.exists():
+            raise UserError(f"camera '{camera}': {uri} is not there any more; put the video back, or run again")
+        if not described.get("sha256") or describe_input(path).get("sha256") != described["sha256"]:
+            raise UserError(f"camera '{camera}': {uri} is not the video this run saw; put that one back, or run again")
 
 
 class Recording:

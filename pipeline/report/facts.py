@@ -1,14 +1,13 @@
 """What the manifest and the scores say, in a form the page can show; any shape of either is borne."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from data.redaction import redact
 from pipeline.report.lanes import time_text
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s:@'\"]*:[^/\s@'\"]*@")
 _DATES_FROM_S, _DATES_TO_S = 3.0e8, 1.0e11
 _SHOWN_APART = {"inputs", "clocks", "warnings", "timings", "version"}
 _SCORES = ("HOTA", "DetA", "AssA", "LocA", "MOTA", "MOTP", "IDF1", "IDP", "IDR", "IDSW", "Frag", "MT", "ML")
@@ -48,11 +47,6 @@ class ScoreTable:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str
-
-
-def redact(text: str) -> str:
-    """Star out names and passwords in addresses."""
-    return _CREDENTIALS.sub("***@", text)
 
 
 def camera_facts(manifest: Mapping[str, Any], cameras: Sequence[str], videos: Mapping[str, str]) -> list[CameraFacts]:

@@ -1,15 +1,14 @@
 """``report.html``: one self-contained page about a run."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from data.atomic import write_text
 from data.errors import UserError
 from data.records import Link
+from data.redaction import redact
 from pipeline.folder.run_folder import RunFolder
 from pipeline.rendering.palette import hex_of, text_on
 from pipeline.report import facts as run_facts
@@ -71,7 +70,7 @@ def write_report(folder: RunFolder, config: ReportConfig) -> Path:
     )
     page = environment.get_template("report.html.j2").render(_context(folder, config, manifest))
     try:
-        write_text(folder.report, page)
+        folder.write_text(folder.report, page)
     except OSError as error:
         raise UserError(
             f"cannot write {folder.report}: {error.strerror}; check the folder's rights and space"
@@ -135,7 +134,7 @@ def _context(folder: RunFolder, config: ReportConfig, manifest: Mapping[str, Any
         "stages": run_facts.stages(manifest),
         "wall_s": run_facts.wall_s(manifest),
         "facts": run_facts.other_facts(manifest),
-        "config": run_facts.redact(folder.config.read_text(encoding="utf-8")) if folder.config.exists() else "",
+        "config": redact(folder.read_text(folder.config)) if folder.config.exists() else "",
     }
 
 
@@ -145,10 +144,7 @@ def _anchors(people: Sequence[Person]) -> dict[int, str]:
 
 
 def _read_links(folder: RunFolder) -> list[Link]:
-    try:
-        return folder.read_links() if folder.links.exists() else []
-    except (KeyError, TypeError, IndexError, json.JSONDecodeError) as error:
-        raise UserError(f"{folder.links} is damaged ({error!r}); run tools.associate again") from None
+    return folder.read_links() if folder.links.exists() else []
 
 
 def _tiles(

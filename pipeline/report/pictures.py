@@ -76,15 +76,17 @@ class Album:
     def _shows(self, key: tuple[str, int, int]) -> bool:
         """Whether there is such a crop, and it was taken in the piece's own time."""
         path, span = self._path(key), self._spans.get(key[:2])
-        if span is None or not path.is_file():
-            return path.is_file()
+        if span is None or not self._folder.holds(path):
+            return self._folder.holds(path)
         time_s = (read_note(path.read_bytes()) or {}).get("time_s")
         return isinstance(time_s, int | float) and span.start_s <= time_s < span.end_s
 
     def _take(self, key: tuple[str, int, int]) -> Picture | None:
         path = self._path(key)
         if self._left <= 0:
-            self.left_out += path.is_file()
+            self.left_out += self._folder.holds(path)
+            return None
+        if not self._folder.holds(path):
             return None
         try:
             content = path.read_bytes()

@@ -126,7 +126,7 @@ def _is_complete(folder: RunFolder, config: str) -> bool:
     """Whether the scores in a folder are those that a run would give now."""
     if not folder.metrics.exists() or folder.config.read_text(encoding="utf-8") != config:
         return False
-    manifest = folder.read_json(folder.manifest)
+    manifest = folder.read_manifest()
     weights = [(Path(one["path"]), one["sha256"]) for found in manifest["weights"].values() for one in found]
     return manifest["status"] == Status.COMPLETE and all(
         path.exists() and file_sha256(path) == digest for path, digest in weights

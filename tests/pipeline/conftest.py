@@ -24,6 +24,7 @@ from data.records import (
     View,
     Visit,
 )
+from pipeline.folder.manifest import describe_input
 from pipeline.folder.run_folder import RunFolder
 from pipeline.job.tracklet_crops import CropCollector
 from pipeline.rendering.video_writer import VideoWriter
@@ -244,6 +245,7 @@ class RunMaker:
             camera: {
                 "uri": str(self.video(camera)), "fps": world.fps, "width": world.size[0], "height": world.size[1],
                 "frames": world.frames(), "timestamps": "container", "live": False, "sha256": "ab" * 32,
+                **describe_input(self.video(camera)),
             }
             for camera in world.cameras
         }  # fmt: skip

@@ -163,7 +163,7 @@ def test_existing_folders_are_kept(made: Path, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "thesis.tex").write_text("x")
-    with pytest.raises(UserError, match="something else than a generated site"):
+    with pytest.raises(UserError, match="bears no mark of a generated site"):
         main(["--preset", preset, "--out", str(precious), "--overwrite"])
     assert (precious / "thesis.tex").read_text() == "x"
     with pytest.raises(UserError, match="is a file"):

@@ -167,7 +167,7 @@ def test_a_folder_with_results_is_kept(videos: list[str], tmp_path: Path, config
 
 def test_a_folder_of_something_else_is_never_cleared(tmp_path: Path, config: Config) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(UserError, match="not a run folder"):
+    with pytest.raises(UserError, match="bears no mark of a run"):
         prepare_folder(tmp_path, config, Site.blank(["a"]), overwrite=True, resume=False)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from data.errors import UserError
+from pipeline.folder.manifest import describe_input
 from pipeline.folder.run_folder import RunFolder
 from pipeline.rendering import mosaic
 from pipeline.rendering.config import RenderConfig
@@ -59,6 +60,11 @@ def test_uneven_frame_times_are_kept(make_run: Any, world_of: Any) -> None:
     with VideoWriter(make_run.video("hall"), world.size, 10, crf=20, preset="ultrafast", queue_frames=2) as writer:
         for time_s in times:
             writer.write(world.image("hall", time_s), time_s)
+    with pytest.raises(UserError, match="is not the video this run saw"):
+        _render(folder)
+    manifest = folder.read_json(folder.manifest)
+    manifest["inputs"]["hall"].update(describe_input(make_run.video("hall")))
+    folder.write_json(folder.manifest, manifest)
     (path,) = _render(folder)
     np.testing.assert_allclose(_frames(path)[0], times, atol=1e-3)
 
@@ -124,6 +130,16 @@ def test_what_cannot_be_played_again_is_said(make_run: Any, change: dict[str, An
         described.update(change)
     folder.write_json(folder.manifest, manifest)
     with pytest.raises(UserError, match=message):
+        _render(folder)
+
+
+def test_no_address_is_opened_because_a_folder_names_it(make_run: Any) -> None:
+    folder = make_run(videos=False, crops=False)
+    manifest = folder.read_json(folder.manifest)
+    for described in manifest["inputs"].values():
+        described["uri"] = "http://127.0.0.1:9/a.mp4"
+    folder.write_json(folder.manifest, manifest)
+    with pytest.raises(UserError, match="none is opened because a run folder names it"):
         _render(folder)
 
 

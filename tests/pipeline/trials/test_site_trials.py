@@ -28,8 +28,11 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[RunRequest]:
         folder = RunFolder(request.output)
         folder.root.mkdir(exist_ok=True, parents=True)
         folder.config.write_text(dump_config(config))
-        weights = {"reid": [{"path": str(tmp_path / "w.onnx"), "sha256": file_sha256(tmp_path / "w.onnx")}]}
-        folder.write_json(folder.manifest, {"status": "complete", "weights": weights})
+        weights = {
+            "reid": [{"name": "w", "path": str(tmp_path / "w.onnx"), "sha256": file_sha256(tmp_path / "w.onnx")}]
+        }
+        whole = {"version": 2, "inputs": {}, "counts": {}, "warnings": [], "timings": {"wall_s": 1.0, "stages": {}}}
+        folder.write_json(folder.manifest, {**whole, "status": "complete", "weights": weights})
         score = {"HOTA": 0.5, "IDF1": 0.1 * len(calls)}
         folder.write_json(folder.metrics, {"scores": [{"kind": "sequence", **score}]})
 
