@@ -1,0 +1,89 @@
+"""Skeleton recordings in one ``.npz``, from ``tools.make_skeletons`` and ``tools.make_gaits`` to gait training.
+
+| key | type | content |
+|---|---|---|
+| version | int64 | 1 |
+| joints | (J,) str | names of the joints, those of ``data.skeleton_sequences.JOINTS`` |
+| points | (T, J, 3) float32 | all skeletons, recording by recording; NaN = not known |
+| times_s | (T,) float64 | rising within a recording |
+| lengths | (R,) int64 | skeletons of each recording |
+| person, view_deg | (R,) int64 | -1 = not known |
+| condition, name | (R,) str | |
+| unit | str | "metres", or "body" (height of the trunk and legs is about 1) |
+"""
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from data.atomic import replacing
+from data.errors import UserError
+from data.skeleton_sequences import JOINTS, Recording
+
+Unit = Literal["metres", "body"]
+
+_VERSION = 1
+_KEYS = ("version", "joints", "points", "times_s", "lengths", "person", "view_deg", "condition", "name", "unit")
+
+
+def write_recordings(path: Path, recordings: Sequence[Recording], unit: Unit) -> None:
+    """Write recordings; the same ones give the same bytes.
+
+    Args:
+        path: a ``.npz`` file.
+        recordings: any number, also none.
+        unit: what the coordinates are.
+    """
+    none = np.zeros((0, len(JOINTS), 3), np.float32)
+    arrays: dict[str, Any] = {
+        "version": np.int64(_VERSION),
+        "joints": np.array(JOINTS),
+        "points": np.concatenate([none, *(item.points for item in recordings)]),
+        "times_s": np.concatenate([np.zeros(0), *(item.times_s for item in recordings)]),
+        "lengths": np.array([len(item.points) for item in recordings], np.int64),
+        "person": np.array([item.person for item in recordings], np.int64),
+        "view_deg": np.array([item.view_deg for item in recordings], np.int64),
+        "condition": np.array([item.condition for item in recordings], np.str_),
+        "name": np.array([item.name for item in recordings], np.str_),
+        "unit": np.str_(unit),
+    }
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
+
+
+def read_recordings(path: Path) -> list[Recording]:
+    """Read what ``write_recordings`` wrote; nothing is unpickled.
+
+    Raises:
+        UserError: for a file that is missing, damaged, or of another kind, version or skeleton.
+    """
+    try:
+        with np.load(path) as archive:
+            found = {key: archive[key] for key in _KEYS}
+    except OSError as error:
+        raise UserError(f"cannot read skeletons {path}: {error.strerror or 'no .npz file'}") from None
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        raise UserError(f"{path} holds no skeleton recordings; `python -m tools.make_skeletons` writes them") from None
+    if int(found["version"]) != _VERSION:
+        raise UserError(f"{path}: version {found['version']} of the format is unknown to this program")
+    if tuple(found["joints"].tolist()) != JOINTS:
+        raise UserError(f"{path}: its joints are {', '.join(found['joints'].tolist())}; {', '.join(JOINTS)} are wanted")
+    lengths = found["lengths"]
+    ends = np.cumsum(lengths)
+    if (len(ends) and (lengths.min() < 0 or ends[-1] != len(found["points"]))) or len(found["points"]) != len(
+        found["times_s"]
+    ):
+        raise UserError(f"{path} is damaged: {len(found['points'])} skeletons for recordings of {lengths.sum()}")
+    return [
+        Recording(
+            found["points"][end - length : end], found["times_s"][end - length : end], int(person), str(condition),
+            int(view), str(name),
+        )
+        for end, length, person, condition, view, name in zip(
+            ends.tolist(), lengths.tolist(), found["person"], found["condition"], found["view_deg"], found["name"],
+            strict=True,
+        )
+    ]  # fmt: skip

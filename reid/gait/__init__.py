@@ -1,0 +1,1 @@
+"""Gait: people by how their skeletons move."""
