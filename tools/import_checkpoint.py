@@ -1,8 +1,12 @@
-"""Convert a published KPR or BPBReID checkpoint (.pth.tar) to safetensors, running nothing it contains.
+"""Convert a published checkpoint (KPR, BPBReID, gait encoders) to safetensors, running nothing it contains.
 
     python -m tools.import_checkpoint kpr_occ_duke_SOLIDER_75.12_84.25_41443413.pth.tar --accept-licence hl3 --install
+    python -m tools.import_checkpoint BIWI_LA_x_6_0.1_0pre_rev_rec/trained_model.ckpt.index --out reverse.safetensors
+    python -m tools.import_checkpoint BIWI/6/BIWI_train_npy_data/ids_BIWI_6.npy
 
-Given a .safetensors file of this project and an --out that ends in .pth.tar, it converts the other way.
+The second is a gait encoder of TensorFlow, whose other axes lie beside it; the third, pickled sequence numbers of a
+gait data set, becomes .json. Given a .safetensors file of KPR or BPBReID and an --out that ends in .pth.tar, it converts the
+other way.
 """
 
 import argparse
@@ -25,7 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     source: Path = arguments.file
     exporting = source.suffix == ".safetensors"
-    name = source.name.partition(".pth")[0] + ".safetensors"
+    ids, gait = source.suffix == ".npy", source.suffix == ".index"
+    name = source.stem + ".json" if ids else source.name.partition(".pth")[0].partition(".ckpt")[0] + ".safetensors"
+    if (ids or gait) and arguments.install:
+        raise UserError("--install is for KPR; give --out, or nothing")
     if arguments.install and (exporting or arguments.out):
         raise UserError("--install puts a converted .pth.tar into the cache; leave --out away")
     out: Path = arguments.out or (default_cache_dir() / name if arguments.install else source.with_name(name))
@@ -39,8 +46,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         export_published(source, out)
         print(f"{out}: written in the originals' format")
         return 0
-    _import(source, out, arguments)
+    if ids:
+        _import_ids(source, out)
+    elif gait:
+        _import_gait(source, out)
+    else:
+        _import(source, out, arguments)
     return 0
+
+
+def _import_ids(source: Path, out: Path) -> None:
+    import json
+
+    from data.atomic import write_text
+    from reid.weights.pickled_ids import read_ids
+
+    found = read_ids(source)
+    write_text(out, json.dumps(found) + "\n")
+    print(f"{out}: {sum(map(len, found.values()))} sequences of {len(found)} people")
+
+
+def _import_gait(source: Path, out: Path) -> None:
+    from data.weight_records import file_sha256
+    from reid.gait.files import save_encoder
+    from reid.gait.published import import_axes
+
+    model = import_axes(source)
+    save_encoder(out, model, {"source": source.parent.name, "sha256": file_sha256(source), "people": "real"})
+    spec = model.spec
+    print(f"{out}: gait encoder of task {spec.task}, {spec.frames} frames of {spec.joints} joints")
+    print(f"use it with python -m tools.train_gait --encoder {out}")
 
 
 def _import(source: Path, out: Path, arguments: argparse.Namespace) -> None:
@@ -82,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tools.import_checkpoint", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("file", type=Path, help="published .pth.tar, or a .safetensors to convert back")
+    parser.add_argument("file", type=Path, help="published .pth.tar, .index or .npy, or a .safetensors to convert back")
     parser.add_argument("--out", type=Path, help="file to write (default: beside the source, .safetensors)")
     parser.add_argument(
         "--install", action="store_true", help="write into the cache ($MTMCT_CACHE), where runs find KPR by themselves"

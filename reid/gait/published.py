@@ -4,19 +4,22 @@ The names are those of the TensorFlow graph. Two variables of it, copies of an L
 are left out.
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import UserError
 from reid.gait.spec import AXES, GaitSpec, Task
+from reid.weights.tensor_bundle import read_checkpoint
 
 if TYPE_CHECKING:
     from reid.gait.encoder import GaitEncoder
 
-Array = NDArray[np.float32]
+Array = NDArray[Any]
 
 _ENCODER = "rnn/multi_rnn_cell/cell_{}/lstm_cell/"
 _DECODER = "decode/decoder/Attention_Wrapper/"
@@ -36,6 +39,33 @@ OURS = {
     # TensorFlow's own name for what the code calls b.
     "contrast_biases.1": ("Variable", "b"),
 }
+
+_FOLDER = re.compile(r"(.+_)(LA|BA)_([xyz])(_.*pre_)(rev_rec|prediction|sorting)(.*)")
+_TASKS: Mapping[str, Task] = {"rev_rec": "reverse", "prediction": "prediction", "sorting": "sorting"}
+
+
+def import_axes(path: Path) -> "GaitEncoder":
+    """Read a published encoder of which one axis is given.
+
+    The folder's name tells the rest: ``<set>_<LA|BA>_<axis>_..._pre_<task>/trained_model.ckpt.index``; the other axes
+    lie beside it. What the published code trained as prediction and sorting of rev_rec_plus learnt to reverse.
+
+    Args:
+        path: the ``.index`` file of x, y or z.
+
+    Raises:
+        UserError: when the folder has another name, an axis is absent or damaged, or variables do not fit.
+    """
+    told = _FOLDER.fullmatch(path.resolve().parent.name)
+    if told is None:
+        raise UserError(
+            f"{path}: its folder tells axis and task, as BIWI_LA_x_6_0.1_0pre_rev_rec; give it the published name"
+        )
+    names = {name for choices in OURS.values() for name in choices}
+    folders = ["".join((told[1], told[2], "_", axis, told[4], told[5], told[6])) for axis in "xyz"]
+    files = [path.resolve().parent.parent / folder / path.name for folder in folders]
+    axes = [read_checkpoint(file, names) for file in files]
+    return from_variables(axes, _TASKS[told[5]], told[2] == "LA", str(path))
 
 
 def from_variables(axes: Sequence[Mapping[str, Array]], task: Task, locality: bool, source: str) -> "GaitEncoder":

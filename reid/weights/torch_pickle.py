@@ -163,20 +163,17 @@ class TorchFile:
             raise UserError(f"{self.path} is a zip file, but no torch checkpoint")
         self._prefix = entries[0].filename.removesuffix("data.pkl")
         with self._archive.open(entries[0]) as stream:
-            return _InertUnpickler(stream).load()
+            return InertUnpickler(stream).load()
 
     def _read_legacy(self) -> Any:
         assert self._file is not None
         self._file.seek(0)
-        if (
-            _InertUnpickler(self._file).load() != _LEGACY_MAGIC
-            or _InertUnpickler(self._file).load() != _LEGACY_PROTOCOL
-        ):
+        if InertUnpickler(self._file).load() != _LEGACY_MAGIC or InertUnpickler(self._file).load() != _LEGACY_PROTOCOL:
             raise UserError(f"{self.path} is a pickle, but no torch checkpoint")
-        _InertUnpickler(self._file).load()
-        unpickler = _InertUnpickler(self._file)
+        InertUnpickler(self._file).load()
+        unpickler = InertUnpickler(self._file)
         tree = unpickler.load()
-        for key in _InertUnpickler(self._file).load():
+        for key in InertUnpickler(self._file).load():
             elements = int(np.frombuffer(self._file.read(8), "<i8")[0])
             size = elements * _item_size(unpickler.storage_dtypes[key])
             self._places[key] = (self._file.tell(), size)
@@ -202,12 +199,19 @@ class _Storage:
     elements: int
 
 
-class _InertUnpickler(pickle.Unpickler):
+class InertUnpickler(pickle.Unpickler):
+    """Builds what a pickle describes out of stand-ins.
+
+    Args:
+        stream: at the start of the pickle.
+    """
+
     def __init__(self, stream: IO[bytes]) -> None:
         super().__init__(stream, encoding="utf-8")
         self.storage_dtypes: dict[str, str] = {}
 
     def find_class(self, module: str, name: str, /) -> Any:
+        """What stands in for a name; nothing is imported."""
         # Everything returned is made anew: a pickle can set attributes on what it was given.
         if module == "torch" and name in _STORAGE_DTYPES:
             return type(name, (Inert,), {"dtype": _STORAGE_DTYPES[name]})
@@ -218,6 +222,7 @@ class _InertUnpickler(pickle.Unpickler):
         return type("Inert", (Inert,), {})
 
     def persistent_load(self, pid: Any, /) -> _Storage:
+        """A storage of a tensor, which is all that may lie outside the pickle."""
         kind, storage_type, key, _location, elements = pid[:5]
         dtype = getattr(storage_type, "dtype", None)
         if kind != "storage" or not isinstance(dtype, str) or dtype not in _STORAGE_DTYPES.values():
