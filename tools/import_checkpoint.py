@@ -5,8 +5,8 @@
     python -m tools.import_checkpoint BIWI/6/BIWI_train_npy_data/ids_BIWI_6.npy
 
 The second is a gait encoder of TensorFlow, whose other axes lie beside it; the third, pickled sequence numbers of a
-gait data set, becomes .json. Given a .safetensors file of KPR or BPBReID and an --out that ends in .pth.tar, it converts the
-other way.
+gait data set, becomes .json. Given a .safetensors file of KPR or BPBReID and an --out that ends in .pth.tar, it
+converts the other way.
 """
 
 import argparse

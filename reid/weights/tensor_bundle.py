@@ -2,9 +2,9 @@
 
 The index is a sorted string table in the format of LevelDB (its documentation, "table format"): blocks of keys that
 share prefixes with the one before, each followed by its compression and a checksum, the last block naming the others.
-Its first key, the empty one, holds a header; every other key is the name of a tensor, with type, shape and place in the data file
-as protocol buffer fields (TensorFlow's tensor_bundle.proto). Everything is checked: lengths before they are used,
-checksums (CRC-32C) before content is.
+Its first key, the empty one, holds a header; every other key is the name of a tensor, with type, shape and place in
+the data file as protocol buffer fields (TensorFlow's tensor_bundle.proto). Everything is checked: lengths before they
+are used, checksums (CRC-32C) before content is.
 """
 
 import math
