@@ -41,6 +41,9 @@ class RecognitionConfig(Section):
     epochs: int = Field(300, ge=1, description="passes over the features")
     batch: int = Field(128, ge=2, description="frames (ap) or sequences (sc) per step")
     rate: float = Field(5e-4, gt=0, description="learning rate of Adam")
+    standardise: bool = Field(
+        False, description="bring each feature to mean 0 and deviation 1 of the training first; published: no"
+    )
     select_on_test: bool = Field(
         False,
         description="keep the epoch that is best on the test set, as the published figures do; such figures are too "

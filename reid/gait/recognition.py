@@ -15,12 +15,23 @@ from reid.gait.spec import HIDDEN, Level
 
 logger = logging.getLogger(__name__)
 
+_LEAST_SPREAD = 1e-6
+
 
 class RecognitionNetwork(nn.Module):
-    """One hidden layer of 256; weights start normal with deviation 1, as published."""
+    """One hidden layer of 256; weights start normal with deviation 1, as published.
+
+    Attributes:
+        mean, spread: (F,) that features are standardised with; 0 and 1 leave them as they are.
+    """
+
+    mean: Tensor
+    spread: Tensor
 
     def __init__(self, features: int, people: int) -> None:
         super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("spread", torch.ones(features))
         self.hidden = nn.Linear(features, HIDDEN)
         self.classify = nn.Linear(HIDDEN, people)
         for layer in (self.hidden, self.classify):
@@ -29,7 +40,7 @@ class RecognitionNetwork(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, F) -> (N, people) logits."""
-        logits: Tensor = self.classify(torch.relu(self.hidden(features)))
+        logits: Tensor = self.classify(torch.relu(self.hidden((features - self.mean) / self.spread)))
         return logits
 
 
@@ -98,6 +109,9 @@ def train_recognition(
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     model = RecognitionNetwork(rows.shape[1], people).to(device)
+    if config.standardise:
+        model.mean.copy_(rows.mean(0))
+        model.spread.copy_(rows.std(0).clamp_min(_LEAST_SPREAD))
     optimiser = torch.optim.Adam(model.parameters(), lr=config.rate)
     best, best_epoch, kept = -math.inf, 0, model.state_dict()
     for epoch in range(1, config.epochs + 1):

@@ -107,10 +107,12 @@ def test_a_resumed_training_gives_the_same_bytes(
 def test_recognition_alone_is_trained_on_finished_encoders(trained: Path, recordings: Path, tmp_path: Path) -> None:
     encoder = trained / "encoders/reverse/best.safetensors"
     before = encoder.read_bytes()
-    train_gait(config(recordings, level="sc", recognition={"epochs": 2}), tmp_path / "sc", encoders=[encoder])
+    quick = {"epochs": 2, "standardise": True}
+    train_gait(config(recordings, level="sc", recognition=quick), tmp_path / "sc", encoders=[encoder])
     assert encoder.read_bytes() == before
     assert not (tmp_path / "sc" / "encoders").exists()
-    _, info = load_recognition(tmp_path / "sc" / "recognition.safetensors")
+    network, info = load_recognition(tmp_path / "sc" / "recognition.safetensors")
+    assert network.mean.any()
     assert (info.level, info.features) == ("sc", 4 * 768)
     evaluate_gait(tmp_path / "sc")
     with pytest.raises(UserError, match="takes encoders of reverse, prediction, sorting"):
