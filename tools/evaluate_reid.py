@@ -58,7 +58,9 @@ def build_parser() -> argparse.ArgumentParser:
     data = parser.add_argument_group("data")
     data.add_argument("--data", type=Path, metavar="ROOT", help="the data set's folder")
     data.add_argument(
-        "--kind", help="its layout: market (default), occluded_reid, partial_reid, p_dukemtmc or occluded_posetrack"
+        "--kind",
+        help="its layout: market (default), cuhk03_labeled, cuhk03_detected, occluded_reid, partial_reid, "
+        "p_dukemtmc or occluded_posetrack",
     )
     data.add_argument("--keypoints", metavar="NAME", help="folder of keypoints under external_annotation")
     data.add_argument(

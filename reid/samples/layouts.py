@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from data.datasets.cuhk03 import list_cuhk03_detected, list_cuhk03_labeled
 from data.datasets.market_layout import list_market_layout
 from data.datasets.occluded_posetrack import list_occluded_posetrack
 from data.datasets.occluded_reid import list_occluded_reid
@@ -38,6 +39,8 @@ class Layout:
 
 LAYOUTS = {
     "market": Layout(list_market_layout),
+    "cuhk03_labeled": Layout(list_cuhk03_labeled),
+    "cuhk03_detected": Layout(list_cuhk03_detected),
     "occluded_reid": Layout(list_occluded_reid),
     "partial_reid": Layout(list_partial_reid, own_labels=True),
     "p_dukemtmc": Layout(list_p_dukemtmc),

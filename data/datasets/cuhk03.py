@@ -1,0 +1,119 @@
+"""CUHK03 (Li et al., "DeepReID", CVPR 2014) in the new protocol (Zhong et al., CVPR 2017): labelled or detected boxes.
+
+767 people to train on, 700 to test on; two cameras watch each person, of five pairs. ``images_labeled`` and
+``images_detected`` hold pictures named ``<pair>_<person>_<view>_<number>.png`` as everyone cuts them out of
+``cuhk-03.mat``; ``cuhk03_new_protocol_config_{labeled,detected}.mat`` tell which are for training, queries and gallery.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from data.datasets.reid_crops import CropSplits, ReidCrop, Use
+from data.datasets.reid_folders import data_root
+from data.errors import UserError
+from data.records import IntArray
+
+Boxes = Literal["labeled", "detected"]
+
+_FOLDERS = ("cuhk03", "CUHK03", "cuhk03_release")
+_NAME = re.compile(r"\d+_\d+_(\d+)_\d+\.png")
+_SPLITS = ("train", "query", "gallery")
+
+
+def list_cuhk03_labeled(root: Path, use: Use = "all") -> CropSplits:
+    """List the crops of boxes that people drew; see ``list_cuhk03``."""
+    return list_cuhk03(root, "labeled", use)
+
+
+def list_cuhk03_detected(root: Path, use: Use = "all") -> CropSplits:
+    """List the crops of boxes that a detector found; see ``list_cuhk03``."""
+    return list_cuhk03(root, "detected", use)
+
+
+def list_cuhk03(root: Path, boxes: Boxes, use: Use = "all") -> CropSplits:
+    """List the crops. Identities are the protocol's, from 1; cameras are the two views, 0 and 1.
+
+    Args:
+        root: the data set's folder, or the folder above it.
+        boxes: labelled or detected ones.
+        use: which splits to list.
+
+    Raises:
+        UserError: when the pictures or the protocol's file are absent or do not fit each other.
+    """
+    folder = f"images_{boxes}"
+    place = data_root(root, f"CUHK03 ({boxes})", _FOLDERS, (folder,))
+    protocol = _Protocol(place / f"cuhk03_new_protocol_config_{boxes}.mat")
+    wanted = {"all": _SPLITS, "train": _SPLITS[:1], "test": _SPLITS[1:]}[use]
+    there = {path.name for path in (place / folder).iterdir()}
+    found = {name: protocol.crops(name, place / folder, there) if name in wanted else () for name in _SPLITS}
+    return CropSplits(place, found["train"], found["query"], found["gallery"])
+
+
+class _Protocol:
+    """The new protocol's file: picture names, identities, and one-based rows of each split."""
+
+    def __init__(self, path: Path) -> None:
+        from scipy.io import loadmat
+        from scipy.io.matlab import MatReadError
+
+        self._path = path
+        keys = ["filelist", "labels", *(f"{name}_idx" for name in _SPLITS)]
+        if not path.is_file():
+            raise UserError(
+                f"{path} is missing: it lists the new protocol's splits (CUHK03-NP, beside person-re-ranking's code)"
+            )
+        try:
+            content = loadmat(path, variable_names=keys)
+        except (OSError, MatReadError, ValueError, NotImplementedError, TypeError) as error:
+            raise UserError(f"{path} is no readable Matlab file ({str(error).splitlines()[0]})") from None
+        missing = [key for key in keys if key not in content]
+        if missing:
+            raise UserError(f"{path} is no file of the new protocol: it lacks {', '.join(missing)}")
+        self._names = [_text(entry) for entry in content["filelist"].ravel()]
+        self._identities = self._numbers(content["labels"])
+        self._rows = {name: self._numbers(content[f"{name}_idx"]) - 1 for name in _SPLITS}
+        if len(self._names) != len(self._identities):
+            raise UserError(f"{path}: {len(self._names)} names but {len(self._identities)} labels")
+
+    def _numbers(self, values: Any) -> IntArray:
+        try:
+            return np.asarray(values).ravel().astype(np.int64)
+        except (ValueError, TypeError):
+            raise UserError(f"{self._path}: its labels and rows are no whole numbers") from None
+
+    def crops(self, split: str, folder: Path, there: set[str]) -> tuple[ReidCrop, ...]:
+        """The crops of a split, sorted by path."""
+        rows = self._rows[split]
+        if not len(rows) or rows.min() < 0 or rows.max() >= len(self._names):
+            raise UserError(f"{self._path}: {split}_idx does not number the {len(self._names)} pictures of filelist")
+        names = [self._names[row] for row in rows]
+        self._check(split, folder, [name for name in names if name not in there])
+        crops = [
+            ReidCrop(folder / name, int(self._identities[row]), self._view(name), folder.name)
+            for name, row in zip(names, rows, strict=True)
+        ]
+        return tuple(sorted(crops, key=lambda crop: crop.path.name))
+
+    def _view(self, name: str) -> int:
+        match = _NAME.fullmatch(name)
+        if match is None:
+            raise UserError(f"{self._path}: '{name}' is not named <pair>_<person>_<view>_<number>.png")
+        return int(match[1]) - 1
+
+    def _check(self, split: str, folder: Path, absent: Sequence[str]) -> None:
+        if absent:
+            raise UserError(
+                f"{folder} lacks {len(absent)} pictures of {split}, first '{absent[0]}'; cut them out of cuhk-03.mat "
+                "under these names"
+            )
+
+
+def _text(entry: Any) -> str:
+    """The text of a Matlab cell."""
+    values = np.asarray(entry).ravel()
+    return str(values[0]) if len(values) else ""
