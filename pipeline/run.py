@@ -94,8 +94,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     request = _demo_request(arguments) if arguments.demo else _request(arguments)
     from pipeline.job.runner import run
+    from pipeline.job.stopping import stopped_like_ctrl_c
 
-    result = run(request, config)
+    with stopped_like_ctrl_c():
+        result = run(request, config)
     if arguments.demo:
         from pipeline.demo import describe
 

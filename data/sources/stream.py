@@ -20,6 +20,7 @@ from data.sources.select import FrameSelector
 logger = logging.getLogger(__name__)
 
 _LONGEST_WAIT_S = 30.0
+_PATIENCE_S = 2.0
 _USUAL_FPS = 25.0
 
 Picture = Callable[[], Image]
@@ -207,7 +208,8 @@ class LiveSource:
         self._stopped.set()
         with self._changed:
             self._changed.notify_all()
-        self._thread.join(timeout=self._config.timeout_s)
+        # A reader that waits for a silent camera hangs up by itself when its time is over.
+        self._thread.join(timeout=min(self._config.timeout_s, _PATIENCE_S))
 
     def _sized(self, image: Image, number: int) -> Image:
         """Bring a picture to the size of the first."""

@@ -35,6 +35,10 @@ class PerceivedInput(Protocol):
         """Frames of all cameras, or None where unknown."""
         ...
 
+    def interrupt(self) -> None:
+        """Give no more batches; whoever waits for one is told at once that there is none. May be called at any time."""
+        ...
+
     def close(self) -> None:
         """Release decoders and threads."""
         ...

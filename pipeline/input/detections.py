@@ -96,6 +96,9 @@ class DetectionInput:
         """See ``PerceivedInput``."""
         return sum(self._frames.values())
 
+    def interrupt(self) -> None:
+        """See ``PerceivedInput``; nobody waits long for a file."""
+
     def close(self) -> None:
         """Nothing is held open."""
 

@@ -19,9 +19,10 @@ from pipeline.input.batching import Batching, batches, by_instant, merge_by_time
 from pipeline.input.perception import Look, Perceived, perceive
 
 
-def _limited(frames: Iterator[Frame], limit: int | None) -> Iterator[Frame]:
-    for frame in frames:
-        if limit is not None and frame.index >= limit:
+def _limited(frames: Iterator[Frame], limit: int | None, live: bool) -> Iterator[Frame]:
+    """The first so many frames; of a live camera, whose numbers count what arrived, so many that are used."""
+    for used, frame in enumerate(frames):
+        if limit is not None and (used if live else frame.index) >= limit:
             return
         yield frame
 
@@ -87,7 +88,7 @@ class VideoInput:
         """Decode and perceive in threads; see ``PerceivedInput``."""
         decoders = {}
         for camera, source in self._sources.items():
-            frames = _timed(_limited(source.frames(after[camera] + 1), self._limit), clock)
+            frames = _timed(_limited(source.frames(after[camera] + 1), self._limit, source.info.live), clock)
             decoders[camera] = Ahead(frames, self._depth, f"decode-{camera}")
         self._threads.extend(decoders.values())
         merged = merge_by_time({camera: iter(decoder) for camera, decoder in decoders.items()}, self._common_time)
@@ -123,8 +124,20 @@ class VideoInput:
             return None
         return sum(count if self._limit is None else min(count, self._limit) for count in counts if count is not None)
 
-    def close(self) -> None:
+    def interrupt(self) -> None:
         """See ``PerceivedInput``."""
+        for thread in self._threads:
+            thread.request_stop()
+
+    def close(self) -> None:
+        """See ``PerceivedInput``.
+
+        A thread that waits for a live camera is woken by closing the camera; a file must not be closed under the
+        thread that decodes it.
+        """
+        for source in self._sources.values():
+            if source.info.live:
+                source.close()
         stop_all(self._threads)
         for source in self._sources.values():
             source.close()

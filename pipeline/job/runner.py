@@ -24,7 +24,7 @@ from pipeline.job.preparation import (
     prepare_folder,
 )
 from pipeline.job.request import DetectionFiles, EarlierRun, RunRequest, RunResult, TrackFiles, Videos
-from pipeline.job.stopping import InterruptedRun
+from pipeline.job.stopping import InterruptedRun, resume_line
 from pipeline.job.tracking import track
 from pipeline.weights.store import WeightStore
 
@@ -38,7 +38,7 @@ def run(request: RunRequest, config: Config) -> RunResult:
 
     Raises:
         UserError: for anything the user can mend.
-        InterruptedRun: after SIGINT or SIGTERM while tracking; the same request with ``resume`` goes on.
+        InterruptedRun: after a signal that asks to stop; the same request with ``resume`` goes on.
     """
     request.check()
     if not isinstance(request.start, EarlierRun):
@@ -46,8 +46,13 @@ def run(request: RunRequest, config: Config) -> RunResult:
         check_folder(request.output, overwrite=request.overwrite, resume=request.resume)
     corrections = [] if request.corrections is None else load_corrections(request.corrections)
     with only_writer(request.output, private=config.run.private):
-        job = _tracked(request, config)
-        return complete(job, truth=request.truth, corrections=corrections, save_video=request.save_video)
+        try:
+            job = _tracked(request, config)
+            return complete(job, truth=request.truth, corrections=corrections, save_video=request.save_video)
+        except InterruptedRun:
+            raise
+        except KeyboardInterrupt:
+            raise InterruptedRun(resume_line(request.output)) from None
 
 
 def _tracked(request: RunRequest, config: Config) -> Job:

@@ -8,7 +8,7 @@ from pipeline.folder.stages import Stage, WarningKind
 from pipeline.folder.store import TrackletStore
 from pipeline.input.base import PerceivedInput
 from pipeline.job.job import Job
-from pipeline.job.stopping import InterruptedRun, stop_signals
+from pipeline.job.stopping import InterruptedRun, resume_line, stop_signals
 from pipeline.job.tracking_stage import TrackingStage, TrackListener
 from pipeline.job.tracklet_crops import CropCollector
 from reid.embedders.base import Embedder
@@ -35,7 +35,7 @@ def track(
         listener: sees the tracks of every frame.
 
     Raises:
-        InterruptedRun: after SIGINT or SIGTERM; the checkpoint is written and ``resume`` goes on from it.
+        InterruptedRun: after a signal that asks to stop; the checkpoint is written and ``resume`` goes on from it.
     """
     run = job.config.run
     store = TrackletStore(job.folder, run.part_s)
@@ -57,16 +57,18 @@ def track(
         stage.restore(state)
         logger.info("resumed after frame %s", ", ".join(f"{c} {n}" for c, n in stage.last_frame.items()))
     progress = Progress(source.total_frames(), sum(stage.last_frame.values()) + len(source.cameras))
-    with stop_signals() as stopped, progress:
+    with stop_signals(source.interrupt) as stopped, progress:
         for batch in source.batches(dict(stage.last_frame), job.clock):
+            if stopped:
+                break
             if store.advance(batch[0][0].common_s):
                 _checkpoint(job, store, stage)
             stage.process(batch)
             progress.advance(sum(len(instant) for instant in batch))
-            if stopped:
-                _checkpoint(job, store, stage)
-                _collect(job, source, stage)
-                raise InterruptedRun(f"stopped; go on with --resume --output {job.folder.root}")
+        if stopped:
+            _checkpoint(job, store, stage)
+            _collect(job, source, stage)
+            raise InterruptedRun(resume_line(job.folder.root))
     stage.finish()
     store.finish()
     _collect(job, source, stage)

@@ -258,7 +258,7 @@ class RunMaker:
             "clocks": {
                 camera: {"status": "common", "offset_s": world.offsets_s.get(camera, 0.0)} for camera in world.cameras
             },
-            "weights": {"detector": {"name": "yolov8n_int8_640.onnx", "sha256": "1f" * 32}},
+            "weights": {"detector": [{"name": "yolov8n_int8_640.onnx", "sha256": "1f" * 32}]},
             "seed": 0,
             "counts": {"cameras": {camera: {"frames": world.frames(), "detections": 321} for camera in world.cameras}},
             "warnings": [],

@@ -1,0 +1,166 @@
+"""One person leaves a run folder: vectors, pictures, tracks, places, links and the report's entries."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from data.errors import UserError
+from data.formats.mot import read_mot, write_mot
+from data.formats.tracklets import read_tracklets, write_tracklets
+from data.formats.world import read_world_paths, write_world_paths
+from data.records import Tracklet
+from data.splits import Span, Split, apply_splits, piece_spans
+from pipeline.config import load_config
+from pipeline.folder.crop_notes import read_note
+from pipeline.folder.run_folder import RunFolder
+from pipeline.report.page import write_report
+
+Key = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was removed of a person.
+
+    Attributes:
+        tracklets: pieces of tracks, with their vectors.
+        pictures: crops.
+        links: pairs with evidence.
+        removed: files that show people and were removed whole, as they cannot be cut.
+        out_of_reach: what the folder's owner has to see to, one line each.
+    """
+
+    tracklets: int
+    pictures: int
+    links: int
+    removed: tuple[Path, ...]
+    out_of_reach: tuple[str, ...]
+
+
+def forget(folder: RunFolder, person: int) -> Forgotten:
+    """Remove a person from a complete run; other people keep their ids.
+
+    A track that passed from one person to another is cut for good, and only this person's pieces go.
+
+    Args:
+        folder: a run that was associated; the caller is its only writer.
+        person: global id.
+
+    Raises:
+        UserError: when there is no such person, the run is not complete, or a file of it is damaged.
+    """
+    manifest = folder.read_manifest()
+    if manifest["status"] != "complete":
+        raise UserError(f"the run in {folder.root} is {manifest['status']}; finish it with --resume first")
+    people = folder.read_global_tracks()
+    found = [one for one in people if one.global_id == person]
+    if not found:
+        raise UserError(f"the run in {folder.root} has no person {person}")
+    keys = {(visit.camera, visit.local_id) for visit in found[0].visits}
+    splits = folder.read_splits()
+    cut = {split_key for split_key, pieces in _pieces(splits).items() if keys.intersection(pieces)}
+    # First what shows and describes the person, last what says who it was: killed in between, it can be done again.
+    pictures = _forget_pictures(folder, keys, cut, splits)
+    _forget_tracklets(folder, keys, cut, splits)
+    for camera in manifest["inputs"]:
+        _forget_rows(folder, folder.tracks(camera), {person})
+        _forget_rows(folder, folder.local_tracks(camera), {local_id for name, local_id in keys if name == camera})
+    for path in sorted(folder.world("x").parent.glob("*.csv")):
+        paths = read_world_paths(path)
+        write_world_paths(folder.claim(path), paths.select(paths.ids != person))
+    removed = _remove_drawn(folder)
+    links = folder.read_links()
+    kept = [link for link in links if link.a not in keys and link.b not in keys]
+    folder.write_links(kept)
+    folder.write_splits(split for split in splits if (split.camera, split.local_id) not in cut)
+    folder.write_global_tracks([one for one in people if one.global_id != person])
+    folder.write_json(folder.manifest, {**manifest, "forgotten": manifest.get("forgotten", 0) + 1})
+    write_report(folder, load_config([folder.config]).report)
+    _prove(folder, person, keys)
+    return Forgotten(len(keys), pictures, len(links) - len(kept), removed, _out_of_reach(folder, manifest["inputs"]))
+
+
+def _pieces(splits: Sequence[Split]) -> dict[Key, set[Key]]:
+    """The pieces of each tracklet that was cut."""
+    found: dict[Key, set[Key]] = {}
+    for (camera, name), span in piece_spans(splits).items():
+        found.setdefault((camera, span.local_id), set()).add((camera, name))
+    return found
+
+
+def _forget_pictures(folder: RunFolder, keys: set[Key], cut: set[Key], splits: Sequence[Split]) -> int:
+    """Remove the person's crops; those of other pieces of a cut track are named as the pieces are."""
+    count = 0
+    for camera, local_id in sorted((keys - set(piece_spans(splits))) | cut):
+        spans = {name: span for (where, name), span in piece_spans(splits).items() if where == camera}
+        own = {name: span for name, span in spans.items() if span.local_id == local_id}
+        for path in sorted((folder.crops / camera).glob(f"{local_id}_*.jpg")):
+            owner = _owner(path, own) if (camera, local_id) in cut else local_id
+            if owner is not None and (camera, owner) not in keys:
+                number = int(path.stem.rpartition("_")[2])
+                path.rename(folder.claim(folder.crop(camera, owner, number)))
+            else:
+                path.unlink()
+                count += 1
+    return count
+
+
+def _owner(path: Path, spans: Mapping[int, Span]) -> int | None:
+    """Piece in whose time a crop was taken; None where its note does not tell."""
+    time_s = (read_note(path.read_bytes()) or {}).get("time_s")
+    if not isinstance(time_s, int | float):
+        return None
+    return next((name for name, span in spans.items() if span.start_s <= time_s < span.end_s), None)
+
+
+def _forget_tracklets(folder: RunFolder, keys: set[Key], cut: set[Key], splits: Sequence[Split]) -> None:
+    mine = [split for split in splits if (split.camera, split.local_id) in cut]
+    for path in folder.part_paths():
+        stored = read_tracklets(path)
+        left = [_without(item, keys) for item in apply_splits(stored, mine) if item.key not in keys]
+        write_tracklets(folder.claim(path), left)
+
+
+def _without(tracklet: Tracklet, keys: set[Key]) -> Tracklet:
+    """A tracklet that does not go on from a forgotten one."""
+    return replace(tracklet, continues=-1) if (tracklet.camera, tracklet.continues) in keys else tracklet
+
+
+def _forget_rows(folder: RunFolder, path: Path, ids: set[int]) -> None:
+    if path.exists():
+        table = read_mot(path, "tracks")
+        write_mot(folder.claim(path), table.select(~np.isin(table.ids, sorted(ids))))
+
+
+def _remove_drawn(folder: RunFolder) -> tuple[Path, ...]:
+    """Videos and pages with pictures of people, which can be made again; the report is written anew."""
+    listed = (folder.root / name for name in folder.ledger.names())
+    drawn = [path for path in listed if path.suffix in (".mp4", ".html") and path != folder.report]
+    standing = tuple(path for path in drawn if folder.holds(path))
+    for path in standing:
+        path.unlink()
+    return standing
+
+
+def _prove(folder: RunFolder, person: int, keys: set[Key]) -> None:
+    """Read everything back and look for the person."""
+    left = [f"tracklets of {key}" for key in keys if key in {item.key for item in folder.read_tracked()}]
+    left += ["its links" for link in folder.read_links() if link.a in keys or link.b in keys]
+    left += ["its identity" for one in folder.read_global_tracks() if one.global_id == person]
+    left += [f"pictures of {key}" for key in keys if list((folder.crops / key[0]).glob(f"{key[1]}_*.jpg"))]
+    for camera in {camera for camera, _ in keys}:
+        path = folder.tracks(camera)
+        if path.exists() and person in read_mot(path, "tracks").ids:
+            left.append(f"rows of {path.name}")
+    if left:
+        raise RuntimeError(f"person {person} is still in {folder.root}: {', '.join(sorted(set(left)))}")
+
+
+def _out_of_reach(folder: RunFolder, inputs: Mapping[str, Mapping[str, object]]) -> tuple[str, ...]:
+    lines = [f"the recording of camera {camera}: {given.get('uri', '?')}" for camera, given in inputs.items()]
+    if folder.space_time.is_dir():
+        lines.append(f"counts of how long people take between cameras, without names: {folder.space_time}")
+    lines.append("copies of this folder, backups, files exported from it, and disk blocks that were not overwritten")
+    return tuple(lines)

@@ -1,0 +1,103 @@
+"""A forgotten person is nowhere in the folder, everybody else is where they were, and the rest can be used on."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data.errors import UserError
+from data.formats.mot import MotTable, read_mot, write_mot
+from data.splits import Split
+from pipeline.cli import run
+from pipeline.folder.run_folder import RunFolder
+from pipeline.job.forgetting import forget
+from pipeline.rendering.config import RenderConfig
+from pipeline.rendering.overlay import render_run
+from tools.forget import main
+
+
+@pytest.fixture
+def folder(make_run: Any) -> RunFolder:
+    """A complete run of several people with pictures and track files."""
+    found: RunFolder = make_run()
+    found.ledger.start()
+    owner = {(v.camera, v.local_id): p.global_id for p in found.read_global_tracks() for v in p.visits}
+    for camera in found.read_inputs():
+        own = found.read_tracked(camera)
+        for path, ids in (
+            (found.tracks(camera), owner),
+            (found.local_tracks(camera), {t.key: t.local_id for t in own}),
+        ):
+            rows = [np.full(len(item), ids[item.key]) for item in own]
+            frames, boxes = np.concatenate([t.frames for t in own]), np.concatenate([t.boxes for t in own])
+            write_mot(found.claim(path), MotTable.make(frames, np.concatenate(rows), boxes))
+    return found
+
+
+def test_a_forgotten_person_is_nowhere_and_the_others_stay(folder: RunFolder) -> None:
+    people = folder.read_global_tracks()
+    gone, others = people[0], people[1:]
+    keys = {(visit.camera, visit.local_id) for visit in gone.visits}
+    pictures = {path: path.read_bytes() for path in folder.crops.rglob("*.jpg")}
+    mine = {path for path in pictures if (path.parent.name, int(path.stem.partition("_")[0])) in keys}
+    before = {item.key: item for item in folder.read_tracked()}
+    found = forget(folder, gone.global_id)
+    assert (found.tracklets, found.pictures) == (len(keys), len(mine))
+    assert mine
+    assert folder.read_global_tracks() == others
+    assert {item.key for item in folder.read_tracked()} == set(before) - keys
+    for item in folder.read_tracked():
+        np.testing.assert_array_equal(item.boxes, before[item.key].boxes)
+    assert not any(path.exists() for path in mine)
+    assert all(path.read_bytes() == pictures[path] for path in set(pictures) - mine)
+    assert not any(link.a in keys or link.b in keys for link in folder.read_links())
+    for camera in folder.read_inputs():
+        assert gone.global_id not in read_mot(folder.tracks(camera), "tracks").ids
+        assert others[0].global_id in read_mot(folder.tracks(others[0].visits[0].camera), "tracks").ids
+        local = {local_id for name, local_id in keys if name == camera}
+        assert not local.intersection(read_mot(folder.local_tracks(camera), "tracks").ids.tolist())
+    assert f'id="person-{gone.global_id}"' not in folder.report.read_text()
+    assert folder.read_manifest()["forgotten"] == 1
+
+
+def test_of_a_cut_track_only_the_persons_piece_goes(folder: RunFolder) -> None:
+    people = folder.read_global_tracks()
+    whole = folder.read_tracked()[0]
+    row = len(whole) // 2
+    piece_id = 900
+    folder.write_splits([Split(whole.camera, whole.local_id, piece_id, row, float(whole.times_s[row]), 3.0, 0.9, -1)])
+    first, second = (item for item in folder.read_tracklets() if item.local_id in (whole.local_id, piece_id))
+    owner = next(p for p in people if (whole.camera, whole.local_id) in {(v.camera, v.local_id) for v in p.visits})
+    taken = sorted((folder.crops / whole.camera).glob(f"{whole.local_id}_*.jpg"))
+    forget(folder, owner.global_id)
+    left = {item.key: item for item in folder.read_tracklets()}
+    assert first.key not in left
+    np.testing.assert_array_equal(left[second.key].boxes, second.boxes)
+    assert folder.read_splits() == []
+    kept = sorted((folder.crops / whole.camera).glob(f"{piece_id}_*.jpg"))
+    assert 0 < len(kept) < len(taken)
+
+
+def test_overlays_go_and_what_is_out_of_reach_is_said(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    videos = render_run(folder, RenderConfig(preset="ultrafast"))
+    person = folder.read_global_tracks()[0].global_id
+    assert run(main, [str(folder.root), str(person)]) == 0
+    assert not any(path.exists() for path in videos)
+    printed = capsys.readouterr().out
+    assert str(videos[0]) in printed
+    assert "the recording of camera" in printed
+    assert "backups" in printed
+    assert run(main, [str(folder.root), str(person)]) == 2
+    assert f"has no person {person}" in capsys.readouterr().err
+
+
+def test_an_unfinished_run_is_left_as_it_is(folder: RunFolder) -> None:
+    folder.write_json(folder.manifest, folder.read_json(folder.manifest) | {"status": "interrupted"})
+    with pytest.raises(UserError, match="finish it with --resume"):
+        forget(folder, 0)
+
+
+def test_no_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(main, [str(tmp_path), "0"]) == 2
+    assert "not a run folder" in capsys.readouterr().err
