@@ -140,7 +140,7 @@ def centred(points: FloatArray) -> FloatArray:
 def cut(recordings: Sequence[Recording], frames: int, source: str) -> SkeletonSequences:
     """Sequences of ``frames`` skeletons, each beginning half a sequence after the one before, about the hips.
 
-    A sequence with an unknown joint is left out, and what follows it counts as another recording.
+    A skeleton with an unknown joint divides a recording in two.
 
     Args:
         recordings: with the joints of ``JOINTS``.
@@ -152,7 +152,8 @@ def cut(recordings: Sequence[Recording], frames: int, source: str) -> SkeletonSe
     """
     if frames < 2:
         raise UserError(f"{source}: sequences of {frames} frames show no movement; at least 2")
-    pieces, people, numbers = [], [], []
+    none = np.zeros((0, frames, len(JOINTS), 3), np.float32)
+    pieces, people, numbers = [none], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     number = longest = 0
     for recording in recordings:
         if recording.points.shape[1:] != (len(JOINTS), 3):
@@ -160,21 +161,22 @@ def cut(recordings: Sequence[Recording], frames: int, source: str) -> SkeletonSe
                 f"{source}: recording '{recording.name}' has skeletons of shape {recording.points.shape[1:]}, "
                 f"{(len(JOINTS), 3)} are wanted"
             )
-        longest = max(longest, len(recording.points))
-        begins = np.arange(0, len(recording.points) - frames + 1, max(frames // 2, 1))
-        windows = centred(recording.points[begins[:, None] + np.arange(frames)])
-        whole = np.isfinite(windows).all(axis=(1, 2, 3))
-        runs = number + np.cumsum(~whole)
-        pieces.append(windows[whole])
-        people.append(np.full(int(whole.sum()), recording.person, np.int64))
-        numbers.append(runs[whole].astype(np.int64))
-        number = (int(runs[-1]) if len(runs) else number) + 1
-    if not sum(map(len, people)):
+        whole = np.isfinite(recording.points).all(axis=(1, 2))
+        edges = np.flatnonzero(np.diff(whole, prepend=False, append=False))
+        for first, last in edges.reshape(-1, 2).tolist():
+            longest = max(longest, last - first)
+            begins = np.arange(first, last - frames + 1, max(frames // 2, 1))
+            pieces.append(centred(recording.points[begins[:, None] + np.arange(frames)]))
+            people.append(np.full(len(begins), recording.person, np.int64))
+            numbers.append(np.full(len(begins), number, np.int64))
+            number += 1
+    found = SkeletonSequences(np.concatenate(pieces), np.concatenate(people), np.concatenate(numbers))
+    if not len(found):
         raise UserError(
-            f"{source}: no sequence of {frames} whole skeletons in {len(recordings)} recordings, the longest of "
-            f"{longest} frames; ask for shorter sequences, or record longer ones"
+            f"{source}: no sequence of {frames} whole skeletons in {len(recordings)} recordings, the longest run of "
+            f"{longest} skeletons; ask for shorter sequences, or record longer ones"
         )
-    return SkeletonSequences(np.concatenate(pieces), np.concatenate(people), np.concatenate(numbers))
+    return found
 
 
 def hold_out(sequences: SkeletonSequences, share: float) -> tuple[IntArray, IntArray]:
@@ -206,3 +208,32 @@ def hold_out(sequences: SkeletonSequences, share: float) -> tuple[IntArray, IntA
             learn.append(rows)
     empty = [np.zeros(0, np.int64)]
     return np.sort(np.concatenate(learn or empty)), np.sort(np.concatenate(judge or empty))
+
+
+def resample(
+    times_s: DoubleArray, points: FloatArray, fps: float, longest_gap_s: float
+) -> tuple[DoubleArray, FloatArray]:
+    """Skeletons at even instants: each joint between its neighbours in time, unless they are too far apart.
+
+    Args:
+        times_s: (T,) rising.
+        points: (T, J, C), NaN where a joint is not known.
+        fps: skeletons per second wanted.
+        longest_gap_s: over a longer time a joint is not known.
+
+    Returns:
+        (T',) seconds from the first instant on, and (T', J, C) float32.
+    """
+    instants = times_s[0] + np.arange(int((times_s[-1] - times_s[0]) * fps + 1e-6) + 1) / fps
+    made = np.full((len(instants), *points.shape[1:]), np.nan, np.float32)
+    for joint in range(points.shape[1]):
+        known = np.isfinite(points[:, joint]).all(axis=1)
+        if known.sum() < 2:
+            continue
+        times = times_s[known]
+        after = np.clip(np.searchsorted(times, instants), 1, len(times) - 1)
+        near = times[after] - times[after - 1] <= longest_gap_s + 1e-9
+        inside = near & (instants >= times[0] - 1e-9) & (instants <= times[-1] + 1e-9)
+        for axis in range(points.shape[2]):
+            made[inside, joint, axis] = np.interp(instants[inside], times, points[known, joint, axis])
+    return instants, made

@@ -28,6 +28,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--noise", type=float, nargs=2, default=(0.02, 0.05), metavar=("LEAST", "MOST"),
         help="standard deviation of a joint's position, metres (default 0.02 0.05)",
     )  # fmt: skip
+    parser.add_argument(
+        "--form", choices=("full", "plane", "flat"), default="full",
+        help="what cameras leave of the three dimensions, see data/skeleton_forms.py; plane has view 90 only",
+    )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace the file")
     return parser
 
@@ -37,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     from data.errors import UserError
     from data.formats.skeleton_recordings import write_recordings
+    from data.skeleton_forms import as_seen
     from data.synthetic.gait_set import GaitSetOptions, make_gaits
 
     least, most = arguments.noise
@@ -46,9 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("--seconds and --fps leave less than two skeletons of a walk")
     if arguments.out.exists() and not arguments.overwrite:
         raise UserError(f"{arguments.out} exists; give another --out, or --overwrite")
-    options = GaitSetOptions(arguments.people, arguments.seconds, arguments.fps, tuple(arguments.views), (least, most))
-    recordings = make_gaits(options, arguments.seed)
-    write_recordings(arguments.out, recordings, "metres")
+    views = (90,) if arguments.form == "plane" else tuple(arguments.views)
+    options = GaitSetOptions(arguments.people, arguments.seconds, arguments.fps, views, (least, most))
+    recordings = as_seen(make_gaits(options, arguments.seed), arguments.form, arguments.fps)
+    write_recordings(arguments.out, recordings, "body" if arguments.form == "flat" else "metres")
     print(f"{arguments.out}: {len(recordings)} recordings of {arguments.people} people")
     return 0
 

@@ -83,7 +83,7 @@ def associate(
     table = build_table(tracklets, site)
 
     def under(model: TransitionModel | None) -> Association:
-        return _associate_under(model, table, config, previous, corrections, seed, cues)
+        return _associate_under(model, table, site, config, previous, corrections, seed, cues)
 
     if transit is None:
         return under(transition)
@@ -96,6 +96,7 @@ def associate(
 def _associate_under(
     transition: TransitionModel | None,
     table: TrackletTable,
+    site: Site,
     config: AssociateConfig,
     previous: Sequence[GlobalTrack] | None,
     corrections: Sequence[Correction],
@@ -106,7 +107,7 @@ def _associate_under(
     exclusions = build_exclusions(table, config.constraints, declared.different)
     atoms, certain, dropped = join(must_links(table, declared.same), exclusions)
     warnings = [*declared.warnings, *(_dropped_line(table, link, reason) for link, reason in dropped)]
-    scores = score_pairs(CueInput(table, exclusions, config, transition, seed), cues)
+    scores = score_pairs(CueInput(table, exclusions, config, transition, seed, site), cues)
     warnings.extend(scores.warnings)
     labels = cluster(
         atoms,

@@ -144,6 +144,26 @@ class SplitConfig(Section):
     outliers: float = Field(0.02, gt=0, lt=1, description="share of distances of looks that say nothing")
 
 
+class GaitCueConfig(Section):
+    """How people walk, as one more cue; needs keypoints, and calibrated cameras for the plane form."""
+
+    model: str | None = Field(
+        None, description="file of a matcher, from tools.train_gait_matcher; null: gait is not looked at"
+    )
+    keypoint_min: float = Field(0.3, ge=0, lt=1, description="keypoints of this confidence or less are not known")
+    least_sequences: int = Field(
+        2, ge=1, description="a tracklet with fewer sequences of whole skeletons says nothing of its gait"
+    )
+    strangest: float = Field(
+        3.0,
+        gt=1,
+        description="on a site whose skeletons vary more than those the matcher learnt from, by this factor, gait says "
+        "nothing: its keypoints are not good enough",
+    )
+    candidates: int = Field(8, ge=1, description="most alike tracklets that are proposed, per tracklet")
+    bound: float = Field(3.0, gt=0, description="largest log-likelihood ratio, either way")
+
+
 class ConstraintConfig(Section):
     """What cannot be."""
 
@@ -174,6 +194,7 @@ class AssociateConfig(Section):
     constraints: ConstraintConfig = ConstraintConfig()
     corrections: CorrectionConfig = CorrectionConfig()
     space_time: SpaceTimeCueConfig = Field(SpaceTimeCueConfig(), description="lags under a transition model")
+    gait: GaitCueConfig = GaitCueConfig()
     same_probability: float = Field(0.3, gt=0, lt=1, description="tracklets are joined from this probability on")
     different_probability: float = Field(
         0.1, ge=0, lt=1, description="pairs below it are different; between the two they are listed as uncertain"

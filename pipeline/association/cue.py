@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.records import DoubleArray, IntArray
+from data.site import Site
 from pipeline.association.competition import Competition, Meeting
 from pipeline.association.config import AssociateConfig
 from pipeline.association.exclusions import Exclusions
@@ -33,6 +34,7 @@ class CueInput:
         config: settings of the associator.
         transition: when people go from camera to camera, or None.
         seed: for samples of large sets.
+        site: cameras and their calibrations, or None: nothing is known of them.
     """
 
     table: TrackletTable
@@ -40,6 +42,7 @@ class CueInput:
     config: AssociateConfig
     transition: TransitionModel | None = None
     seed: int = 0
+    site: Site | None = None
 
 
 @dataclass(frozen=True, slots=True)

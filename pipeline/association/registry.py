@@ -2,6 +2,7 @@
 
 from pipeline.association.appearance_cue import appearance_source
 from pipeline.association.cue import DerivedCue, SourceBuilder
+from pipeline.association.gait_cue import gait_source
 from pipeline.association.motion import motion_source
 from pipeline.association.neighbourhood import shared_neighbours
 from pipeline.association.space_time import space_time_source
@@ -12,6 +13,7 @@ SOURCES: tuple[SourceBuilder, ...] = (
     motion_source,
     space_time_source,
     walk_source,
+    gait_source,
 )
 
 DERIVED: tuple[DerivedCue, ...] = (shared_neighbours,)

@@ -8,22 +8,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+import numpy as np
 from pydantic import Field, ValidationError
 
 from data.atomic import replacing
 from data.config import Section
 from data.errors import UserError
+from data.skeleton_forms import Form
 from reid.gait.spec import GaitModel, GaitSpec, Level
 
 if TYPE_CHECKING:
     from torch import nn
 
     from reid.gait.encoder import GaitEncoder
+    from reid.gait.matching import GaitMatcher
     from reid.gait.recognition import RecognitionNetwork
 
 Header = TypeVar("Header", bound=Section)
 
-ENCODER_ENTRY, RECOGNITION_ENTRY = "mtmct_gait", "mtmct_gait_recognition"
+ENCODER_ENTRY, RECOGNITION_ENTRY, MATCHER_ENTRY = "mtmct_gait", "mtmct_gait_recognition", "mtmct_gait_matcher"
+_MATCHER_TENSORS = ("mean", "directions", "between")
+_ENCODER_PREFIX = "encoder."
 
 
 class EncoderInfo(Section):
@@ -43,6 +48,17 @@ class RecognitionInfo(Section):
     features: int = Field(ge=1, description="inputs")
     encoders: tuple[str, ...] = Field(description="sha256 of the encoders' files, in the order of the features")
     files: tuple[str, ...] = Field((), description="where they lay, from the folder of this file")
+    provenance: dict[str, str] = Field(default_factory=dict)
+    version: Literal[1] = 1
+
+
+class MatcherInfo(Section):
+    """Header of a matcher's file."""
+
+    form: Form
+    fps: float = Field(gt=0)
+    frames: int = Field(ge=2)
+    encoder: GaitSpec | None = Field(None, description="null: statistics of joints are compared")
     provenance: dict[str, str] = Field(default_factory=dict)
     version: Literal[1] = 1
 
@@ -88,6 +104,71 @@ def load_recognition(path: Path, device: str = "cpu") -> "tuple[RecognitionNetwo
     model = RecognitionNetwork(info.features, len(info.people))
     _fill(path, model)
     return model.eval().to(device), info
+
+
+def save_matcher(
+    path: Path, matcher: "GaitMatcher", encoder: "GaitEncoder | None", provenance: Mapping[str, str]
+) -> None:
+    """Write a matcher, with the encoder whose features it compares; the file appears whole or not at all."""
+    from safetensors.numpy import save_file
+
+    info = MatcherInfo(
+        form=matcher.form,
+        fps=matcher.fps,
+        frames=matcher.frames,
+        encoder=None if encoder is None else encoder.spec,
+        provenance=dict(sorted(provenance.items())),
+    )
+    tensors = {name: getattr(matcher, name) for name in _MATCHER_TENSORS}
+    if encoder is not None:
+        state = encoder.state_dict()
+        tensors |= {_ENCODER_PREFIX + name: tensor.detach().cpu().numpy() for name, tensor in sorted(state.items())}
+    with replacing(path) as temporary:
+        save_file(
+            {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, temporary,
+            metadata={MATCHER_ENTRY: info.model_dump_json()},
+        )  # fmt: skip
+
+
+def load_matcher(path: Path, device: str = "cpu") -> "tuple[GaitMatcher, GaitEncoder | None]":
+    """Read a matcher and its encoder, if it has one; torch is left alone where it has none.
+
+    Raises:
+        UserError: when the file is absent, damaged or no matcher of ours.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    from reid.gait.matching import GaitMatcher
+
+    info = _header(path, MATCHER_ENTRY, MatcherInfo, "gait matcher")
+    try:
+        tensors = load_file(path)
+        mean, directions, between = (tensors[name].astype(np.float64) for name in _MATCHER_TENSORS)
+    except (OSError, SafetensorError, KeyError):
+        raise UserError(f"{path} does not fit its own header: it is damaged") from None
+    if directions.shape != (len(mean), len(between)) or not all(
+        np.isfinite(values).all() for values in (mean, directions, between)
+    ):
+        raise UserError(f"{path} does not fit its own header: its shapes are of no matcher")
+    matcher = GaitMatcher(mean, directions, between, info.form, info.fps, info.frames)
+    if info.encoder is None:
+        return matcher, None
+    import torch
+
+    from reid.gait.encoder import GaitEncoder
+
+    model = GaitEncoder(info.encoder)
+    state = {
+        name.removeprefix(_ENCODER_PREFIX): torch.from_numpy(tensor)
+        for name, tensor in tensors.items()
+        if name.startswith(_ENCODER_PREFIX)
+    }
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError(f"{path} does not fit its own header: {str(error).splitlines()[-1].strip()}") from None
+    return matcher, model.eval().to(device)
 
 
 def check_encoders(info: RecognitionInfo, given: Sequence[str], source: Path) -> None:

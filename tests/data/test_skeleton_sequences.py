@@ -60,7 +60,7 @@ def test_sequences_around_a_missing_joint_are_left_out_and_do_not_follow_one_ano
 @pytest.mark.parametrize(
     ("walks", "frames", "words"),
     [
-        ([recording(5)], 6, "the longest of 5 frames"),
+        ([recording(5)], 6, "the longest run of 5 skeletons"),
         ([], 6, "in 0 recordings"),
         ([recording(9)], 1, "show no movement"),
         ([Recording(np.zeros((9, 17, 3), np.float32), np.arange(9.0))], 4, r"\(17, 3\)"),

@@ -6,6 +6,7 @@ from data.errors import UserError
 from tools.evaluate_gait import main as evaluate
 from tools.make_gaits import main as make
 from tools.train_gait import main as train
+from tools.train_gait_matcher import main as match
 
 SETTINGS = ["encoder.epochs=1", "recognition.epochs=1", "data.frames=4"]
 
@@ -51,3 +52,16 @@ def test_resuming_and_replacing_exclude_one_another(tmp_path: Path) -> None:
 def test_every_shipped_configuration_is_valid(path: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert train(["--config", str(path), "--out", str(tmp_path), "--dry-run"]) == 0
     assert "select_on_test: false" in capsys.readouterr().out
+
+
+def test_a_matcher_is_trained_and_judged_on_other_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "plane.safetensors"
+    assert match(["--out", str(out), "--people", "20"]) == 0
+    told = capsys.readouterr().out
+    assert float(told.rpartition("equal error rate ")[2].split()[0]) < 20
+    with pytest.raises(UserError, match="exists"):
+        match(["--out", str(out)])
+    with pytest.raises(UserError, match="at least 2 --people"):
+        match(["--out", str(tmp_path / "b"), "--people", "1"])
+    assert match(["--out", str(tmp_path / "again.safetensors"), "--people", "20"]) == 0
+    assert out.read_bytes() == (tmp_path / "again.safetensors").read_bytes()

@@ -1,0 +1,1 @@
+"""Gait in the pipeline: skeletons of tracklets, lifted, and described."""
