@@ -131,5 +131,7 @@ def count_lags(
     """
     width = grid.bins + 2
     flat = (sources * cameras + targets) * width + grid.index(lags_s) + 1
-    table = np.bincount(flat, quantise(weights), cameras * cameras * width).reshape(cameras, cameras, width)
+    # Of no rows bincount makes whole numbers, whatever the weights.
+    table = np.bincount(flat, quantise(weights), cameras * cameras * width).astype(np.float64)
+    table = table.reshape(cameras, cameras, width)
     return np.ascontiguousarray(table[..., 1:]), np.ascontiguousarray(table[..., 0])

@@ -10,12 +10,14 @@ from data.errors import UserError
 from data.formats.mot import PEDESTRIAN, read_mot
 from data.formats.reid_names import ReidNames, Style, parse_names
 from data.site import Site
-from st_model.visits import Visits, make_visits, visits_from_rows
+from st_model.visits import Boxes, Visits, make_visits, visits_from_rows
 
 NAME_GAP_S = 20.0
 TRACK_GAP_S = 2.0
 _VISIT_COLUMNS = ("identity", "camera", "enter_s", "leave_s")
 _ROW_COLUMNS = ("identity", "camera", "time_s")
+_BOX_COLUMNS = ("x1", "y1", "x2", "y2", "width", "height")
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +69,19 @@ def visits_of_names(names: ReidNames, gaps: GapRule) -> Visits:
     return visits_from_rows(names.identities, cameras, names.times_s, gaps.of(NAME_GAP_S), 1.0 / names.fps)
 
 
-def visits_of_ground_truth(folder: Path, gaps: GapRule, fps: float | None, site: Site | None) -> Visits:
+def visits_of_ground_truth(
+    folder: Path, gaps: GapRule, fps: float | None, site: Site | None, size: Size | None = None
+) -> Visits:
     """Visits of MOT-style ground truth: ``<camera>.txt`` per camera, ids shared over cameras.
+
+    Where the size of a picture is known, its visits know where they begin and end, and their pace.
 
     Args:
         folder: of the files; ignored rows (flag 0) and other classes do not count.
         gaps: how sightings become visits.
         fps: frames per second of every camera; None takes the site's.
-        site: frame rates and clocks; None lets all cameras begin at the same instant.
+        site: frame rates, sizes and clocks; None lets all cameras begin at the same instant.
+        size: (width, height) px of every camera's pictures; None takes the site's.
 
     Raises:
         UserError: when there is no file, a frame rate is not known, or a camera's clock is not common.
@@ -83,6 +90,7 @@ def visits_of_ground_truth(folder: Path, gaps: GapRule, fps: float | None, site:
     if not paths:
         raise UserError(f"{folder} holds no <camera>.txt with ground truth")
     who, where, when = [], [], []
+    corners, sizes = [], []
     longest = 0.0
     for path in paths:
         camera = path.stem
@@ -98,9 +106,18 @@ def visits_of_ground_truth(folder: Path, gaps: GapRule, fps: float | None, site:
         where += [camera] * len(table)
         when.append(times if site is None else site.common_times(camera, times))
         longest = max(longest, 1.0 / rate)
+        known = size or (site.size(camera) if site else None) or (0, 0)
+        corners.append(table.boxes)
+        sizes.append(np.tile(np.array(known, np.float64), (len(table), 1)))
     everyone = [path.stem for path in paths]
     return visits_from_rows(
-        np.concatenate(who), where, np.concatenate(when), gaps.of(TRACK_GAP_S), longest, all_cameras=everyone
+        np.concatenate(who),
+        where,
+        np.concatenate(when),
+        gaps.of(TRACK_GAP_S),
+        longest,
+        all_cameras=everyone,
+        boxes=Boxes(np.concatenate(corners), np.concatenate(sizes)),
     )
 
 
@@ -108,7 +125,8 @@ def visits_of_table(path: Path, gaps: GapRule) -> Visits:
     """Visits of a Parquet table.
 
     Columns identity, camera, enter_s, leave_s and optionally weight (one row per visit), or identity, camera, time_s
-    (one row per sighting). Other columns are passed over.
+    (one row per sighting) and optionally its box and the size of the picture: x1, y1, x2, y2, width, height, px. Other
+    columns are passed over.
 
     Raises:
         UserError: when the file is not Parquet, or has neither set of columns.
@@ -132,7 +150,11 @@ def visits_of_table(path: Path, gaps: GapRule) -> Visits:
         return make_visits(who, where.astype(np.str_), enter, leave, weights)
     if there.issuperset(_ROW_COLUMNS):
         who, where, when = (column(name) for name in _ROW_COLUMNS)
-        return visits_from_rows(who, where.astype(np.str_), when, gaps.of(TRACK_GAP_S))
+        boxes = None
+        if there.issuperset(_BOX_COLUMNS):
+            columns = np.column_stack([column(name).astype(np.float64) for name in _BOX_COLUMNS])
+            boxes = Boxes(columns[:, :4], columns[:, 4:])
+        return visits_from_rows(who, where.astype(np.str_), when, gaps.of(TRACK_GAP_S), boxes=boxes)
     raise UserError(
         f"{path} has the columns {', '.join(table.column_names)}; needed are {', '.join(_VISIT_COLUMNS)} (one row per "
         f"visit) or {', '.join(_ROW_COLUMNS)} (one row per sighting)"

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from data.errors import UserError
 from data.records import DoubleArray, IntArray
 from st_model.counts import natural_order
-from st_model.passages import Passages
+from st_model.passages import Passages, passage
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,32 @@ class Visits:
 
     def __len__(self) -> int:
         return len(self.identities)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Boxes:
+    """Boxes of N sightings.
+
+    Attributes:
+        corners: (N, 4) float64, x1 y1 x2 y2 px.
+        sizes: (N, 2) width and height of the picture, px; 0 where unknown: places in it mean nothing then.
+    """
+
+    corners: DoubleArray
+    sizes: DoubleArray
+
+    def select(self, rows: NDArray[np.bool_]) -> "Boxes":
+        """Keep some rows, given as a mask."""
+        return Boxes(self.corners[rows], self.sizes[rows])
+
+    def passages(self, times_s: DoubleArray, order: IntArray, starts: IntArray, ends: IntArray) -> Passages:
+        """Passages of visits, each the sightings ``order[start]`` to ``order[end]``, in order of time."""
+        found = []
+        for start, end in zip(starts.tolist(), ends.tolist()):
+            rows = order[start : end + 1]
+            width, height = self.sizes[rows[0]].tolist()
+            found.append(passage(times_s[rows], self.corners[rows], (int(width), int(height))))
+        return Passages.of(found)
 
 
 def make_visits(
@@ -111,11 +137,12 @@ def visits_from_rows(
     gap_s: float,
     row_s: float = 0.0,
     all_cameras: Sequence[str] = (),
+    boxes: Boxes | None = None,
 ) -> Visits:
     """Join single sightings into visits.
 
     Sightings of one person in one camera belong to one visit as long as neighbours are at most ``gap_s`` apart. Their
-    order in the input does not matter.
+    order in the input does not matter. With boxes, a visit knows where it begins and ends, and its pace.
 
     Args:
         identities: (N,) integers or strings.
@@ -124,6 +151,7 @@ def visits_from_rows(
         gap_s: longest gap inside a visit, seconds, >= 0.
         row_s: how long one sighting lasts (a frame), added to the end of each visit.
         all_cameras: names of cameras that exist even if nobody visited them.
+        boxes: of the sightings; None where only the times are known.
 
     Raises:
         UserError: when columns differ in length.
@@ -136,6 +164,7 @@ def visits_from_rows(
     if not timed.all():
         logger.warning("%d of %d sightings have no time and are left out", int((~timed).sum()), len(timed))
         who, where, when = who[timed], where[timed], when[timed]
+        boxes = None if boxes is None else boxes.select(timed)
     identity = np.unique(who, return_inverse=True)[1]
     camera = np.unique(where, return_inverse=True)[1]
     order = np.lexsort((when, camera, identity))
@@ -151,4 +180,5 @@ def visits_from_rows(
         when[order[starts]],
         when[order[ends]] + row_s,
         all_cameras=known,
+        passages=None if boxes is None else boxes.passages(when, order, starts, ends),
     )

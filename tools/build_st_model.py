@@ -24,7 +24,10 @@ INPUT is one of:
   a folder of pictures, or a text file of picture names, of Market-1501 or DukeMTMC-reID
   a folder of MOT-style ground truth, <camera>.txt for each camera, ids shared (needs --fps or --site)
   a run folder of pipeline.run: what the run itself is sure of, no labels
-  a Parquet table: identity, camera, enter_s, leave_s[, weight], or identity, camera, time_s
+  a Parquet table: identity, camera, enter_s, leave_s[, weight], or identity, camera, time_s[, x1, y1, x2, y2, width,
+    height]
+  where boxes and the size of the picture are known, it also learns the walk: where people who leave here enter there,
+  and that who walks fast arrives soon
   with --published: also a distribution of ST-ReID (.mat) or MTMCT (.pkl, joblib), read without running it
 
 examples:
@@ -53,7 +56,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--duke-offsets", action="store_true", help="put DukeMTMC frames on the devkit's common clock")
     parser.add_argument("--fps", type=float, help="frames per second of ground truth")
-    parser.add_argument("--site", type=Path, metavar="FILE.yaml", help="frame rates and clocks of ground truth")
+    parser.add_argument("--size", type=int, nargs=2, metavar=("W", "H"), help="picture size of ground truth, px")
+    parser.add_argument("--site", type=Path, metavar="FILE.yaml", help="frame rates, sizes, clocks of ground truth")
     parser.add_argument("--gap", type=float, metavar="S", help="longest gap inside a visit, seconds")
     parser.add_argument("--min-confidence", type=float, default=0.9, metavar="P", help="of identities of a run (0-1)")
     parser.add_argument(
@@ -116,7 +120,8 @@ def _visits(arguments: argparse.Namespace) -> "tuple[Visits, dict[str, Any]]":
         return _visits_of_run(path, arguments.min_confidence), {**meta, "offsets": "site of the run"}
     if path.is_dir() and any(path.glob("*.txt")):
         site = load_site(arguments.site) if arguments.site else None
-        visits = visits_of_ground_truth(path, gaps, arguments.fps, site)
+        size = None if arguments.size is None else (arguments.size[0], arguments.size[1])
+        visits = visits_of_ground_truth(path, gaps, arguments.fps, site, size)
         return visits, {**meta, "offsets": "none" if site is None else f"site {arguments.site}"}
     names = read_names(path, arguments.style, arguments.duke_offsets)
     return visits_of_names(names, gaps), {**meta, "offsets": names.offsets}
@@ -125,7 +130,9 @@ def _visits(arguments: argparse.Namespace) -> "tuple[Visits, dict[str, Any]]":
 def _visits_of_run(path: Path, min_confidence: float) -> "Visits":
     """Identities a run is sure of, in the cameras whose clocks can be compared."""
     from data.site import load_site
+    from pipeline.association.walk import passages_of
     from pipeline.folder.run_folder import RunFolder
+    from st_model.passages import Passages
     from st_model.visits import make_visits
 
     folder = RunFolder(path).require()
@@ -135,19 +142,21 @@ def _visits_of_run(path: Path, min_confidence: float) -> "Visits":
     timed = sorted(camera for camera in cameras if site.clock(camera).known)
     if len(timed) < len(cameras):
         logger.warning("left out, clock unknown: %s", ", ".join(sorted(cameras - set(timed))))
-    rows = [
-        (track.global_id, visit.camera, visit.start_s, visit.end_s, track.confidence)
-        for track in tracks
-        for visit in track.visits
-        if visit.camera in timed
-    ]
+    known = {tracklet.key: tracklet for tracklet in folder.read_tracklets()}
+    rows, walkers = [], []
+    for track in tracks:
+        for visit in track.visits:
+            if visit.camera in timed:
+                rows.append((track.global_id, visit.camera, visit.start_s, visit.end_s, track.confidence))
+                tracklet = known.get((visit.camera, visit.local_id))
+                walkers.append(Passages.unknown(1) if tracklet is None else passages_of([tracklet]))
     if not rows:
         raise UserError(
             f"{path} has no identity of confidence {min_confidence:g} in a camera with a common clock; declare clocks "
             "in its site file (`clock: {status: common}`), re-associate, or lower --min-confidence"
         )
     who, where, enter, leave, weight = (list(column) for column in zip(*rows))
-    return make_visits(who, where, enter, leave, weight)
+    return make_visits(who, where, enter, leave, weight, passages=Passages.of(walkers))
 
 
 def _published(arguments: argparse.Namespace) -> None:
@@ -202,6 +211,12 @@ def _print_counts(cameras: tuple[str, ...], counts: "np.ndarray", what: str) -> 
 def _print_model(model: "TransitionModel") -> None:
     leaves = ", ".join(f"{name} {share:.0%}" for name, share in zip(model.cameras, model.exit_probability))
     print(f"leaving for good: {leaves}")
+    walks = model.evidence.walks[..., 0, 0].sum()
+    print(
+        f"walks between views: {walks:.4g}"
+        if walks
+        else "walks between views: none, as places in the views are unknown"
+    )
     overlaps = model.evidence.overlaps.sum()
     if overlaps:
         logger.warning("%g times a person entered a camera before leaving the last one: not counted as lags", overlaps)

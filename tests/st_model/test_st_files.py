@@ -130,3 +130,8 @@ def test_a_truncated_file_is_a_user_error(model: TransitionModel, tmp_path: Path
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(UserError, match="damaged"):
         load_model(path)
+
+
+def test_a_model_of_nobody_is_written_and_read(tmp_path: Path) -> None:
+    save_model(build_model(make_visits([], [], [], [], all_cameras=["a", "b"])), tmp_path / "st.npz")
+    assert load_model(tmp_path / "st.npz").cameras == ("a", "b")

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.errors import UserError
-from data.records import GlobalTrack, Visit
+from data.records import GlobalTrack, Tracklet, Visit
 from data.site import Site, save_site
 from pipeline.folder.run_folder import RunFolder
 from st_model.files import load_model, load_published
@@ -87,6 +87,21 @@ def test_ground_truth_of_several_cameras(tmp_path: Path) -> None:
     assert model.grid.edges_s[seen[0]] <= (300 - 29) / 20 <= model.grid.edges_s[seen[-1] + 1]
 
 
+def test_ground_truth_teaches_the_walk_where_the_size_of_the_picture_is_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, output = write_truth(tmp_path / "gt"), tmp_path / "st.npz"
+    command = [str(folder), "--fps", "20", "--output", str(output), "--overwrite"]
+    main(command)
+    assert not load_model(output).evidence.walks.any()
+    assert "walks between views: none" in capsys.readouterr().out
+    main([*command, "--size", "640", "480"])
+    walk = load_model(output).evidence.walks[0, 1]
+    assert walk[0, 0] == 12
+    assert walk[0, 2:4] / 12 == pytest.approx([20 / 640, 60 / 480]), "the foot point, in shares of the picture"
+    assert "walks between views: 12" in capsys.readouterr().out
+
+
 def test_ground_truth_with_a_site_file_uses_its_clocks(tmp_path: Path) -> None:
     folder = write_truth(tmp_path / "gt")
     site = Site.model_validate(
@@ -139,6 +154,26 @@ def test_a_run_teaches_by_what_it_is_sure_of(tmp_path: Path) -> None:
     model = load_model(tmp_path / "st.npz")
     assert model.next_counts[0, 1] == pytest.approx(11 * 0.97**2, abs=1e-3)
     assert model.evidence.next[0, 1].argmax() == model.grid.index(12.0)
+
+
+def test_a_run_teaches_the_walk_too(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", "common")
+    times = np.arange(0, 3, 0.1)
+    boxes = np.tile(np.array([[100, 100, 140, 200]], np.float32), (len(times), 1))
+    boxes += (60 * times)[:, None].astype(np.float32) * np.array([[1, 0, 1, 0]], np.float32)
+    walkers = [
+        Tracklet(
+            camera, person, 40.0 * person + start + times, np.arange(30), boxes, np.ones(30, np.float32),
+            frame_size=(640, 480),
+        )
+        for camera, start in (("a", 0), ("b", 17))
+        for person in range(12)
+    ]  # fmt: skip
+    RunFolder(run).write_part(0.0, 0, walkers)
+    main([str(run), "--output", str(tmp_path / "st.npz")])
+    walk = load_model(tmp_path / "st.npz").evidence.walks[0, 1]
+    assert walk[0, 0] == pytest.approx(11 * 0.97**2, abs=1e-3)
+    assert walk[0, 1:3] / walk[0, 0] == pytest.approx([np.log(12.0), (120 + 60 * 2.9) / 640], abs=1e-3)
 
 
 def test_a_run_without_common_clocks_teaches_nothing(tmp_path: Path) -> None:
