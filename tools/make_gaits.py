@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     views = (90,) if arguments.form == "plane" else tuple(arguments.views)
     options = GaitSetOptions(arguments.people, arguments.seconds, arguments.fps, views, (least, most))
     recordings = as_seen(make_gaits(options, arguments.seed), arguments.form, arguments.fps)
-    write_recordings(arguments.out, recordings, "body" if arguments.form == "flat" else "metres")
+    write_recordings(arguments.out, recordings, arguments.form)
     print(f"{arguments.out}: {len(recordings)} recordings of {arguments.people} people")
     return 0
 

@@ -9,33 +9,32 @@
 | lengths | (R,) int64 | skeletons of each recording |
 | person, view_deg | (R,) int64 | -1 = not known |
 | condition, name | (R,) str | |
-| unit | str | "metres", or "body" (height of the trunk and legs is about 1) |
+| form | str | "full", "plane" or "flat", see ``data.skeleton_forms`` |
 """
 
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 
 from data.atomic import replacing
 from data.errors import UserError
+from data.skeleton_forms import Form
 from data.skeleton_sequences import JOINTS, Recording
 
-Unit = Literal["metres", "body"]
-
 _VERSION = 1
-_KEYS = ("version", "joints", "points", "times_s", "lengths", "person", "view_deg", "condition", "name", "unit")
+_KEYS = ("version", "joints", "points", "times_s", "lengths", "person", "view_deg", "condition", "name", "form")
 
 
-def write_recordings(path: Path, recordings: Sequence[Recording], unit: Unit) -> None:
+def write_recordings(path: Path, recordings: Sequence[Recording], form: Form) -> None:
     """Write recordings; the same ones give the same bytes.
 
     Args:
         path: a ``.npz`` file.
         recordings: any number, also none.
-        unit: what the coordinates are.
+        form: of all of them.
     """
     none = np.zeros((0, len(JOINTS), 3), np.float32)
     arrays: dict[str, Any] = {
@@ -48,7 +47,7 @@ def write_recordings(path: Path, recordings: Sequence[Recording], unit: Unit) ->
         "view_deg": np.array([item.view_deg for item in recordings], np.int64),
         "condition": np.array([item.condition for item in recordings], np.str_),
         "name": np.array([item.name for item in recordings], np.str_),
-        "unit": np.str_(unit),
+        "form": np.str_(form),
     }
     with replacing(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
@@ -60,6 +59,15 @@ def read_recordings(path: Path) -> list[Recording]:
     Raises:
         UserError: for a file that is missing, damaged, or of another kind, version or skeleton.
     """
+    return _read(path)[0]
+
+
+def read_form(path: Path) -> Form:
+    """Form of the recordings in a file; see ``read_recordings``."""
+    return _read(path)[1]
+
+
+def _read(path: Path) -> tuple[list[Recording], Form]:
     try:
         with np.load(path) as archive:
             found = {key: archive[key] for key in _KEYS}
@@ -67,6 +75,8 @@ def read_recordings(path: Path) -> list[Recording]:
         raise UserError(f"cannot read skeletons {path}: {error.strerror or 'no .npz file'}") from None
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
         raise UserError(f"{path} holds no skeleton recordings; `python -m tools.make_skeletons` writes them") from None
+    if str(found["form"]) not in get_args(Form):
+        raise UserError(f"{path}: form '{found['form']}' is unknown to this program")
     if int(found["version"]) != _VERSION:
         raise UserError(f"{path}: version {found['version']} of the format is unknown to this program")
     if tuple(found["joints"].tolist()) != JOINTS:
@@ -77,7 +87,7 @@ def read_recordings(path: Path) -> list[Recording]:
         found["times_s"]
     ):
         raise UserError(f"{path} is damaged: {len(found['points'])} skeletons for recordings of {lengths.sum()}")
-    return [
+    recordings = [
         Recording(
             found["points"][end - length : end], found["times_s"][end - length : end], int(person), str(condition),
             int(view), str(name),
@@ -87,3 +97,5 @@ def read_recordings(path: Path) -> list[Recording]:
             strict=True,
         )
     ]  # fmt: skip
+    form: Form = str(found["form"])  # type: ignore[assignment]
+    return recordings, form

@@ -1,7 +1,7 @@
 """Skeleton recordings of tracklets."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -102,7 +102,7 @@ def lift_tracklets(
 
     def keep(recording: Recording, key: tuple[str, int]) -> None:
         person = -1 if people is None else people.get(key, -1)
-        found.recordings.append(Recording(recording.points, recording.times_s, person, name=recording.name))
+        found.recordings.append(replace(recording, person=person))
         found.keys.append(key)
 
     if options.form != "flat":
@@ -120,6 +120,11 @@ def lift_tracklets(
         else:
             keep(recording_or_reason, tracklet.key)
     return found
+
+
+def labelled(recordings: Sequence[Recording], prefix: str, condition: str, view_deg: int) -> list[Recording]:
+    """Recordings with what is known of all of them, their names after a prefix."""
+    return [replace(item, name=prefix + item.name, condition=condition, view_deg=view_deg) for item in recordings]
 
 
 def _seen_together(tracklets: Sequence[Tracklet], site: Site) -> list[list[Tracklet]]:

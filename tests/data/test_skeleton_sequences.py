@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from data.errors import UserError
-from data.formats.skeleton_recordings import read_recordings, write_recordings
+from data.formats.skeleton_recordings import read_form, read_recordings, write_recordings
 from data.skeleton_sequences import (
     JOINTS,
     LEFT_HIP,
@@ -124,16 +124,17 @@ def test_who_has_one_sequence_is_only_learnt_from() -> None:
 def test_recordings_read_back_as_they_were_written(tmp_path: Path) -> None:
     walks = [recording(7), recording(4, 2, "other")]
     walks[1].points[2, 5] = np.nan
-    write_recordings(tmp_path / "a.npz", walks, "metres")
-    write_recordings(tmp_path / "b.npz", walks, "metres")
+    write_recordings(tmp_path / "a.npz", walks, "full")
+    write_recordings(tmp_path / "b.npz", walks, "full")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     for before, after in zip(walks, read_recordings(tmp_path / "a.npz"), strict=True):
         assert np.array_equal(before.points, after.points, equal_nan=True)
         assert np.array_equal(before.times_s, after.times_s)
         told = (after.person, after.condition, after.view_deg, after.name)
         assert told == (before.person, before.condition, before.view_deg, before.name)
-    write_recordings(tmp_path / "none.npz", [], "body")
+    write_recordings(tmp_path / "none.npz", [], "flat")
     assert read_recordings(tmp_path / "none.npz") == []
+    assert read_form(tmp_path / "none.npz") == "flat"
 
 
 def test_files_that_hold_no_recordings_are_explained(tmp_path: Path) -> None:
@@ -145,8 +146,9 @@ def test_files_that_hold_no_recordings_are_explained(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", points=np.zeros(3))
     with pytest.raises(UserError, match="make_skeletons"):
         read_recordings(tmp_path / "other.npz")
-    write_recordings(tmp_path / "good.npz", [recording(7)], "metres")
-    for key, value, words in (("version", 9, "version 9"), ("joints", np.array(["knee"]), "joints are knee"),
+    write_recordings(tmp_path / "good.npz", [recording(7)], "full")
+    for key, value, words in (("version", 9, "version 9"), ("form", "round", "form 'round'"),
+                              ("joints", np.array(["knee"]), "joints are knee"),
                               ("lengths", np.array([9]), "damaged")):  # fmt: skip
         with np.load(tmp_path / "good.npz") as archive:
             arrays = {name: archive[name] for name in archive.files} | {key: value}

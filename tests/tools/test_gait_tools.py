@@ -1,10 +1,18 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from data.errors import UserError
+from data.formats.skeleton_recordings import read_form, read_recordings
+from data.records import GlobalTrack, Visit
+from data.site import save_site
+from pipeline.config import Config
+from pipeline.folder.run_folder import RunFolder
+from tests.walkers import camera_at, people, seen, site_of, walk
 from tools.evaluate_gait import main as evaluate
 from tools.make_gaits import main as make
+from tools.make_skeletons import main as skeletons
 from tools.train_gait import main as train
 from tools.train_gait_matcher import main as match
 
@@ -65,3 +73,62 @@ def test_a_matcher_is_trained_and_judged_on_other_people(tmp_path: Path, capsys:
         match(["--out", str(tmp_path / "b"), "--people", "1"])
     assert match(["--out", str(tmp_path / "again.safetensors"), "--people", "20"]) == 0
     assert out.read_bytes() == (tmp_path / "again.safetensors").read_bytes()
+
+
+CALIBRATION = camera_at((0, -6, 2.5), (0, 0, 1))
+
+
+def write_run(root: Path) -> Path:
+    """A finished run: two people walk past a calibrated camera, one is seen too briefly."""
+    folder, site = RunFolder(root), site_of({"hall": CALIBRATION})
+    model = site.model("hall")
+    assert model is not None
+    tracklets = [
+        seen("hall", number, model, *walk(person, 0.3 if number == 2 else 3), start_s=10.0 * number)
+        for number, person in enumerate(people(3))
+    ]
+    root.mkdir()
+    save_site(site, folder.site)
+    folder.write_part(0.0, 0, tracklets)
+    folder.write_text(folder.manifest, "{}")
+    folder.write_global_tracks(
+        [GlobalTrack(5 + number, (Visit("hall", number, 0.0, 1.0),), 1.0) for number in range(3)]
+    )
+    return root
+
+
+def test_skeletons_of_a_run_are_those_of_its_identities(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, out = write_run(tmp_path / "monday"), tmp_path / "skeletons.npz"
+    assert skeletons([str(run), "--out", str(out), "--condition", "nm", "--view", "90", "--test"]) == 0
+    told = capsys.readouterr().out
+    assert "2 recordings of form plane added to 0" in told
+    assert "left out, shorter than 0.5 s: 1 tracklets" in told
+    found = read_recordings(out)
+    assert [(item.person, item.condition, item.view_deg) for item in found] == [(5, "nm", 90), (6, "nm", 90)]
+    assert [item.name for item in found] == ["test-monday:hall/0", "test-monday:hall/1"]
+    with pytest.raises(UserError, match="--append or --overwrite"):
+        skeletons([str(run), "--out", str(out)])
+    with pytest.raises(UserError, match="holds 'test-monday:hall/0' already"):
+        skeletons([str(run), "--out", str(out), "--append", "--test"])
+    with pytest.raises(UserError, match="one file has one form"):
+        skeletons([str(run), "--out", str(out), "--append", "--form", "flat"])
+    assert skeletons([str(run), "--out", str(out), "--append", "--person", "9"]) == 0
+    assert [item.person for item in read_recordings(out)] == [5, 6, 9, 9]
+    with pytest.raises(UserError, match="seen by one camera only: 2"):
+        skeletons([str(run), "--out", str(tmp_path / "full.npz"), "--form", "full"])
+
+
+def test_videos_are_tracked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, object] = {}
+
+    def track(videos: list[Path], output: Path, *, config: Config, site: Path | None) -> SimpleNamespace:
+        asked.update(videos=videos, crops=config.run.crops, pose=config.pose.name, site=site)
+        return SimpleNamespace(folder=RunFolder(write_run(output)))
+
+    monkeypatch.setattr("pipeline.job.calls.track_videos", track)
+    out = tmp_path / "skeletons.npz"
+    command = ["a.mp4", "b.mp4", "--out", str(out), "--form", "flat", "--set", "pose.name=movenet"]
+    assert skeletons(command) == 0
+    assert asked == {"videos": [Path("a.mp4"), Path("b.mp4")], "crops": False, "pose": "movenet", "site": None}
+    assert read_form(out) == "flat"
+    assert [item.name for item in read_recordings(out)] == ["a-b:hall/0", "a-b:hall/1"]

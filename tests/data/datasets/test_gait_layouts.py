@@ -81,7 +81,7 @@ def test_own_recordings_make_a_test_of_each_condition(tmp_path: Path) -> None:
 
     walks = [walk(0, "nm", "train-0"), walk(1, "", "b"), walk(0, "nm", "test-0"), walk(1, "bg", "c"), walk(1, "nm", "d", 0)]
     path = tmp_path / "skeletons.npz"
-    write_recordings(path, walks, "metres")
+    write_recordings(path, walks, "full")
     for root in (path, tmp_path):
         splits = GAIT_LAYOUTS["recordings"](root, FRAMES, None)
         assert np.unique(splits.train.recordings).size == 3
@@ -89,7 +89,7 @@ def test_own_recordings_make_a_test_of_each_condition(tmp_path: Path) -> None:
     assert np.unique(GAIT_LAYOUTS["recordings"](path, FRAMES, 90).train.recordings).size == 2
     with pytest.raises(UserError, match="of view 45"):
         GAIT_LAYOUTS["recordings"](path, FRAMES, 45)
-    write_recordings(path, [walk(-1, "nm", "a")], "metres")
+    write_recordings(path, [walk(-1, "nm", "a")], "full")
     with pytest.raises(UserError, match="of nobody"):
         GAIT_LAYOUTS["recordings"](path, FRAMES, None)
 

@@ -26,7 +26,7 @@ FEW = GaitSetOptions(people=4, seconds=2.0, views_deg=(90,), noise_m=(0.0, 0.01)
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("gaits") / "skeletons.npz"
-    write_recordings(path, make_gaits(FEW, 1), "metres")
+    write_recordings(path, make_gaits(FEW, 1), "full")
     return path
 
 
