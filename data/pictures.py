@@ -32,7 +32,10 @@ def read_picture(path: Path) -> Image:
     content = raw.tobytes()
     if content.startswith(_JPEG_START) and content.rfind(_JPEG_END) < content.rfind(_JPEG_SCAN):
         raise UserError(f"{path} is a JPEG that breaks off before its end")
-    picture = cv2.imdecode(raw, cv2.IMREAD_COLOR) if len(raw) else None
+    try:
+        picture = cv2.imdecode(raw, cv2.IMREAD_COLOR) if len(raw) else None
+    except cv2.error:
+        picture = None
     if picture is None:
         raise UserError(f"{path} is no picture that can be decoded")
     return np.ascontiguousarray(picture[..., ::-1])

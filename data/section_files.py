@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
 from data.config import Section, explain
 from data.errors import UserError
+from data.foreign import parse_yaml, read_yaml
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -24,12 +24,7 @@ def load_section(model: type[AnySection], path: Path, overrides: Sequence[str] =
     Raises:
         UserError: for a missing or broken file, an unknown key or a value out of range.
     """
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from None
+    tree = read_yaml(path) or {}
     if not isinstance(tree, dict):
         raise UserError(f"{path}: expected keys and values")
     tree = _unshared(tree)
@@ -57,10 +52,7 @@ def parse_override(override: str) -> dict[str, Any]:
     key, separator, text = override.partition("=")
     if not separator or not key.strip():
         raise UserError(f"'{override}' is not an override; write key.sub=value, for example run.batch_frames=16")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UserError(f"the value of override '{override}' is not valid YAML; quote it") from None
+    value = parse_yaml(text, f"the value of override '{override}'")
     for name in reversed(key.strip().split(".")):
         value = {name: value}
     patch: dict[str, Any] = value

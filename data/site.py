@@ -30,6 +30,7 @@ from data.calibration_checks import check_camera, check_group
 from data.clock import Clock
 from data.config import Section, explain
 from data.errors import UserError
+from data.foreign import read_yaml
 from data.geometry import CameraModel
 from data.records import DoubleArray
 from data.sources.open import is_camera_name
@@ -268,12 +269,7 @@ def load_site(path: Path) -> Site:
     Raises:
         UserError: when it is missing, no YAML, has an unknown key (names the nearest) or contradicts itself.
     """
-    try:
-        tree: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read the site file {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"the site file {path} is not valid YAML: {' '.join(str(error).split())}") from None
+    tree = read_yaml(path, f"the site file {path}")
     if not isinstance(tree, dict):
         raise UserError(f"the site file {path} must be a mapping that begins with 'cameras:'")
     try:

@@ -13,11 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import Field, ValidationError
 
 from data.config import Section
 from data.errors import UserError
+from data.foreign import read_yaml
 
 WeightKind = Literal["detector", "pose", "reid"]
 People = Literal["real", "synthetic"]
@@ -110,10 +110,9 @@ def read_manifest(path: Path = SHIPPED_FOLDER / "manifest.yaml") -> dict[str, We
     Raises:
         UserError: when the file is missing or a record is malformed.
     """
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"cannot read the weights manifest {path}: {' '.join(str(error).split())}") from error
+    entries = read_yaml(path, f"the weights manifest {path}")
+    if entries is not None and not isinstance(entries, dict):
+        raise UserError(f"the weights manifest {path} must be a mapping of names to records")
     try:
         return {str(name): WeightRecord.model_validate(entry) for name, entry in (entries or {}).items()}
     except ValidationError as error:

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from data.config import Section, SourcesConfig, explain
 from data.errors import UserError
+from data.foreign import read_yaml
 from data.section_files import merge, parse_override
 from pipeline.association.config import AssociateConfig
 from pipeline.backends.config import DetectorConfig, PoseConfig
@@ -102,13 +103,7 @@ def dump_config(config: Config) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read the configuration {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
-        raise UserError(f"the configuration {path} is not valid YAML: {line}") from None
+    tree = read_yaml(path, f"the configuration {path}")
     if tree is None:
         return {}
     if not isinstance(tree, dict):

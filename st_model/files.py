@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from data.atomic import open_atomic
 from data.errors import UserError
+from data.foreign import open_arrays
 from data.records import DoubleArray
 from st_model.config import LagModelConfig
 from st_model.counts import TransitionCounts
@@ -130,12 +131,12 @@ def _write(path: Path, header: Mapping[str, Any], arrays: Mapping[str, DoubleArr
 def _read(path: Path, kind: str, versions: tuple[int, ...]) -> tuple[dict[str, Any], dict[str, DoubleArray]]:
     if not path.is_file():
         raise UserError(f"{path} is no file; make one with `python -m tools.build_st_model`")
+    with open_arrays(path) as archive:
+        arrays = archive.read()
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            header = json.loads(str(archive["header"]))
-            arrays = {name: archive[name] for name in archive.files if name != "header"}
+        header = json.loads(str(arrays.pop("header")))
         found, version = header.get("kind"), header.get("version")
-    except (*_BROKEN, AttributeError) as error:
+    except (*_BROKEN, AttributeError, RecursionError) as error:
         raise UserError(f"{path} is no {kind}, or it is damaged ({_first_line(error)})") from None
     if found != kind:
         raise UserError(f"{path} holds a '{found}', not a '{kind}'")

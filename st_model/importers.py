@@ -90,6 +90,14 @@ def _checked(value: object, path: Path) -> DoubleArray:
     return table
 
 
+class _ArrayType:
+    """Stands for ``numpy.ndarray``."""
+
+    def __new__(cls, *_: object) -> "_ArrayType":
+        """Refuse: a file that makes arrays by a call is not joblib's."""
+        raise pickle.UnpicklingError("the file makes an array by a call")
+
+
 class _Wrapper:
     """joblib's description of an array whose bytes follow in the stream."""
 
@@ -114,7 +122,7 @@ class _ArrayUnpickler(_PythonUnpickler):
         if (module, name) == ("joblib.numpy_pickle", "NumpyArrayWrapper"):
             return _Wrapper
         if (module, name) == ("numpy", "ndarray"):
-            return np.ndarray
+            return _ArrayType  # Named as the kind of array it is. Called, numpy's would make an array of any size.
         if (module, name) == ("numpy", "dtype"):
             return np.dtype
         raise pickle.UnpicklingError(f"the file asks for {module}.{name}, which an array does not need")

@@ -7,6 +7,7 @@ import numpy as np
 
 from data.datasets.reid_folders import picture_names
 from data.errors import UserError
+from data.foreign import read_text
 from data.formats.mot import PEDESTRIAN, read_mot
 from data.formats.reid_names import ReidNames, Style, parse_names
 from data.site import Site
@@ -46,10 +47,7 @@ def read_names(path: Path, style: Style | None = None, duke_offsets: bool = Fals
     if path.is_dir():
         names = picture_names(path)
     else:
-        try:
-            names = path.read_text(encoding="utf-8").split()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"cannot read file names from {path}: {error}") from None
+        names = read_text(path, what=f"file names from {path}").split()
     parsed = parse_names(names, style, duke_offsets)
     if parsed.style == "mars":
         raise UserError(

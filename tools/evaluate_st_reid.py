@@ -98,20 +98,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _load(path: Path, arguments: argparse.Namespace) -> "tuple[Sightings, ReidNames]":
-    import zipfile
 
-    import numpy as np
-
+    from data.foreign import open_arrays
     from data.formats.reid_names import parse_names
     from pipeline.evaluation.st_retrieval import Sightings
 
     if path.is_dir():
         return _extract(path, arguments)
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            names, features = [str(name) for name in archive["names"]], archive["feature"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is no feature file with 'names' and 'feature': {str(error).splitlines()[0]}") from None
+    with open_arrays(path) as archive:
+        names, features = [str(name) for name in archive["names"].ravel()], archive["feature"]
     parsed = parse_names(names, arguments.style, arguments.duke_offsets)
     return Sightings.make(features, parsed), parsed
 

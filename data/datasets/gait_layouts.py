@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import UserError
+from data.foreign import read_array, read_json
 from data.formats.skeleton_recordings import read_recordings
 from data.records import FloatArray, IntArray
 from data.skeleton_sequences import Recording, SkeletonSequences, check_sequences, cut
@@ -161,13 +162,8 @@ def _read(folder: Path, prefix: str, name: str, joints: int, frames: int) -> Ske
 
 def _axis(path: Path, joints: int, frames: int) -> FloatArray:
     """(n, f, J) of one axis."""
-    try:
-        flat = np.load(path)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or 'no .npy file'}") from None
-    except (ValueError, EOFError):
-        raise UserError(f"{path} is damaged, or holds objects; plain numbers are wanted") from None
-    if not isinstance(flat, np.ndarray) or flat.dtype.kind not in "fiu":
+    flat = read_array(path)
+    if flat.dtype.kind not in "fiu":
         raise UserError(f"{path} holds no plain numbers")
     if flat.size % (frames * joints):
         raise UserError(
@@ -185,7 +181,7 @@ def _people(stem: Path, count: int) -> IntArray:
         how = f"; write it by `python -m tools.import_checkpoint {pickled}`" if pickled.exists() else ""
         raise UserError(f"there is no {path}{how}")
     try:
-        told = {int(person): [int(row) for row in rows] for person, rows in json.loads(path.read_bytes()).items()}
+        told = {int(person): [int(row) for row in rows] for person, rows in read_json(path).items()}
     except (ValueError, TypeError, AttributeError):
         raise UserError(f"{path} holds no lists of sequence numbers by person") from None
     people = np.full(count, -1, np.int64)

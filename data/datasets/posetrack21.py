@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import UserError
+from data.foreign import read_json
 from data.records import DoubleArray, FloatArray, IntArray
 
 ANNOTATIONS = "posetrack_data"
@@ -115,12 +116,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
     Raises:
         UserError: when it is absent or holds something else.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError as error:
-        raise UserError(f"{path} is not readable JSON: {error}") from None
+    content = read_json(path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected one JSON object")
     return content

@@ -15,6 +15,7 @@ import numpy as np
 
 from data.atomic import open_atomic
 from data.errors import UserError
+from data.foreign import read_json
 from data.records import Detections, FloatArray, IntArray, Poses
 from data.skeletons import SKELETONS
 
@@ -152,12 +153,7 @@ def _annotation(image: CocoImage, row: int) -> dict[str, Any]:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); give a COCO JSON file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"{path} is not valid JSON ({error})") from None
+    content = read_json(path, what=f"the COCO file {path}")
     for name in ("images", "annotations"):
         if not isinstance(content, dict) or not isinstance(content.get(name), list):
             raise UserError(f"{path} is not a COCO file: it has no list '{name}'")

@@ -1,6 +1,5 @@
 """Detections from files: where a run can start without video."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import UserError
+from data.foreign import open_arrays
 from data.formats.coco import read_coco
 from data.formats.features_in import (
     FileFeatures,
@@ -166,12 +166,8 @@ def _from_archive(path: Path) -> CameraDetections:
 
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = [*_NEEDED, "feature", "keypoints", "num_frames"]
-            return {name: archive[name] for name in names if name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise UserError(f"{path} is not a readable .npz file of numbers ({' '.join(str(error).split())})") from None
+    with open_arrays(path) as archive:
+        return archive.read([*_NEEDED, "feature", "keypoints", "num_frames"])
 
 
 def _reject(path: Path, wrong: NDArray[np.bool_], column: str, expected: str) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import UserError
+from data.foreign import read_array
 from data.records import FloatArray, IntArray, PartEmbeddings, Rows
 
 SIBLING = "feat"
@@ -89,11 +90,7 @@ def read_features(boxes: Path, features: Path | None, rows: int) -> FileFeatures
     path = find_features(boxes, features)
     if path is None:
         return None
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} is not a readable .npy file of numbers ({reason})") from None
+    values = read_array(path)
     return make_features(values, path, rows, f"file:{path.absolute().parent.name}")
 
 

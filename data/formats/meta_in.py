@@ -1,6 +1,5 @@
 """Sites from plain facts: sizes and frame rates in one JSON file, calibrations in another."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from data.calibration import Calibration, World
 from data.clock import ClockStatus
 from data.config import explain
 from data.errors import UserError
+from data.foreign import read_json
 from data.site import OverlapValue, Site
 
 
@@ -64,12 +64,7 @@ def _calibration(stated: Any) -> Any:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid JSON ({error})") from None
+    tree = read_json(path)
     if not isinstance(tree, dict) or not tree:
         raise UserError(f"{path} must be an object with one entry per camera")
     return tree

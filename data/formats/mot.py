@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from data.atomic import open_atomic
 from data.errors import UserError
+from data.foreign import TEXT_BYTES, check_file, encoding_of
 from data.records import DoubleArray, FloatArray, IntArray, Rows
 
 MotKind = Literal["gt", "tracks", "det"]
@@ -178,12 +179,14 @@ def _lines(table: MotTable, kind: MotKind) -> Iterator[str]:
 def _parse(path: Path) -> DoubleArray:
     """All numbers of the file, (N, C) float64; (0, 0) for a file without rows."""
     try:
-        with path.open(encoding="utf-8-sig") as stream:
+        check_file(path, TEXT_BYTES)
+        encoding = encoding_of(path)
+        with path.open(encoding=encoding) as stream:
             first = next((line for line in stream if line.strip()), None)
         if first is None:
             return np.zeros((0, 0))
         delimiter = "," if "," in first else None
-        return np.loadtxt(path, np.float64, comments=None, delimiter=delimiter, ndmin=2, encoding="utf-8-sig")
+        return np.loadtxt(path, np.float64, comments=None, delimiter=delimiter, ndmin=2, encoding=encoding)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); give an existing MOTChallenge text file") from None
     except ValueError:
@@ -194,7 +197,7 @@ def _explain(path: Path) -> str:
     """Name the first row that is not like the first: not numbers, or another number of columns."""
     expected = 0
     delimiter = None
-    with path.open(encoding="utf-8-sig", errors="replace") as stream:
+    with path.open(encoding=encoding_of(path), errors="replace") as stream:
         for number, line in enumerate(stream, 1):
             if not line.strip():
                 continue
@@ -260,6 +263,6 @@ def _check_unique(path: Path, table: MotTable) -> None:
 
 def _line_of(path: Path, row: int) -> int:
     """Line number, from 1, of a row, from 0, counting blank lines."""
-    with path.open(encoding="utf-8-sig") as stream:
+    with path.open(encoding=encoding_of(path)) as stream:
         filled = [number for number, line in enumerate(stream, 1) if line.strip()]
     return filled[row]

@@ -14,7 +14,6 @@ The ``.npy`` features that ``data.formats.features_in`` reads are another thing:
 row for row, with neither parts nor visibilities nor names.
 """
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from data.atomic import open_atomic
 from data.errors import UserError
+from data.foreign import open_arrays
 from data.records import PartEmbeddings
 
 _KINDS = ("holistic", "part")
@@ -77,13 +77,10 @@ def read_part_features(path: Path) -> PartFeatures:
     Raises:
         UserError: when it is absent, damaged, or no such file.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            found = {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise UserError(f"there is no {path}") from None
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is no readable npz file ({' '.join(str(error).split())})") from None
+    if not path.exists():
+        raise UserError(f"there is no {path}")
+    with open_arrays(path) as archive:
+        found = archive.read()
     needed = ("names", "vectors", "visibility", "part_names", "part_kinds", "model_id")
     missing = [name for name in needed if name not in found]
     if missing:

@@ -14,6 +14,7 @@ import numpy as np
 
 from data.atomic import write_text
 from data.errors import UserError
+from data.foreign import read_json
 from data.records import FloatArray
 
 _KEYPOINTS = 17
@@ -142,12 +143,9 @@ def read_synthetic_crops(path: Path) -> dict[str, CropSkeletons]:
 
 
 def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"keypoint file not found: {path}") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not readable JSON: {error}") from None
+    if not path.exists():
+        raise UserError(f"keypoint file not found: {path}")
+    return read_json(path)
 
 
 def _skeleton(points: object, path: Path) -> FloatArray:

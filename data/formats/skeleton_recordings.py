@@ -12,7 +12,6 @@
 | form | str | "full", "plane" or "flat", see ``data.skeleton_forms`` |
 """
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -21,6 +20,7 @@ import numpy as np
 
 from data.atomic import replacing
 from data.errors import UserError
+from data.foreign import open_arrays
 from data.skeleton_forms import Form
 from data.skeleton_sequences import JOINTS, Recording
 
@@ -68,13 +68,10 @@ def read_form(path: Path) -> Form:
 
 
 def _read(path: Path) -> tuple[list[Recording], Form]:
-    try:
-        with np.load(path) as archive:
-            found = {key: archive[key] for key in _KEYS}
-    except OSError as error:
-        raise UserError(f"cannot read skeletons {path}: {error.strerror or 'no .npz file'}") from None
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        raise UserError(f"{path} holds no skeleton recordings; `python -m tools.make_skeletons` writes them") from None
+    with open_arrays(path) as archive:
+        found = archive.read()
+    if not set(_KEYS) <= set(found):
+        raise UserError(f"{path} holds no skeleton recordings; `python -m tools.make_skeletons` writes them")
     if str(found["form"]) not in get_args(Form):
         raise UserError(f"{path}: form '{found['form']}' is unknown to this program")
     if int(found["version"]) != _VERSION:

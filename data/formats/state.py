@@ -10,6 +10,7 @@ import numpy as np
 
 from data.atomic import open_atomic
 from data.errors import UserError
+from data.foreign import ARRAY_BYTES, check_file, open_zip
 
 _VERSION = 1
 _TREE = "tree.json"
@@ -75,15 +76,16 @@ def load_state(path: Path) -> Any:
     Raises:
         UserError: when the file is absent, damaged or of another version.
     """
+    check_file(path, ARRAY_BYTES)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             content = json.loads(archive.read(_TREE))
             arrays = {
                 name.removesuffix(".npy"): np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
                 for name in archive.namelist()
                 if name != _TREE
             }
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, ValueError, MemoryError, RecursionError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is not a readable checkpoint ({error}); start again with --overwrite") from error
     if content["version"] != _VERSION:
         raise UserError(f"{path} is a checkpoint of another version; start again with --overwrite")

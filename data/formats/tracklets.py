@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from data.atomic import open_atomic
 from data.errors import UserError
+from data.foreign import ARRAY_BYTES, check_file, limit
 from data.records import PartEmbeddings, Tracklet
 
 _VERSION = 1
@@ -62,13 +63,18 @@ def read_tracklets(path: Path) -> list[Tracklet]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if not path.exists():
+        raise UserError(f"{path}: there is no such tracklet file")
+    check_file(path, ARRAY_BYTES)
     try:
+        described = pq.read_metadata(path)
+        unpacked = sum(described.row_group(number).total_byte_size for number in range(described.num_row_groups))
+        if unpacked > limit(ARRAY_BYTES):
+            raise UserError(f"{path} unpacks to {unpacked >> 20} MiB: no run wrote that")
         table = pq.read_table(path, memory_map=False, partitioning=None)
     except OSError as error:
-        if not path.is_file():
-            raise UserError(f"{path}: there is no such tracklet file") from None
         raise UserError(f"{path} is damaged ({_one_line(error)}); delete it and run again with --resume") from None
-    except pa.ArrowException as error:
+    except (pa.ArrowException, MemoryError, ValueError, OverflowError) as error:
         raise UserError(f"{path} is not a readable Parquet file ({_one_line(error)})") from None
     version = (table.schema.metadata or {}).get(_VERSION_KEY)
     if version is None:
@@ -77,7 +83,7 @@ def read_tracklets(path: Path) -> list[Tracklet]:
         raise UserError(f"{path} was written by another version of this program (tracklets version {version.decode()})")
     try:
         return _tracklets(_Columns(table))
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise UserError(f"{path} is damaged: its columns do not fit together ({_one_line(error)})") from None
 
 

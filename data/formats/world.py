@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from data.atomic import open_atomic
 from data.errors import UserError
+from data.foreign import read_text
 from data.records import DoubleArray, IntArray, Rows
 
 COLUMNS = ("time_s", "id", "x_m", "y_m", "cov_xx_m2", "cov_xy_m2", "cov_yy_m2", "height_m")
@@ -176,11 +177,7 @@ def read_world_mot(path: Path) -> WorldTable:
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     """Filled lines with their numbers from 1."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise UserError(f"{path}: cannot be read ({reason}); give places in metres") from None
+    text = read_text(path, what=f"the places in metres {path}")
     return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from data.config import SourcesConfig
 from data.errors import UserError
+from data.foreign import read_text
 from data.pictures import is_picture
 from data.records import Frame, Image
 from data.sources.base import CameraSpec, SourceInfo
@@ -124,7 +125,10 @@ def _read(path: Path) -> Image | None:
         content = np.fromfile(path, np.uint8)
     except OSError:
         return None
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
+    try:
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
+    except cv2.error:
+        return None
     return None if image is None else np.ascontiguousarray(image[..., ::-1])
 
 
@@ -135,8 +139,8 @@ def _sequence_info(folder: Path) -> dict[str, str]:
             parser = configparser.ConfigParser(interpolation=None)
             parser.optionxform = str  # type: ignore[assignment,method-assign]
             try:
-                parser.read_string(path.read_text(encoding="utf-8-sig"))
-            except (configparser.Error, UnicodeDecodeError) as error:
+                parser.read_string(read_text(path))
+            except configparser.Error as error:
                 line = str(error).splitlines()[0]
                 raise UserError(f"{path} is not a readable seqinfo.ini ({line}); mend or remove it") from None
             return dict(parser["Sequence"]) if parser.has_section("Sequence") else {}

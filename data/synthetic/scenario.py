@@ -14,6 +14,7 @@ from pydantic import Field, FiniteFloat, ValidationError, model_validator
 from data.clock import ClockStatus
 from data.config import Section, explain
 from data.errors import UserError
+from data.foreign import read_yaml
 
 PRESET_FOLDER = Path(__file__).resolve().parents[2] / "configs" / "synthetic"
 FROZEN_FILE = PRESET_FOLDER / "frozen.yaml"
@@ -141,12 +142,7 @@ def load_preset(name: str) -> Preset:
             hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(known)}"
             raise UserError(f"there is no preset '{name}'; {hint} (or give the path of a .yaml file)")
         path = PRESET_FOLDER / f"{name}.yaml"
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read the preset {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"the preset {path} is not valid YAML: {' '.join(str(error).split())}") from None
+    tree = read_yaml(path, f"the preset {path}")
     if not isinstance(tree, dict):
         raise UserError(f"the preset {path} must be a mapping that begins with 'name:'")
     try:
@@ -169,12 +165,10 @@ def frozen_hashes(path: Path = FROZEN_FILE) -> dict[str, tuple[int, str]]:
     Raises:
         UserError: when the list of frozen sites is missing or broken.
     """
+    tree = read_yaml(path, f"the frozen sites {path}")
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
         return {str(name): (int(entry["seed"]), str(entry["truth"])) for name, entry in tree["sites"].items()}
-    except OSError as error:
-        raise UserError(f"cannot read the frozen sites {path}: {error.strerror}") from None
-    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         raise UserError(
             f"{path} is no list of frozen sites; expected 'sites:' with 'name: {{seed: , truth: }}'"
         ) from None

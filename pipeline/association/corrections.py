@@ -14,14 +14,14 @@ goes to the tracklets that lie there then.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import yaml
 from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
 from data.config import Section, explain
 from data.errors import UserError
+from data.foreign import read_yaml
 from data.kernels.boxes import row_ious
 from pipeline.association.config import CorrectionConfig
 from pipeline.association.table import TrackletTable
@@ -83,12 +83,7 @@ def load_corrections(path: Path) -> list[Correction]:
     Raises:
         UserError: when it is missing, not valid, or has an unknown key.
     """
-    try:
-        tree: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read the corrections {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"the corrections {path} are not valid YAML: {' '.join(str(error).split())}") from None
+    tree = read_yaml(path, f"the corrections {path}")
     if not isinstance(tree, dict):
         raise UserError(f"the corrections {path} must be a mapping with the key 'corrections'")
     try:

@@ -156,13 +156,14 @@ def _load(weights: ResolvedWeights) -> Any:
 
 def _task_of_export(weights: ResolvedWeights) -> str:
     """Exports do not tell the package their task before the first run; their own metadata do."""
-    import yaml
+    from data.foreign import read_yaml
 
     if weights.path.is_dir():
         described = weights.path / "metadata.yaml"
         if not described.exists():
             raise UserError(f"{weights.path} holds no metadata.yaml; export the model again with `yolo export`")
-        return str(yaml.safe_load(described.read_text(encoding="utf-8")).get("task", "detect"))
+        told = read_yaml(described)
+        return str(told.get("task", "detect")) if isinstance(told, dict) else "detect"
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(weights.path), providers=["CPUExecutionProvider"])

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from data.errors import UserError
+from data.foreign import parse_yaml
 from data.kernels.images import to_blob
 from data.records import Detections, FloatArray, Image, Poses
 from data.runtime.onnx import OnnxNetwork
@@ -62,7 +62,7 @@ def describe(metadata: dict[str, Any], label: str, tasks: tuple[str, ...] = ("de
     Raises:
         UserError: when it is no Ultralytics export, does another job, knows no people or has other keypoints.
     """
-    known = {key: yaml.safe_load(value) if isinstance(value, str) else value for key, value in _relevant(metadata)}
+    known = {key: parse_yaml(value, label) if isinstance(value, str) else value for key, value in _relevant(metadata)}
     task, names = known.get("task"), known.get("names")
     if task not in tasks or not isinstance(names, dict):
         raise UserError(

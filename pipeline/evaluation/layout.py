@@ -6,12 +6,12 @@ Truth is ``<sequence>/gt/gt.txt`` with an optional ``seqinfo.ini`` (MOTChallenge
 """
 
 import configparser
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data.errors import UserError
+from data.foreign import read_json, read_text
 from data.formats.mot import MotTable, read_mot
 
 LENGTHS_FILE = "lengths.json"
@@ -139,9 +139,9 @@ def _sequence_length(path: Path) -> int | None:
         return None
     parser = configparser.ConfigParser()
     try:
-        parser.read_string(path.read_text(encoding="utf-8"))
+        parser.read_string(read_text(path))
         length = parser.getint("Sequence", "seqLength")
-    except (configparser.Error, ValueError, OSError) as error:
+    except (configparser.Error, ValueError) as error:
         raise UserError(f"{path}: no readable seqLength ({str(error).splitlines()[0]}); mend or remove it") from None
     return _checked_length(path, "seqLength", length)
 
@@ -150,10 +150,7 @@ def _read_lengths(path: Path) -> dict[str, int]:
     """Frames of each camera; empty where there is no such file."""
     if not path.exists():
         return {}
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not readable as JSON ({error}); mend or remove it") from None
+    values = read_json(path)
     if not isinstance(values, dict):
         raise UserError(f"{path}: expected a JSON object of camera names and numbers of frames")
     return {name: _checked_length(path, name, value) for name, value in values.items()}

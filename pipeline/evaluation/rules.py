@@ -10,7 +10,6 @@ mot17 and mot15 are TrackEval's MOTChallenge preprocessing. Predictions are "on"
 to when all of it takes part: Hungarian, largest sum of IoU, IoU at least 0.5 (mot17) or the rule's own (plain).
 """
 
-import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import UserError
+from data.foreign import read_json
 from data.formats.mot import PEDESTRIAN, MotTable
 from pipeline.evaluation.pairs import EPSILON, Comparison, assign
 
@@ -77,12 +77,7 @@ def read_rule(folder: Path, default: RuleName) -> Rule:
         UserError: the file is not such an object.
     """
     path = folder / RULE_FILE
-    values: Any = {}
-    if path.exists():
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path}: not readable as JSON ({error}); mend or remove it") from None
+    values: Any = read_json(path) if path.exists() else {}
     names = [entry.name for entry in fields(Rule)]
     if not isinstance(values, dict) or not set(values) <= set(names):
         raise UserError(f"{path}: expected a JSON object with keys among {', '.join(names)}")

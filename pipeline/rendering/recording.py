@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from data.config import SourcesConfig, explain
 from data.errors import UserError
+from data.foreign import parse_yaml
 from data.records import Frame, Image
 from data.site import Site, load_site
 from data.sources.base import CameraSpec
@@ -174,10 +174,8 @@ def _sources_config(folder: RunFolder) -> SourcesConfig:
     """How the run read its videos, from its own configuration: the same frames are shown that were looked at."""
     if not folder.config.exists():
         return SourcesConfig()
+    tree = parse_yaml(folder.read_text(folder.config), str(folder.config))
     try:
-        tree = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
         return SourcesConfig.model_validate(tree.get("sources", {}) if isinstance(tree, dict) else {})
-    except yaml.YAMLError:
-        raise UserError(f"{folder.config} is not valid YAML; restore it or run again") from None
     except ValidationError as error:
         raise UserError(explain(error, SourcesConfig, f"{folder.config}, section sources")) from None

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import UserError
+from data.foreign import read_array
 from data.records import FloatArray
 from reid.models.part_head import MaskUse
 from reid.samples.part_labels import FIELDS, PartGrouping, fields_from_keypoints, group_fields
@@ -30,10 +31,7 @@ def read_fields(sample: Sample, target: FloatArray, size: tuple[int, int]) -> Fl
     """
     if sample.labels is None:
         return fields_from_keypoints(target, size, _GRID)
-    try:
-        fields = np.load(sample.labels, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read the parsing label {sample.labels}: {error}") from None
+    fields = read_array(sample.labels)
     if fields.ndim != 3 or len(fields) != FIELDS or 0 in fields.shape:
         raise UserError(f"{sample.labels}: a parsing label has {FIELDS} fields, not the shape {fields.shape}")
     return np.nan_to_num(fields.astype(np.float32))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import UserError
-from reid.weights.torch_pickle import Inert, InertUnpickler
+from reid.weights.torch_pickle import Inert, InertUnpickler, check_pickle
 
 _LARGEST_BYTES = 1 << 28
 _MODULES = ("numpy.core.multiarray", "numpy._core.multiarray", "numpy.core._multiarray_umath")
@@ -84,7 +84,7 @@ def read_ids(path: Path) -> dict[int, list[int]]:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         _, _, dtype = read(stream)
-        tree = _IdsUnpickler(stream).load() if dtype.hasobject else None
+        tree = _IdsUnpickler(check_pickle(stream)).load() if dtype.hasobject else None
     except Exception as error:
         # A pickle can fail in any way its author, or a disk, likes.
         raise UserError(f"{path} is no .npy file of objects, or it is damaged ({type(error).__name__})") from None

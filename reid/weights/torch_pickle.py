@@ -9,6 +9,7 @@ for.
 
 import math
 import pickle
+import pickletools
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from data.errors import UserError
+from data.foreign import ARRAY_BYTES, check_file
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +31,8 @@ _STORAGE_DTYPES = {
     "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8",
     "ByteStorage": "uint8", "BoolStorage": "bool",
 }  # fmt: skip
+# More of a checkpoint's tensors than this times its size share storage: nothing real does.
+_MOST_SHARED = 4
 _ITEM_SIZES = {"float16": 2, "bfloat16": 2, "bool": 1}
 
 
@@ -97,6 +101,8 @@ class TorchFile:
         self._file: IO[bytes] | None = None
         self._archive: zipfile.ZipFile | None = None
         self._places: dict[str, tuple[int, int]] = {}
+        self._loaded = 0
+        self._size = check_file(path, ARRAY_BYTES, f"checkpoint {path}")
         try:
             self._file = path.open("rb")
         except OSError as error:
@@ -138,6 +144,9 @@ class TorchFile:
         if empty:
             return torch.empty(tensor.shape, dtype=dtype)
         size = tensor.elements * _item_size(tensor.dtype)
+        self._loaded += size
+        if self._loaded > _MOST_SHARED * max(self._size, 1 << 20):
+            raise UserError(f"{self.path} is damaged: its tensors have many times the size of the file")
         try:
             raw = self._read_storage(tensor.key)
         except (KeyError, OSError, zipfile.BadZipFile) as error:
@@ -163,22 +172,51 @@ class TorchFile:
             raise UserError(f"{self.path} is a zip file, but no torch checkpoint")
         self._prefix = entries[0].filename.removesuffix("data.pkl")
         with self._archive.open(entries[0]) as stream:
-            return InertUnpickler(stream).load()
+            return InertUnpickler(check_pickle(stream)).load()
 
     def _read_legacy(self) -> Any:
         assert self._file is not None
         self._file.seek(0)
-        if InertUnpickler(self._file).load() != _LEGACY_MAGIC or InertUnpickler(self._file).load() != _LEGACY_PROTOCOL:
+        if self._next().load() != _LEGACY_MAGIC or self._next().load() != _LEGACY_PROTOCOL:
             raise UserError(f"{self.path} is a pickle, but no torch checkpoint")
-        InertUnpickler(self._file).load()
-        unpickler = InertUnpickler(self._file)
+        self._next().load()
+        unpickler = self._next()
         tree = unpickler.load()
-        for key in InertUnpickler(self._file).load():
+        for key in self._next().load():
             elements = int(np.frombuffer(self._file.read(8), "<i8")[0])
             size = elements * _item_size(unpickler.storage_dtypes[key])
             self._places[key] = (self._file.tell(), size)
             self._file.seek(size, 1)
         return tree
+
+    def _next(self) -> "InertUnpickler":
+        assert self._file is not None
+        return InertUnpickler(check_pickle(self._file))
+
+
+def check_pickle(stream: IO[bytes]) -> IO[bytes]:
+    """Look through a pickle before it is read: what it asks for must not cost more than it has bytes.
+
+    Numbers of remembered objects rise one by one in every real pickle; a jump makes the reader allocate the gap.
+
+    Args:
+        stream: at the start of the pickle; seekable.
+
+    Returns:
+        The stream, where it was.
+
+    Raises:
+        UnpicklingError: for a jump, or when it breaks off.
+    """
+    start = stream.tell()
+    remembered = 0
+    for number, (code, value, _) in enumerate(pickletools.genops(stream)):
+        if code.name in ("PUT", "BINPUT", "LONG_BINPUT"):
+            remembered = max(remembered, int(value or 0))
+            if remembered > number:
+                raise pickle.UnpicklingError("it remembers objects it does not have")
+    stream.seek(start)
+    return stream
 
 
 def plain(value: object) -> Any:

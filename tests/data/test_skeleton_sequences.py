@@ -141,7 +141,7 @@ def test_files_that_hold_no_recordings_are_explained(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot read"):
         read_recordings(tmp_path / "absent.npz")
     (tmp_path / "text.npz").write_text("no archive")
-    with pytest.raises(UserError, match="make_skeletons"):
+    with pytest.raises(UserError, match="npz file of numbers"):
         read_recordings(tmp_path / "text.npz")
     np.savez(tmp_path / "other.npz", points=np.zeros(3))
     with pytest.raises(UserError, match="make_skeletons"):

@@ -147,7 +147,7 @@ def test_bad_arguments(run_folder: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="give --again as well"):
         main(["run", folder, "--truth", truth, "--set", "associate.sweeps=1"])
     (tmp_path / "x.npz").write_bytes(b"no")
-    with pytest.raises(UserError, match=r"x\.npz is no feature file"):
+    with pytest.raises(UserError, match=r"x\.npz is no \.npz file"):
         main(["market", str(tmp_path / "x.npz")])
     other = tmp_path / "other"
     other.mkdir()

@@ -66,10 +66,10 @@ def test_bad_arguments_and_files(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="splits one set"):
         main(["--features", str(file), "--query", str(file)])
     (tmp_path / "x.npz").write_bytes(b"no")
-    with pytest.raises(UserError, match=r"x\.npz is no feature file"):
+    with pytest.raises(UserError, match=r"x\.npz is no \.npz file"):
         main(["--features", str(tmp_path / "x.npz")])
     np.savez(tmp_path / "y.npz", names=np.array(["0001_c1s1_000001_00.jpg"]))
-    with pytest.raises(UserError, match=r"y\.npz is no feature file"):
+    with pytest.raises(UserError, match=r"y\.npz holds no"):
         main(["--features", str(tmp_path / "y.npz")])
 
 

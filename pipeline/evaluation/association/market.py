@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import UserError
+from data.foreign import open_arrays
 from data.formats.reid_names import ReidNames, Style, parse_names
 from data.records import FloatArray, IntArray, PartEmbeddings, Tracklet
 from pipeline.evaluation.association.truth import Key, TrackletTruth
@@ -51,13 +52,11 @@ def read_features(path: Path, style: Style | None = None) -> NamedFeatures:
     Raises:
         UserError: when it is no such file, or the naming carries no time.
     """
-    import zipfile
-
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            names, features = [str(name) for name in archive["names"]], archive["feature"].astype(np.float32)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is no feature file with 'names' and 'feature': {str(error).splitlines()[0]}") from None
+    with open_arrays(path) as archive:
+        names, features = [str(name) for name in archive["names"].ravel()], archive["feature"]
+    if features.dtype.kind not in "fiu":
+        raise UserError(f"{path}: 'feature' must be numbers, not {features.dtype}")
+    features = features.astype(np.float32)
     parsed = parse_names(names, style)
     if features.ndim != 2 or len(features) != len(parsed):
         raise UserError(f"{path}: {len(parsed)} names, but features of shape {features.shape}; rows must agree")

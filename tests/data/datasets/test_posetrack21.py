@@ -72,7 +72,7 @@ def test_files_that_are_no_annotations(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="expected one JSON object"):
         read_posetrack21(tmp_path, "val")
     path.write_text("{")
-    with pytest.raises(UserError, match="not readable JSON"):
+    with pytest.raises(UserError, match="not valid JSON"):
         read_posetrack21(tmp_path, "val")
 
 

@@ -117,7 +117,7 @@ def test_broken_files(tmp_path, content, message):
 
 
 def test_files_that_are_not_there_or_no_json(tmp_path):
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot read the COCO file"):
         read_coco(tmp_path / "gone.json")
     (tmp_path / "c.json").write_text("{")
     with pytest.raises(UserError, match="not valid JSON"):

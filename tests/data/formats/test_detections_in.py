@@ -159,7 +159,7 @@ def test_broken_text(tmp_path, row, message):
         ({"feature": np.zeros(3)}, "must be a matrix"),
         ({"keypoints": np.zeros((3, 17))}, "'keypoints' has the shape"),
         ({"score": np.array(["a", "b", "c"])}, "'score' has the shape"),
-        ({"score": np.array([None, 1, 2], object)}, "not a readable .npz"),
+        ({"score": np.array([None, 1, 2], object)}, "no .npz file of numbers"),
     ],
 )
 def test_broken_archives(tmp_path, changes, message):
@@ -177,10 +177,10 @@ def test_features_that_do_not_go_with_the_boxes(tmp_path):
     with pytest.raises(UserError, match="3 rows of features for 4 boxes"):
         read_detection_folder(tmp_path)
     np.save(tmp_path / "cam.npy", np.array([{"a": 1}], object), allow_pickle=True)
-    with pytest.raises(UserError, match=r"not a readable \.npy"):
+    with pytest.raises(UserError, match=r"no \.npy file of numbers"):
         read_detection_folder(tmp_path)
     (tmp_path / "cam.npy").write_bytes(b"")
-    with pytest.raises(UserError, match=r"not a readable \.npy"):
+    with pytest.raises(UserError, match=r"no \.npy file of numbers"):
         read_detection_folder(tmp_path)
     np.save(tmp_path / "cam.npy", FEATURES)
     write(tmp_path / "two.txt", ROWS[:1])
@@ -198,7 +198,7 @@ def test_folders_without_detections(tmp_path):
     with pytest.raises(UserError, match="cannot name a camera"):
         read_detection_folder(tmp_path)
     (tmp_path / "cam.npz").write_bytes(b"no archive")
-    with pytest.raises(UserError, match=r"not a readable \.npz"):
+    with pytest.raises(UserError, match=r"no \.npz file of numbers"):
         read_detection_folder(tmp_path)
 
 

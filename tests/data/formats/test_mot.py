@@ -129,9 +129,9 @@ def test_detections_need_no_ids(tmp_path: Path) -> None:
 
 
 def test_unreadable(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"absent.txt: cannot be read"):
+    with pytest.raises(UserError, match=r"cannot read .*absent.txt"):
         read_mot(tmp_path / "absent.txt", "det")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot read"):
         read_mot(tmp_path, "det")
     picture = tmp_path / "picture.txt"
     picture.write_bytes(bytes(range(256)) * 4)

@@ -69,7 +69,7 @@ def test_unreadable_files_are_refused(tmp_path):
     with pytest.raises(UserError, match="not found"):
         read_keypoint_file(tmp_path / "none.json")
     (tmp_path / "a.json").write_text("{")
-    with pytest.raises(UserError, match="not readable JSON"):
+    with pytest.raises(UserError, match="not valid JSON"):
         read_keypoint_file(tmp_path / "a.json")
 
 

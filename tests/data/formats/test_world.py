@@ -83,13 +83,13 @@ def test_broken_paths(tmp_path: Path, line: str, complaint: str) -> None:
 
 
 def test_files_that_are_no_paths(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot read the places"):
         read_world_paths(tmp_path / "absent.csv")
     (tmp_path / "tracks.txt").write_text("1,1,0,0,5,5,1,-1,-1,-1\n")
     with pytest.raises(UserError, match="the first line must be time_s,id"):
         read_world_paths(tmp_path / "tracks.txt")
     (tmp_path / "picture.csv").write_bytes(b"\xff\xfe\xfa\x00\x80")
-    with pytest.raises(UserError, match="not a text file"):
+    with pytest.raises(UserError, match="is no text in UTF-8"):
         read_world_paths(tmp_path / "picture.csv")
 
 

@@ -43,7 +43,7 @@ def test_cameras(tmp_path: Path) -> None:
         ({}, "holds no truth"),
         ({"lengths.json": '{"c1": 3}', "c2.txt": ROW}, "lengths.json names c1, but"),
         ({"lengths.json": "[3]", "c1.txt": ROW}, "expected a JSON object"),
-        ({"lengths.json": "{", "c1.txt": ROW}, "not readable as JSON"),
+        ({"lengths.json": "{", "c1.txt": ROW}, "not valid JSON"),
         ({"lengths.json": '{"c1": 2.5}', "c1.txt": ROW}, "c1 is 2.5; give a number of frames"),
         ({"s/gt/gt.txt": ROW, "s/seqinfo.ini": "[Sequence]\n"}, "no readable seqLength"),
         ({"s/gt/gt.txt": ROW, "s/seqinfo.ini": "[Sequence]\nseqLength=many\n"}, "no readable seqLength"),

@@ -136,7 +136,7 @@ def test_a_broken_keypoint_file_fails_or_its_crop_is_left_out(market: Path, capl
         people(folder / f"{name}.jpg_keypoints.json")
     (folder / "0002_c2.jpg_keypoints.json").write_text("{")
     config = SourceConfig(root=market, keypoints=PIFPAF, need_skeleton=True)
-    with pytest.raises(UserError, match=r"0002_c2\.jpg_keypoints\.json is not readable"):
+    with pytest.raises(UserError, match=r"0002_c2\.jpg_keypoints\.json is not valid JSON"):
         read_source(config)
     assert len(read_source(config, "train", "replace").train) == 3
     assert "0002_c2.jpg is left out" in caplog.text
