@@ -8,7 +8,7 @@ file the user names is recognised whatever it is called.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError
 from data.config import Section
 from data.errors import UserError
 from data.foreign import read_yaml
+from data.runtime.choice import RuntimeName, Runtimes
 
 WeightKind = Literal["detector", "pose", "reid"]
 People = Literal["real", "synthetic"]
@@ -33,6 +34,11 @@ class NetworkChoice(Section):
 
     name: str
     weights: str = Field("auto", description="file, name in data/weights/manifest.yaml, or auto")
+    runtime: RuntimeName = Field(
+        "auto",
+        description="what computes ONNX and OpenVINO networks: onnxruntime, openvino, or auto: the cheapest that "
+        "agrees with the others, measured once on this machine",
+    )
 
 
 class InputOptions(Section):
@@ -58,6 +64,14 @@ class InputOptions(Section):
         return InputOptions(**{**filled, **own})
 
 
+class FileRecord(Section):
+    """A file that belongs to another one."""
+
+    file: str = Field(description="its name, in the same folder")
+    url: str | None = Field(None, description="http(s) address, or null: the user brings the file")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
 class WeightRecord(Section):
     """One file of weights."""
 
@@ -66,6 +80,9 @@ class WeightRecord(Section):
     file: str = Field(description="file name in the cache or in data/weights")
     url: str | None = Field(None, description="http(s) address, 'shipped', or null: the user brings the file")
     member: str | None = Field(None, description="the address is a zip archive: name of the file inside")
+    beside: tuple[FileRecord, ...] = Field(
+        (), description="files that must lie beside it (the .bin of an OpenVINO .xml)"
+    )
     sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of the file itself (not of the archive)")
     size_bytes: int | None = Field(None, gt=0)
     licence: str
@@ -90,6 +107,7 @@ class ResolvedWeights:
         name: key in the manifest, or the file's own name.
         record: None for a file the manifest does not know.
         trained_on: real or synthetic people, as the record or else the file itself says; None where neither does.
+        runtimes: decides what computes it, and remembers.
     """
 
     path: Path
@@ -97,6 +115,7 @@ class ResolvedWeights:
     name: str
     record: WeightRecord | None
     trained_on: People | None = None
+    runtimes: Runtimes = field(default_factory=Runtimes, compare=False)
 
     @property
     def model_id(self) -> str:
@@ -198,8 +217,31 @@ def as_weights(
     digest = file_sha256(path)
     for name, record in (known_weights() if records is None else records).items():
         if record.sha256 == digest:
+            check_beside(path, record)
             return ResolvedWeights(path, digest, name, record, record.trained_on)
-    return ResolvedWeights(path, digest, path.stem, None, _own_word(path))
+    return ResolvedWeights(path, _with_numbers(path, digest), path.stem, None, _own_word(path))
+
+
+def check_beside(path: Path, record: WeightRecord) -> None:
+    """Check that the files that belong to a known file lie beside it.
+
+    Raises:
+        UserError: naming the first that is absent or another one.
+    """
+    for part in record.beside:
+        other = path.with_name(path.stem + Path(part.file).suffix)
+        if not other.is_file():
+            raise UserError(f"{path} needs {other.name} beside it, which is not there; copy both files")
+        if file_sha256(other) != part.sha256:
+            raise UserError(f"{other} is damaged or does not belong to {path.name}; fetch both files anew")
+
+
+def _with_numbers(path: Path, digest: str) -> str:
+    """The .xml of an OpenVINO model only describes it: its numbers, in the .bin beside it, are part of its identity."""
+    numbers = path.with_suffix(".bin")
+    if path.suffix != ".xml" or not numbers.is_file():
+        return digest
+    return hashlib.sha256(f"{digest} {file_sha256(numbers)}".encode()).hexdigest()
 
 
 def _own_word(path: Path) -> People | None:

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from data.errors import UserError
 from data.kernels.images import to_blob
+from data.networks import open_network
 from data.records import Detections, FloatArray, Image, Poses
-from data.runtime.onnx import OnnxNetwork
-from data.weight_records import ResolvedWeights, as_weights, input_options
+from data.runtime.network import Network
+from data.runtime.tflite import TfliteNetwork
+from data.runtime.trial import Trial, sample_pictures
+from data.weight_records import InputOptions, ResolvedWeights, as_weights, input_options
 from pipeline.backends.config import PoseConfig
 from pipeline.backends.crops import cut, points_back, windows
-from pipeline.backends.tflite import TfliteNetwork
 
 _KEYPOINTS = 17
 _MOVENET_MARGIN = 1.1
@@ -93,14 +95,14 @@ def open_onnx(
     """
     weights = as_weights(weights)
     options = input_options(config, weights, "pose")
-    network = OnnxNetwork(weights.path, device, threads, str(weights.path))
-    shape = network.input_shape
-    size = options.input_size if None in shape[2:] else shape[2:]
-    if len(shape) != 4 or shape[1] not in (None, 3) or size is None:
-        raise UserError(f"{weights.path} takes input of shape {shape}; set pose.input_size to height, width px")
-    height, width = int(size[0] or 0), int(size[1] or 0)
-    decode = _decoder(network, height, width)
     colour, normalisation = str(options.colour), str(options.normalisation)
+
+    def sample(network: Network) -> FloatArray:
+        return to_blob(sample_pictures(*_crop_size(network, options)), colour, normalisation)
+
+    network = open_network(weights, config.runtime, device, threads, Trial(sample))
+    height, width = _crop_size(network, options)
+    decode = _decoder(network, height, width)
 
     def estimate(crops: NDArray[np.uint8]) -> FloatArray:
         return decode(network.run(to_blob(crops, colour, normalisation)))
@@ -108,7 +110,15 @@ def open_onnx(
     return TopDownPose(estimate, (height, width), _MARGIN, config.batch)
 
 
-def _decoder(network: OnnxNetwork, height: int, width: int) -> Callable[[list[FloatArray]], FloatArray]:
+def _crop_size(network: Network, options: InputOptions) -> tuple[int, int]:
+    shape = network.input_shape
+    size = options.input_size if None in shape[2:] else shape[2:]
+    if len(shape) != 4 or shape[1] not in (None, 3) or size is None:
+        raise UserError(f"{network.label} takes input of shape {shape}; set pose.input_size to height, width px")
+    return int(size[0] or 0), int(size[1] or 0)
+
+
+def _decoder(network: Network, height: int, width: int) -> Callable[[list[FloatArray]], FloatArray]:
     shapes = network.output_shapes
     if any(len(shape) < 3 or shape[1] not in (None, _KEYPOINTS) for shape in shapes):
         raise UserError(
@@ -125,7 +135,7 @@ def _decoder(network: OnnxNetwork, height: int, width: int) -> Callable[[list[Fl
     )
 
 
-def _first_is_x(network: OnnxNetwork, height: int, width: int) -> bool:
+def _first_is_x(network: Network, height: int, width: int) -> bool:
     names = [name.lower() for name in network.output_names]
     if any(name.endswith("x") for name in names) and any(name.endswith("y") for name in names):
         return names[0].endswith("x")

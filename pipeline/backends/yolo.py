@@ -16,18 +16,22 @@ from numpy.typing import NDArray
 from data.errors import UserError
 from data.foreign import parse_yaml
 from data.kernels.images import to_blob
+from data.networks import open_network
 from data.records import Detections, FloatArray, Image, Poses
-from data.runtime.onnx import OnnxNetwork
+from data.runtime.network import Network
+from data.runtime.tflite import TfliteNetwork
+from data.runtime.trial import Trial, sample_pictures
 from data.weight_records import InputOptions, ResolvedWeights, as_weights
 from pipeline.backends.config import DetectorConfig, PoseConfig
 from pipeline.backends.letterbox import Placement, letterbox
 from pipeline.backends.selection import best_rows, clean, visible
-from pipeline.backends.tflite import TfliteNetwork
 
 _STRIDES = (8, 16, 32)
 _TASKS = {"detect": "detection", "pose": "pose", "segment": "segmentation"}
 _DEFAULT_INPUT = InputOptions(colour="rgb", normalisation="0-1")
 _KEYPOINT_COLUMNS = 17 * 3
+# Rows of an end-to-end export that runtimes must agree on; weaker ones come in any order.
+_SURE = 0.25
 
 Run = Callable[[NDArray[np.uint8]], FloatArray]
 
@@ -171,9 +175,9 @@ def open_onnx(
         UserError: when the file is none, or its shapes contradict what it says of itself.
     """
     weights = as_weights(weights)
-    network = OnnxNetwork(weights.path, device, threads, str(weights.path))
-    export = describe(network.metadata, network.label)
     options = config.over(weights.record.input if weights.record else None).over(_DEFAULT_INPUT)
+    network = open_network(weights, config.runtime, device, threads, export_trial(options))
+    export = describe(network.metadata, network.label)
     size = input_size(network.input_shape[2:], options, export, network.label)
     _check_output(network.output_shapes[0], export, size, network.label)
     colour, normalisation = str(options.colour), str(options.normalisation)
@@ -213,6 +217,24 @@ def open_tflite(
     if export.end_to_end:
         raise UserError(f"{weights.path}: end-to-end TFLite exports are not read; export it with `nms=False`")
     return YoloNetwork(run, export, size, 1, _options(config))
+
+
+def export_trial(options: InputOptions, tasks: tuple[str, ...] = tuple(_TASKS)) -> Trial:
+    """How runtimes of an export are compared: boxes, scores of people, and the keypoints or mask coefficients."""
+
+    def blob(network: Network) -> FloatArray:
+        export = describe(network.metadata, network.label, tasks)
+        size = input_size(network.input_shape[2:], options, export, network.label)
+        return to_blob(sample_pictures(*size), str(options.colour), str(options.normalisation))
+
+    def select(network: Network, outputs: list[FloatArray]) -> list[FloatArray]:
+        export = describe(network.metadata, network.label, tasks)
+        rows = min(outputs, key=np.ndim)
+        if export.end_to_end:
+            return [picture[picture[:, 4] >= _SURE, :6] for picture in rows]
+        return [rows[:, :4], rows[:, 4 + export.person], rows[:, 4 + export.classes :]]
+
+    return Trial(blob, select)
 
 
 def _relevant(metadata: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from data.errors import UserError
 from data.kernels.images import to_blob
+from data.networks import open_network
 from data.records import FloatArray, Image
-from data.runtime.onnx import OnnxNetwork
-from data.weight_records import InputOptions
+from data.runtime.network import Network
+from data.weight_records import InputOptions, as_weights
 from pipeline.backends.letterbox import Placement, letterbox
 from pipeline.backends.selection import best_rows, clean, visible
-from pipeline.backends.yolo import Export, describe, input_size
+from pipeline.backends.yolo import Export, describe, export_trial, input_size
 
 # A cell of the grid is as full as the share of so many points per side that lie in the mask.
 _POINTS = 4
@@ -60,9 +61,9 @@ class YoloSegmenter:
     def __init__(self, path: Path, device: str = "auto", threads: int = 0, score_min: float = 0.25) -> None:
         if not path.is_file():
             raise UserError(f"there is no segmentation export {path}")
-        self._network = OnnxNetwork(path, device, threads, str(path))
-        self._export = describe(self._network.metadata, self._network.label, ("segment",))
         options = InputOptions(colour="rgb", normalisation="0-1")
+        self._network = open_network(as_weights(path), "auto", device, threads, export_trial(options))
+        self._export = describe(self._network.metadata, self._network.label, ("segment",))
         self._size = input_size(self._network.input_shape[2:], options, self._export, self._network.label)
         self._rows, self._prototypes = _outputs(self._network, self._export)
         self._score_min = score_min
@@ -92,7 +93,7 @@ class YoloSegmenter:
         return boxes, table[:, 4 + self._export.person], table[:, 4 + self._export.classes :]
 
 
-def _outputs(network: OnnxNetwork, export: Export) -> tuple[int, int]:
+def _outputs(network: Network, export: Export) -> tuple[int, int]:
     """Which output holds the rows and which the prototypes.
 
     Raises:

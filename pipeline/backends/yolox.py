@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from data.errors import UserError
 from data.kernels.images import to_blob
+from data.networks import open_network
 from data.records import Detections, FloatArray, Image
-from data.runtime.onnx import OnnxNetwork
+from data.runtime.network import Network
+from data.runtime.trial import Trial, sample_pictures
 from data.weight_records import ResolvedWeights, as_weights, input_options
 from pipeline.backends.config import DetectorConfig
 from pipeline.backends.letterbox import Placement, letterbox
@@ -37,12 +39,9 @@ class YoloxDetector:
         """
         weights = as_weights(weights)
         self._options = input_options(config, weights, "detector")
-        self._network = OnnxNetwork(weights.path, device, threads, str(weights.path))
-        shape = self._network.input_shape
-        size = self._options.input_size if None in shape[2:] else shape[2:]
-        if len(shape) != 4 or size is None:
-            raise UserError(f"{weights.path} takes input of shape {shape}; set detector.input_size to height, width")
-        self._size = (int(size[0] or 0), int(size[1] or 0))
+        trial = Trial(lambda network: self._blob(sample_pictures(*self._input_size(network))), _significant)
+        self._network = open_network(weights, config.runtime, device, threads, trial)
+        self._size = self._input_size(self._network)
         self._cells, self._steps = _grid(self._size)
         output = self._network.output_shapes[0]
         if len(output) != 3 or output[1] not in (None, len(self._cells)) or (output[2] or 6) < 6:
@@ -61,10 +60,19 @@ class YoloxDetector:
             portion = seen[start : start + self._portion]
             placed = [letterbox(images[index], *self._size, centred=False) for index in portion]
             canvases = np.stack([canvas for canvas, _ in placed])
-            blob = to_blob(canvases, str(self._options.colour), str(self._options.normalisation))
-            for index, output, (_, placement) in zip(portion, self._network.run(blob)[0], placed):
+            for index, output, (_, placement) in zip(portion, self._network.run(self._blob(canvases))[0], placed):
                 found[index] = self._decode(output, placement)
         return found
+
+    def _input_size(self, network: Network) -> tuple[int, int]:
+        shape = network.input_shape
+        size = self._options.input_size if None in shape[2:] else shape[2:]
+        if len(shape) != 4 or size is None:
+            raise UserError(f"{network.label} takes input of shape {shape}; set detector.input_size to height, width")
+        return int(size[0] or 0), int(size[1] or 0)
+
+    def _blob(self, canvases: NDArray[np.uint8]) -> FloatArray:
+        return to_blob(canvases, str(self._options.colour), str(self._options.normalisation))
 
     def _decode(self, output: FloatArray, placement: Placement) -> Detections:
         scores = output[:, 4] * output[:, 5 + _PERSON]
@@ -79,6 +87,12 @@ class YoloxDetector:
             boxes, scores[rows], placement.width, placement.height, self._config.nms_iou, self._config.max_detections
         )
         return detections
+
+
+def _significant(_: Network, outputs: list[FloatArray]) -> list[FloatArray]:
+    """Offsets, log sizes and scores of people."""
+    rows = outputs[0]
+    return [rows[..., :2], rows[..., 2:4], rows[..., 4] * rows[..., 5 + _PERSON]]
 
 
 def _grid(size: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -15,8 +15,8 @@ VERSION = 2
 """Of the manifest's own layout."""
 
 _PACKAGES = (
-    "torch", "numpy", "scipy", "opencv-python", "av", "onnxruntime", "ai-edge-litert", "ultralytics", "openpifpaf",
-    "timm", "pyarrow", "motmetrics", "lap", "filterpy",
+    "torch", "numpy", "scipy", "opencv-python", "av", "onnxruntime", "openvino", "ai-edge-litert", "ultralytics",
+    "openpifpaf", "timm", "pyarrow", "motmetrics", "lap", "filterpy",
 )  # fmt: skip
 
 

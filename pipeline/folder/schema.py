@@ -93,6 +93,15 @@ class WeightModel(_Model):
     sha256: str
 
 
+class RuntimeModel(_Model):
+    """What computes a network."""
+
+    runtime: Literal["onnxruntime", "openvino"]
+    precision: Literal["fp32", "bf16"]
+    cpu_ms: dict[str, Number]
+    refused: dict[str, str]
+
+
 class StageModel(_Model):
     """What a stage cost."""
 
@@ -119,6 +128,7 @@ class ManifestModel(InputsModel):
     version: Whole
     status: Status
     weights: dict[str, list[WeightModel]]
+    runtimes: dict[str, RuntimeModel] = {}
     counts: dict[str, Any]
     warnings: list[WarningModel]
     timings: TimingsModel

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from data.redaction import RedactingFormatter, redact_tree
+from data.runtime.choice import RuntimeChoice
 from data.runtime.stage_clock import StageClock
 from data.site import Site
 from pipeline.config import Config
@@ -28,6 +29,7 @@ class Job:
         site: cameras, clocks, overlap.
         inputs: per camera, what was read.
         weights: per kind, name and hash of the weights used.
+        runtimes: what computes each network of them.
         limit: frames of every camera at most; None: all.
         warnings: in the order they came up.
         clock: timings per stage.
@@ -40,6 +42,7 @@ class Job:
     site: Site
     inputs: Mapping[str, Mapping[str, Any]]
     weights: Mapping[str, list[dict[str, object]]] = field(default_factory=dict)
+    runtimes: Mapping[str, RuntimeChoice] = field(default_factory=dict)
     warnings: list[RunWarning] = field(default_factory=list)
     clock: StageClock = field(default_factory=StageClock)
     counts: dict[str, Any] = field(default_factory=dict)
@@ -67,6 +70,7 @@ class Job:
                 "inputs": self.inputs,
                 "clocks": clocks,
                 "weights": self.weights,
+                "runtimes": {key: choice.to_json() for key, choice in self.runtimes.items()},
                 "seed": self.config.run.seed,
                 "limit": self.limit,
                 "counts": self.counts,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from data.errors import UserError
 from data.formats.detections_in import CameraDetections, read_detection_folder
+from data.runtime.machine import usable_cores
 from data.site import Site, load_site
 from pipeline.backends.registry import build_embedder, build_perceiver
 from pipeline.config import Config, RunConfig
@@ -82,14 +83,15 @@ def _open_videos(
     given = None if start.detections is None else _given(start.detections, cameras)
     sources = open_sources(start.cameras, config.sources)
     run = config.run
+    threads = run.threads or usable_cores()
     try:
         if given is None:
-            look = look_at(build_perceiver(config.detector, config.pose, run.device, weights, run.threads))
+            look = look_at(build_perceiver(config.detector, config.pose, run.device, weights, threads))
             has_poses = config.pose.name != "none"
         else:
             look = look_up(given)
             has_poses = all(found.keypoints is not None for found in given.values() if len(found))
-        embedder = build_embedder(config.reid, run.device, weights, has_poses, run.threads)
+        embedder = build_embedder(config.reid, run.device, weights, has_poses, threads)
     except Exception:
         for opened in sources.values():
             opened.close()

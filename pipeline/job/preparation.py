@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import UserError
+from data.runtime.choice import RuntimeChoice
 from data.runtime.stage_clock import StageClock
 from data.site import Site, load_site, site_text
 from pipeline.config import Config, dump_config
@@ -141,6 +142,16 @@ def check_same_weights(folder: RunFolder, weights: Mapping[str, list[dict[str, o
             )
 
 
+def began_on(folder: RunFolder) -> dict[str, RuntimeChoice]:
+    """What computed the networks of a run when it began: whoever goes on with it computes the same bytes.
+
+    Raises:
+        UserError: when the manifest is broken.
+    """
+    told = folder.read_manifest().get("runtimes", {})
+    return {key: RuntimeChoice.from_json(value) for key, value in told.items()}
+
+
 def is_tracked(folder: RunFolder) -> bool:
     """Whether a run's tracklets are complete."""
     return Status(folder.read_manifest()["status"]).has_tracklets
@@ -168,6 +179,7 @@ def load_job(folder: RunFolder, config: Config) -> Job:
         site=load_site(folder.site),
         inputs=manifest["inputs"],
         weights=manifest["weights"],
+        runtimes=began_on(folder),
         limit=manifest.get("limit"),
         warnings=[warning for warning in warnings if warning.kind.before_association],
         clock=StageClock.from_summary({stage: spent for stage, spent in stages.items() if stage not in AFTER_TRACKING}),

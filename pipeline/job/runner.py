@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from data.formats.tracks_in import read_track_folder
+from data.runtime.choice import Runtimes, refusals
 from data.site import Site
 from pipeline.association.corrections import load_corrections
 from pipeline.config import Config
@@ -14,6 +15,7 @@ from pipeline.job.completion import complete
 from pipeline.job.job import Job
 from pipeline.job.opening import Opened, as_site, open_input
 from pipeline.job.preparation import (
+    began_on,
     check_folder,
     check_inputs_outside,
     check_same_inputs,
@@ -26,7 +28,7 @@ from pipeline.job.preparation import (
 from pipeline.job.request import DetectionFiles, EarlierRun, RunRequest, RunResult, TrackFiles, Videos
 from pipeline.job.stopping import InterruptedRun, resume_line
 from pipeline.job.tracking import track
-from pipeline.weights.store import WeightStore
+from pipeline.weights.store import WeightStore, default_cache_dir
 
 
 def run(request: RunRequest, config: Config) -> RunResult:
@@ -63,7 +65,10 @@ def _tracked(request: RunRequest, config: Config) -> Job:
         case TrackFiles() as tracks:
             return _from_tracks(tracks, request, config)
         case Videos() | DetectionFiles() as start:
-            weights = WeightStore(offline=config.run.offline)
+            folder = RunFolder(request.output)
+            fixed = began_on(folder) if request.resume and folder.manifest.exists() else {}
+            runtimes = Runtimes(default_cache_dir(), fixed)
+            weights = WeightStore(offline=config.run.offline, runtimes=runtimes)
             opened = open_input(start, request.site, request.limit, config, weights)
             try:
                 return _track(opened, request, config, weights)
@@ -88,7 +93,9 @@ def _track(opened: Opened, request: RunRequest, config: Config, weights: WeightS
             return load_job(folder, config)
         check_same_weights(folder, used)
     warnings = [RunWarning(WarningKind.WEIGHTS, line) for line in weights.warnings]
-    job = Job(folder, config, opened.site, inputs, used, warnings, limit=request.limit)
+    chosen = weights.runtimes.chosen
+    warnings += [RunWarning(WarningKind.WEIGHTS, line) for line in refusals(chosen)]
+    job = Job(folder, config, opened.site, inputs, used, chosen, warnings, limit=request.limit)
     job.write_manifest(Status.RUNNING)
     try:
         with job.at_work():

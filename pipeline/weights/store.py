@@ -6,15 +6,18 @@ Weights trained on synthetic people are taken by name only.
 import logging
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from data.errors import UserError
+from data.runtime.choice import Runtimes
 from data.weight_records import (
     SHIPPED_FOLDER,
     ResolvedWeights,
     WeightKind,
     WeightRecord,
     as_weights,
+    check_beside,
     file_sha256,
     known_weights,
 )
@@ -48,6 +51,7 @@ class WeightStore:
         cache_dir: Path | None = None,
         offline: bool = False,
         records: Mapping[str, WeightRecord] | None = None,
+        runtimes: Runtimes | None = None,
     ) -> None:
         """Prepare a store; nothing is read yet.
 
@@ -55,7 +59,9 @@ class WeightStore:
             cache_dir: where fetched files lie; None: ``default_cache_dir()``.
             offline: never fetch.
             records: name -> record; None: the project's manifest.
+            runtimes: decide what computes the networks; None: as they are exported, nothing is measured.
         """
+        self.runtimes = runtimes if runtimes is not None else Runtimes()
         self.cache_dir = cache_dir if cache_dir is not None else default_cache_dir()
         self.offline = offline
         self.records = records if records is not None else known_weights()
@@ -91,6 +97,7 @@ class WeightStore:
             raise UserError(
                 f"{kind}.weights: {found.path} ({found.name}) is for {' and '.join(found.record.kinds)}, not {kind}"
             )
+        found = replace(found, runtimes=self.runtimes)
         self.used.setdefault(kind, []).append(found)
         logger.info("%s weights: %s (%s)", kind, found.path, found.model_id)
         if found.trained_on == "synthetic":
@@ -136,6 +143,12 @@ class WeightStore:
         if name not in self.records:
             raise UserError(f"unknown weights '{name}'; there are: {', '.join(sorted(self.records))}")
         record, path = self.records[name], self.path_of(name)
+        for part in record.beside:
+            other = path.with_name(part.file)
+            if not (other.exists() and file_sha256(other) == part.sha256):
+                if part.url is None:
+                    raise UserError(f"{name} cannot be fetched: {_origin(record)}; expected at {other}")
+                download(part.url, other, part.sha256, progress=progress)
         if path.exists() and file_sha256(path) == record.sha256:
             return path
         if record.url in (None, SHIPPED):
@@ -167,6 +180,7 @@ class WeightStore:
                 f"{kind}.weights: {path} is damaged or another file (sha256 {digest}); delete it and run "
                 f"`python -m tools.fetch_weights {name}`"
             )
+        check_beside(path, record)
         return ResolvedWeights(path, digest, name, record, record.trained_on)
 
 

@@ -1,4 +1,4 @@
-"""Any ONNX network that turns a crop into one vector, as an appearance model with the single holistic part "global"."""
+"""Any ONNX or OpenVINO network that turns a crop into one vector: the single holistic part "global"."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -8,8 +8,10 @@ import numpy as np
 
 from data.errors import UserError
 from data.kernels.images import to_blob
+from data.networks import open_network
 from data.records import EmbedRequest, FloatArray, Image, PartEmbeddings
-from data.runtime.onnx import OnnxNetwork
+from data.runtime.network import Network
+from data.runtime.trial import Trial, sample_pictures
 from data.weight_records import InputOptions, ResolvedWeights, as_weights, input_options
 from reid.config import ReidConfig
 from reid.embedders.base import Embedder, unit
@@ -32,7 +34,7 @@ class OnnxEmbedder:
         """
         weights = as_weights(weights)
         self._options = input_options(config, weights, "reid")
-        self._network = OnnxNetwork(weights.path, device, threads, str(weights.path))
+        self._network = open_network(weights, config.runtime, device, threads, crop_trial(self._options))
         self._size, self._channels_first = input_layout(self._network, self._options)
         shape = self._network.output_shapes[0]
         if len(shape) != 2 or shape[1] is None:
@@ -59,7 +61,17 @@ class OnnxEmbedder:
         return to_blob(images, str(self._options.colour), str(self._options.normalisation), self._channels_first)
 
 
-def input_layout(network: OnnxNetwork, options: InputOptions) -> tuple[tuple[int, int], bool]:
+def crop_trial(options: InputOptions) -> Trial:
+    """How runtimes of a network of crops are compared."""
+
+    def blob(network: Network) -> FloatArray:
+        size, channels_first = input_layout(network, options)
+        return to_blob(sample_pictures(*size), str(options.colour), str(options.normalisation), channels_first)
+
+    return Trial(blob)
+
+
+def input_layout(network: Network, options: InputOptions) -> tuple[tuple[int, int], bool]:
     """Height and width of the crops a network takes, and whether channels come first.
 
     Raises:

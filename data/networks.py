@@ -1,0 +1,36 @@
+"""Opening the network of a file of weights."""
+
+from data.runtime.choice import Model, RuntimeName
+from data.runtime.network import Network
+from data.runtime.trial import Trial
+from data.weight_records import ResolvedWeights
+
+
+def open_network(
+    weights: ResolvedWeights,
+    runtime: RuntimeName,
+    device: str,
+    threads: int,
+    trial: Trial,
+    *,
+    part: str = "",
+    graph: bytes | None = None,
+) -> Network:
+    """Open an ONNX or OpenVINO IR network on the runtime that is best for it (see ``data.runtime.choice``).
+
+    Args:
+        weights: the file.
+        runtime: what the configuration says.
+        device: see ``data.runtime.onnx.execution_providers``.
+        threads: CPU threads of one run; 0 takes all cores.
+        trial: how runtimes are compared.
+        part: name of a piece of the network that is opened by itself.
+        graph: the piece, a serialised ONNX graph.
+
+    Raises:
+        UserError: when the file is not readable.
+    """
+    key, label = f"{weights.name} {weights.sha256[:16]}", str(weights.path)
+    if part:
+        key, label = f"{key} {part}", f"{label} ({part})"
+    return weights.runtimes.open(Model(graph or weights.path, key, label), runtime, device, threads, trial)

@@ -1,0 +1,45 @@
+"""What tells one machine from another as far as the speed and the last bits of networks go."""
+
+import hashlib
+import os
+import platform
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_CPUINFO = Path("/proc/cpuinfo")
+_RUNTIMES = ("onnxruntime", "openvino")
+
+
+def usable_cores() -> int:
+    """CPU cores this process may use: those its affinity leaves, not all that are built in."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(len(os.sched_getaffinity(0)), 1)
+    return os.cpu_count() or 1
+
+
+@cache
+def machine_id() -> str:
+    """Processor, its instruction sets, cores, and versions of the runtimes: "x86_64 Xeon ... x2 1a2b3c4d, ..."."""
+    told = dict(_cpuinfo())
+    model = told.get("model name") or platform.processor() or "?"
+    # Virtual machines of one model name differ in what they may use (AVX-512, AMX): the flags tell.
+    sets = hashlib.sha256((told.get("flags") or told.get("Features") or "").encode()).hexdigest()[:8]
+    found = [f"{name} {_version(name)}" for name in _RUNTIMES]
+    return ", ".join([f"{platform.machine()} {model} x{usable_cores()} {sets}", *found])
+
+
+def _cpuinfo() -> list[tuple[str, str]]:
+    """Key and value of each line; of several cores the last one's."""
+    if not _CPUINFO.exists():
+        return []
+    lines = _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    pairs = (line.partition(":") for line in lines if ":" in line)
+    return [(key.strip(), value.strip()) for key, _, value in pairs]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "-"

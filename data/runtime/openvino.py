@@ -1,0 +1,119 @@
+"""Running ONNX and OpenVINO IR networks on OpenVINO, on the CPU."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.errors import UserError
+from data.runtime.network import FloatArray, Shape, first_line, run_in_portions
+
+# OpenVINO's words; fp32 must be said, as it takes half precision by itself where the processor has it.
+_PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
+
+
+def has_openvino() -> bool:
+    """Whether it is installed; nothing is imported."""
+    from importlib.util import find_spec
+
+    return find_spec("openvino") is not None
+
+
+def computes_bf16() -> bool:
+    """Whether the processor multiplies bfloat16 natively (AMX, AVX-512 BF16, ARM BF16), as OpenVINO sees it."""
+    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+class OpenVinoNetwork:
+    """A ``Network`` on OpenVINO."""
+
+    def __init__(
+        self,
+        model: Path | bytes,
+        threads: int,
+        label: str,
+        precision: str = "fp32",
+        compiled: Path | None = None,
+    ) -> None:
+        """Load and compile a model.
+
+        Args:
+            model: ONNX or IR file (.xml, its .bin beside it), or a serialised ONNX graph.
+            threads: CPU threads of one run; 0 takes all cores.
+            label: what to call the model in error messages.
+            precision: fp32 or bf16; what a file computes in 8 bits stays so.
+            compiled: folder for compiled models, which opens the next one in a tenth of the time; None keeps none.
+
+        Raises:
+            UserError: when OpenVINO is absent, or does not read or compile the file.
+        """
+        if not has_openvino():
+            raise UserError(f"{label} needs OpenVINO, which is not installed; run `pip install openvino`")
+        if isinstance(model, Path) and model.suffix == ".xml" and not model.with_suffix(".bin").is_file():
+            raise UserError(f"{label}: its weights {model.with_suffix('.bin').name} are not beside it; copy both files")
+        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": _PRECISIONS[precision], "NUM_STREAMS": 1}
+        if threads:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        if compiled is not None:
+            settings["CACHE_DIR"] = str(compiled)
+        try:
+            source = _core().read_model(model if isinstance(model, bytes) else str(model))
+            self._request = _core().compile_model(source, "CPU", settings).create_infer_request()
+        except Exception as error:  # OpenVINO raises RuntimeError and its own kinds, by version
+            raise UserError(f"{label} is not readable by OpenVINO: {_reason(error)}") from error
+        self._dtype = np.float16 if "f16" in source.inputs[0].element_type.get_type_name() else np.float32
+        self.label = label
+        self.input_shape = _shape(source.inputs[0])
+        self.output_names = tuple(min(output.get_names(), default="") for output in source.outputs)
+        self.output_shapes = tuple(_shape(output) for output in source.outputs)
+        self.metadata = _metadata(source)
+
+    @property
+    def batch(self) -> int | None:
+        """See ``Network``."""
+        return self.input_shape[0] if self.input_shape else None
+
+    def run(self, blob: FloatArray, pad_to: int = 0) -> list[FloatArray]:
+        """Run N rows, see ``Network``."""
+        # OpenVINO would take other shapes and give numbers.
+        fits = len(blob.shape) == len(self.input_shape) and all(
+            wanted in (None, given) for wanted, given in zip(self.input_shape[1:], blob.shape[1:])
+        )
+        if not fits:
+            raise UserError(f"{self.label} does not run on input {blob.shape}: it takes {self.input_shape}")
+        return run_in_portions(self._run, blob, self.batch or len(blob))
+
+    def _run(self, blob: FloatArray) -> list[FloatArray]:
+        try:
+            self._request.infer({0: blob.astype(self._dtype, copy=False)})
+        except Exception as error:
+            raise UserError(f"{self.label} does not run on input {blob.shape}: {_reason(error)}") from error
+        # The request's own memory is written again by the next run.
+        outputs = [self._request.get_output_tensor(index).data for index in range(len(self.output_shapes))]
+        return [np.array(output, np.float32) for output in outputs]
+
+
+@cache
+def _core() -> Any:
+    import openvino
+
+    return openvino.Core()
+
+
+def _shape(port: Any) -> Shape:
+    return tuple(None if axis.is_dynamic else axis.get_length() for axis in port.get_partial_shape())
+
+
+def _metadata(model: Any) -> dict[str, str]:
+    """Key-value pairs of an ONNX file, which OpenVINO keeps under "framework"."""
+    told = dict(model.get_rt_info()).get("framework")
+    pairs = getattr(told, "value", told)
+    return {str(name): str(getattr(value, "value", value)) for name, value in dict(pairs or {}).items()}
+
+
+def _reason(error: Exception) -> str:
+    """The line of an OpenVINO message that says something: its first ones name source files."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
+    return telling[0] if telling else first_line(error)

@@ -1,0 +1,104 @@
+"""OpenVINO gives what ONNX Runtime gives, reads IR files, and says what it cannot do."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.errors import UserError
+from data.runtime.choice import Model, Runtimes
+from data.runtime.onnx import OnnxNetwork
+from data.runtime.openvino import OpenVinoNetwork
+from data.runtime.trial import Trial
+from data.weight_records import as_weights
+from reid.config import ReidConfig
+from reid.embedders.onnx import OnnxEmbedder
+from tests.tiny_models import colour_network
+
+
+@pytest.fixture
+def ir(tmp_path: Path) -> Path:
+    """The tiny embedding network as OpenVINO IR."""
+    import openvino
+
+    path = tmp_path / "net.xml"
+    openvino.save_model(openvino.Core().read_model(str(colour_network(tmp_path / "n.onnx"))), path)
+    return path
+
+
+@pytest.mark.parametrize("batch", ["batch", 4])
+def test_it_agrees_with_onnx_runtime_and_rows_do_not_depend_on_their_batch(tmp_path: Path, batch: int | str) -> None:
+    path = colour_network(tmp_path / "n.onnx", batch=batch)
+    ours, theirs = OpenVinoNetwork(path, 1, "n"), OnnxNetwork(path, "cpu", 1, "n")
+    assert (ours.input_shape, ours.output_shapes, ours.output_names, ours.metadata, ours.batch) == (
+        theirs.input_shape, theirs.output_shapes, theirs.output_names, theirs.metadata, theirs.batch
+    )  # fmt: skip
+    blob = np.random.default_rng(0).random((9, 3, 32, 16)).astype(np.float32)
+    together = ours.run(blob)[0]
+    np.testing.assert_allclose(together, theirs.run(blob)[0], rtol=1e-5)
+    np.testing.assert_array_equal(together, np.concatenate([ours.run(row[None])[0] for row in blob]))
+
+
+def test_an_earlier_result_is_not_written_again(tmp_path: Path) -> None:
+    network = OpenVinoNetwork(colour_network(tmp_path / "n.onnx"), 1, "n")
+    first = network.run(np.ones((1, 3, 32, 16), np.float32))[0]
+    kept = first.copy()
+    network.run(np.full((1, 3, 32, 16), 7, np.float32))
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_metadata_of_an_export_come_through(tmp_path: Path) -> None:
+    import onnx
+    from onnx import helper
+
+    model = onnx.load(colour_network(tmp_path / "n.onnx"))
+    helper.set_model_props(model, {"task": "detect", "names": "{0: 'person'}"})
+    onnx.save(model, tmp_path / "told.onnx")
+    assert OpenVinoNetwork(tmp_path / "told.onnx", 1, "n").metadata == {"task": "detect", "names": "{0: 'person'}"}
+
+
+def test_an_ir_file_is_read_and_needs_its_numbers(ir: Path) -> None:
+    assert OpenVinoNetwork(ir, 1, "net").output_shapes == ((None, 6),)
+    before = as_weights(ir).sha256
+    numbers = ir.with_suffix(".bin")
+    numbers.write_bytes(numbers.read_bytes()[:-1] + b"\7")
+    assert as_weights(ir).sha256 != before
+    numbers.unlink()
+    with pytest.raises(UserError, match=r"its weights net\.bin are not beside it"):
+        OpenVinoNetwork(ir, 1, "net")
+
+
+def test_an_ir_network_describes_people(ir: Path) -> None:
+    embedder = OnnxEmbedder(ReidConfig(colour="bgr", normalisation="0-255"), ir, "cpu", 1)
+    assert (embedder.dim, embedder.part_names) == (6, ("global",))
+
+
+def test_onnx_runtime_is_not_asked_for_ir_files(ir: Path) -> None:
+    trial = Trial(lambda _: np.zeros((1, 3, 32, 16), np.float32))
+    with pytest.raises(UserError, match="set runtime to openvino"):
+        Runtimes().open(Model(ir, "k", str(ir)), "onnxruntime", "cpu", 1, trial)
+
+
+def test_broken_files_and_input_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "broken.onnx").write_bytes(b"not a network")
+    with pytest.raises(UserError, match="broken is not readable by OpenVINO") as caught:
+        OpenVinoNetwork(tmp_path / "broken.onnx", 1, "broken")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match=r"net does not run on input \(1, 2, 32, 16\)"):
+        OpenVinoNetwork(colour_network(tmp_path / "n.onnx"), 1, "net").run(np.zeros((1, 2, 32, 16), np.float32))
+
+
+@pytest.mark.parametrize("name", ["person-reidentification-retail-0277", "person-reidentification-retail-0288"])
+def test_the_networks_of_the_model_zoo_are_known_and_need_both_files(name: str, testdata: Path, tmp_path: Path) -> None:
+    source = testdata / "weights" / "reid" / f"{name}.xml"
+    if not source.is_file():
+        pytest.skip(f"{source} is absent")
+    for suffix in (".xml", ".bin"):
+        shutil.copyfile(source.with_suffix(suffix), tmp_path / f"mine{suffix}")
+    found = as_weights(tmp_path / "mine.xml")
+    assert found.name == name
+    assert OnnxEmbedder(ReidConfig(), found, "cpu", 1).dim == 256
+    (tmp_path / "mine.bin").write_bytes(b"other")
+    with pytest.raises(UserError, match=r"mine\.bin is damaged or does not belong to mine\.xml"):
+        as_weights(tmp_path / "mine.xml")
