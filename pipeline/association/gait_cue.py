@@ -7,7 +7,7 @@ error.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from pipeline.gait.recordings import LiftOptions, recording_of
 from reid.gait.description import describe
 from reid.gait.files import load_matcher
 from reid.gait.matching import AdaptedGaits, GaitMatcher
+
+if TYPE_CHECKING:
+    from reid.gait.encoder import GaitEncoder
 
 NAME = "gait"
 
@@ -95,7 +98,7 @@ def gait_source(given: CueInput) -> GaitSource | None:
 
 
 def _described(
-    given: CueInput, matcher: GaitMatcher, config: GaitCueConfig, encoder: Any
+    given: CueInput, matcher: GaitMatcher, config: GaitCueConfig, encoder: "GaitEncoder | None"
 ) -> tuple[IntArray, DoubleArray, dict[str, int]]:
     """Rows whose gait is known, their features, and why others are left out."""
     options = LiftOptions(matcher.form, matcher.fps, config.keypoint_min)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import UserError
-from data.records import DoubleArray, IntArray
+from data.records import DoubleArray, FloatArray, IntArray
 from data.skeleton_sequences import Recording, SkeletonSequences, cut
 
 if TYPE_CHECKING:
@@ -49,13 +49,13 @@ def describe(
     return made, counts
 
 
-def _joint_statistics(points: np.ndarray) -> DoubleArray:
+def _joint_statistics(points: FloatArray) -> DoubleArray:
     """(N, f, J, 3) -> (N, 6 J)."""
     flat = points.reshape(*points.shape[:2], -1).astype(np.float64)
     return np.concatenate([flat.mean(axis=1), flat.std(axis=1)], axis=1)
 
 
-def _cage(points: np.ndarray, encoder: "GaitEncoder") -> DoubleArray:
+def _cage(points: FloatArray, encoder: "GaitEncoder") -> DoubleArray:
     from reid.gait.features import extract
 
     none = np.zeros(len(points), np.int64)
