@@ -18,6 +18,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-video", action="store_true", help="leave out the videos; the truth is the same")
     parser.add_argument("--masks", action="store_true", help="part and instance masks too, two PNG files per frame")
     parser.add_argument("--no-reid", action="store_true", help="leave out the ReID crops")
+    parser.add_argument("--textures", action="store_true", help="also the texture of each person of the crops (SAN)")
     parser.add_argument("--workers", type=int, help="processes (default: one per core, at most one per camera)")
     parser.add_argument(
         "--device",
@@ -40,8 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--seed {arguments.seed}: give a whole number from 0 up")
     if arguments.workers is not None and arguments.workers < 1:
         raise UserError(f"--workers {arguments.workers}: give at least 1")
+    preset = load_preset(arguments.preset)
+    if arguments.textures:
+        preset = preset.model_copy(update={"reid": preset.reid.model_copy(update={"textures": True})})
     truth = make_site(
-        load_preset(arguments.preset),
+        preset,
         arguments.seed,
         arguments.out,
         video=not arguments.no_video,

@@ -18,6 +18,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--people", type=int, default=0, help="identities per site with ReID crops (default 0: none)")
     parser.add_argument("--test-people", type=int, default=0, help="identities per site in query and gallery")
     parser.add_argument("--crops", type=int, default=4, help="ReID crops of a person in each camera (default 4)")
+    parser.add_argument("--textures", action="store_true", help="also the texture of each person of the crops (SAN)")
+    parser.add_argument(
+        "--occluded", type=float, default=0.65, metavar="SHARE", help="of the crops with other people (default 0.65)"
+    )
     parser.add_argument("--workers", type=int, help="processes (default: one per core)")
     parser.add_argument(
         "--device",
@@ -49,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         people=arguments.people,
         test_people=arguments.test_people,
         crops=arguments.crops,
+        textures=arguments.textures,
+        occluded_share=arguments.occluded,
     )
     people = make_training_set(recipe, arguments.out, arguments.workers, torch_device(arguments.device))
     print(f"{arguments.out}: {people} people in the frames of {arguments.sites} sites")

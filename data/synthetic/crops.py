@@ -13,11 +13,13 @@ from data.synthetic.gait import pose
 from data.synthetic.identities import Identity
 from data.synthetic.render import Rendered, Renderer
 from data.synthetic.scenario import Preset
+from data.synthetic.texture import paint
 from data.synthetic.world import DoubleArray, World
 
 logger = logging.getLogger(__name__)
 
 FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
+TEXTURES = "textures"
 _TRIES = 12
 _LEAST_VISIBLE = 0.3
 _LEAST_INSIDE = 0.85
@@ -38,7 +40,7 @@ class CropJob:
 
 
 def make_crops(job: CropJob) -> int:
-    """Write the crops of one camera and ``reid/crops_<camera>.json`` about them.
+    """Write the crops of one camera and ``reid/crops_<camera>.json`` about them; with the first camera's, the textures.
 
     Returns:
         How many crops there are; spots where too little of the person would show are drawn anew and, after some tries,
@@ -55,6 +57,8 @@ def make_crops(job: CropJob) -> int:
     renderer, camera = world.renderer(job.index, job.device), world.camera(job.index)
     spots = _spots(world, job.index, camera)
     told: dict[str, Any] = {}
+    if reid.textures and job.index == 0:
+        write_textures(world, job.folder / "reid" / TEXTURES)
     for row, person in enumerate(world.crop_people):
         train = row < reid.train_people
         pool = world.crop_people[: reid.train_people] if train else world.crop_people[reid.train_people :]
@@ -71,6 +75,29 @@ def make_crops(job: CropJob) -> int:
     path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     logger.info("camera %s: %d crops", job.preset.cameras[job.index].name, len(told))
     return len(told)
+
+
+def write_textures(world: World, folder: Path) -> int:
+    """Write the texture of everybody of a site's crops, ``<identity>.png``: what their pictures' names begin with.
+
+    Args:
+        world: the site.
+        folder: of the textures; it is made where it is missing.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        OSError: when a file cannot be written.
+    """
+    import cv2
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for person in world.crop_people:
+        path = folder / f"{person.person_id:04d}.png"
+        if not cv2.imwrite(str(path), paint(person)[0][..., ::-1]):
+            raise OSError(28, "cannot be written", str(path))
+    return len(world.crop_people)
 
 
 def _spots(world: World, index: int, camera: Camera) -> DoubleArray:

@@ -73,6 +73,7 @@ class ReidSpec(Section):
     crops: int = Field(3, ge=2, le=100, description="crops of each person in each camera")
     confusable: bool = Field(True, description="few clothes colours, so that many people look alike")
     occluded_share: float = Field(0.65, ge=0, le=1, description="share of crops with one or two other people")
+    textures: bool = Field(False, description="also write the texture of each person, as SAN and SAN-PG learn from")
 
 
 class Preset(Section):

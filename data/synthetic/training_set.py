@@ -45,6 +45,8 @@ class TrainingSet:
         people: identities of each site's ReID crops, all in ``bounding_box_train``; 0 makes no crops.
         test_people: identities of each site's ReID crops in ``query`` and ``bounding_box_test``.
         crops: of each person in each camera.
+        textures: also write the texture of each person of the crops (``reid/textures/<identity>.png`` of each site).
+        occluded_share: share of the crops with one or two other people.
         size: width, height of the pictures.
     """
 
@@ -55,12 +57,20 @@ class TrainingSet:
     people: int = 0
     test_people: int = 0
     crops: int = 4
+    textures: bool = False
+    occluded_share: float = 0.65
     size: tuple[int, int] = (960, 540)
 
     def preset(self, number: int) -> Preset:
         """The site of a number from 0 on; layouts, crowds and wardrobes take turns."""
         watched = _LAYOUTS[number % len(_LAYOUTS)]
-        reid = ReidSpec(train_people=self.people, test_people=self.test_people, crops=self.crops)
+        reid = ReidSpec(
+            train_people=self.people,
+            test_people=self.test_people,
+            crops=self.crops,
+            textures=self.textures,
+            occluded_share=self.occluded_share,
+        )
         preset = random_preset(
             f"training{self.seed + number}",
             self.seed + number,

@@ -1,4 +1,4 @@
-"""Other appearance models under evaluation: any of the pipeline's embedders, and PCB."""
+"""Other appearance models under evaluation: any of the pipeline's embedders, PCB, and SAN while it is trained."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,10 +13,13 @@ from reid.evaluation.crops import LabelledCrop
 from reid.evaluation.extract import in_mode
 from reid.models.part_head import MaskUse, VisibilityMode
 from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD
+from reid.samples.crops import resize_crop
 from reid.samples.network_input import normalise
+from reid.samples.textures import planes
 
 if TYPE_CHECKING:
     from reid.models.pcb import PCB
+    from reid.models.san import SAN
 
 
 class EmbedderExtractor:
@@ -74,3 +77,36 @@ class PcbExtractor:
 
     def attention(self, crops: Sequence[LabelledCrop]) -> None:
         """Strips need no attention."""
+
+
+class SanExtractor:
+    """SAN's embedding of the whole picture, which is always visible; its decoder is not run.
+
+    Args:
+        model: its training mode is kept.
+        model_id: name of the network in results.
+    """
+
+    part_names: tuple[str, ...] = ("global",)
+    labels: MaskUse | None = None
+
+    def __init__(self, model: "SAN", model_id: str) -> None:
+        self._model, self.model_id = model, model_id
+
+    @torch.inference_mode()
+    def describe(self, crops: Sequence[LabelledCrop]) -> tuple[Tensor, Tensor]:
+        """See ``Extractor``."""
+        spec, encoder = self._model.spec, self._model.encoder
+        training = encoder.training
+        encoder.eval()
+        try:
+            images = planes(resize_crop(crop.image, (spec.height, spec.width)) for crop in crops)
+            pictures = images.to(next(encoder.parameters()).device).float() / 255
+            found = encoder.embed(normalise(pictures, IMAGENET_MEAN, IMAGENET_STD))
+        finally:
+            encoder.train(training)
+        vectors = torch.nn.functional.normalize(found, dim=1).cpu()[:, None]
+        return vectors, torch.ones(len(crops), 1, dtype=torch.bool)
+
+    def attention(self, crops: Sequence[LabelledCrop]) -> None:
+        """SAN does not tell where it looks."""

@@ -39,20 +39,13 @@ def cut_crops(requests: Sequence[EmbedRequest], size: tuple[int, int], adapt: st
         size: height, width of a crop, px.
         adapt: "none", or "grey_world": even out the colour cast of each frame first.
     """
-    import cv2
-
     images, rows, regions, first = [], [], [], 0
     for request in requests:
         gains = grey_world_gains(request.image) if adapt == "grey_world" else None
         outer = covering_pixels(request.boxes, request.image.shape)
         for row in np.flatnonzero((outer[:, 2:] > outer[:, :2]).all(axis=1)):
             x1, y1, x2, y2 = outer[row]
-            shrinks = (y2 - y1) > size[0]
-            crop = cv2.resize(
-                request.image[y1:y2, x1:x2],
-                (size[1], size[0]),
-                interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
-            )
+            crop = resize_crop(request.image[y1:y2, x1:x2], size)
             images.append(crop if gains is None else np.clip(crop * gains + 0.5, 0, 255).astype(np.uint8))
             rows.append(first + int(row))
             regions.append(outer[row])
@@ -64,6 +57,17 @@ def cut_crops(requests: Sequence[EmbedRequest], size: tuple[int, int], adapt: st
         np.array(regions, np.float32).reshape(-1, 4),
         first,
     )
+
+
+def resize_crop(crop: Image, size: tuple[int, int]) -> Image:
+    """(h, w, 3) uint8 to another height and width, px: by areas where the height shrinks, else bilinear."""
+    import cv2
+
+    shrinks = crop.shape[0] > size[0]
+    resized: Image = cv2.resize(  # type: ignore[assignment]
+        crop, (size[1], size[0]), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
+    return resized
 
 
 def covering_pixels(boxes: FloatArray, shape: Sequence[int]) -> NDArray[np.int64]:

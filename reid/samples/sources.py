@@ -24,6 +24,12 @@ logger = logging.getLogger(__name__)
 BadFiles = Literal["fail", "replace"]
 
 
+def data_folder(root: Path) -> Path:
+    """A folder of data as it is named, or else under ``$MTMCT_DATA``."""
+    elsewhere = Path(os.environ.get("MTMCT_DATA", "")) / root
+    return elsewhere if not root.exists() and elsewhere.exists() else root
+
+
 class SourceConfig(Section):
     """One data set on disk."""
 
@@ -72,8 +78,7 @@ class SourceConfig(Section):
     @property
     def folder(self) -> Path:
         """Where ``root`` is."""
-        elsewhere = Path(os.environ.get("MTMCT_DATA", "")) / self.root
-        return elsewhere if not self.root.exists() and elsewhere.exists() else self.root
+        return data_folder(self.root)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,6 +14,7 @@ from data.records import IntArray
 from data.training_folder import TrainingFolder
 from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD
 from reid.samples.pcb_input import batches
+from reid.training.erasing import erase_rectangles
 from reid.weights.pcb import save_pcb
 
 if TYPE_CHECKING:
@@ -219,31 +220,3 @@ def augment_pictures(images: "Tensor", config: PcbTrainingConfig, generator: "to
         images = (level + (images - level) * change[1]).clamp(0, 1)
         images = (grey + (images - grey) * change[2]).clamp(0, 1)
     return erase_rectangles(normalise(images, IMAGENET_MEAN, IMAGENET_STD), config.erase, generator)
-
-
-def erase_rectangles(images: "Tensor", probability: float, generator: "torch.Generator") -> "Tensor":
-    """Random erasing (Zhong et al., AAAI 2020): 2 to 40 % of the area, aspect 0.3 to 1/0.3, filled with 0.
-
-    Draws that do not fit into the picture are repeated, up to 100 times.
-
-    Args:
-        images: (N, 3, H, W), normalised; changed in place.
-        probability: of erasing in a picture.
-        generator: on the CPU.
-    """
-    import torch
-
-    height, width = images.shape[2:]
-    for row in range(len(images)):
-        if float(torch.rand((), generator=generator)) >= probability:
-            continue
-        for _ in range(100):
-            share, aspect, top, left = torch.rand(4, generator=generator).tolist()
-            area = (0.02 + 0.38 * share) * height * width
-            ratio = 0.3 + (1 / 0.3 - 0.3) * aspect
-            tall, wide = round((area * ratio) ** 0.5), round((area / ratio) ** 0.5)
-            if tall < height and wide < width:
-                y, x = int(top * (height - tall + 1)), int(left * (width - wide + 1))
-                images[row, :, y : y + tall, x : x + wide] = 0.0
-                break
-    return images

@@ -1,4 +1,4 @@
-"""Batches of P identities with K pictures each."""
+"""Which pictures make up a batch: P identities with K pictures each, or any."""
 
 import numpy as np
 
@@ -51,3 +51,27 @@ class IdentityBatches:
             batches.append(np.concatenate([groups[row][left[row] - 1] for row in chosen]))
             left[chosen] -= 1
         return np.stack(batches).astype(np.int64)
+
+
+class ShuffledBatches:
+    """Every picture once an epoch, in an order drawn from the seed and the epoch's number alone; a rest sits it out.
+
+    Args:
+        pictures: how many there are.
+        size: pictures per batch.
+        seed: of the whole training.
+
+    Raises:
+        UserError: when there are fewer pictures than one batch takes.
+    """
+
+    def __init__(self, pictures: int, size: int, seed: int) -> None:
+        self._pictures, self._size, self._seed = pictures, size, seed
+        if pictures < size:
+            raise UserError(f"there are {pictures} pictures, fewer than one batch of {size}; lower batch.people")
+
+    def epoch(self, number: int) -> IntArray:
+        """Batches of one epoch: (B, size) int64 indices of pictures."""
+        order = np.random.default_rng([self._seed, number]).permutation(self._pictures)
+        count = self._pictures // self._size
+        return order[: count * self._size].reshape(count, self._size)

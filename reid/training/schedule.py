@@ -12,7 +12,10 @@ class ScheduleConfig(Section):
     """How the learning rate rises and falls."""
 
     kind: Literal["cosine", "steps"] = Field("cosine", description="cosine: to the minimum; steps: by a factor")
-    warmup_epochs: float = Field(5.0, ge=0, description="epochs of linear rise from the minimum (steps: from 1 %)")
+    warmup_epochs: float = Field(5.0, ge=0, description="epochs of rise from the minimum (steps: from 1 %)")
+    warmup: Literal["linear", "geometric"] = Field(
+        "linear", description="linear: by equal steps; geometric: by equal factors"
+    )
     minimum: float = Field(1.6e-5, ge=0, description="cosine: first and last learning rate")
     minimum_share: float | None = Field(
         None, ge=0, le=1, description="cosine: the same as a share of the highest rate, in place of minimum"
@@ -36,7 +39,8 @@ def learning_rate(config: ScheduleConfig, base: float, epochs: int, epoch: float
     lowest = config.minimum if config.minimum_share is None else config.minimum_share * base
     start = lowest if config.kind == "cosine" else 0.01 * base
     if epoch < config.warmup_epochs:
-        return start + (base - start) * epoch / config.warmup_epochs
+        risen = epoch / config.warmup_epochs
+        return start ** (1 - risen) * base**risen if config.warmup == "geometric" else start + (base - start) * risen
     if config.kind == "steps":
         return base * config.factor ** sum(epoch >= milestone for milestone in config.milestones)
     done = min(1.0, (epoch - config.warmup_epochs) / max(epochs - config.warmup_epochs, 1e-9))

@@ -48,7 +48,7 @@ def load_backbone(backbone: nn.Module, spec: ModelSpec, path: Path) -> None:
     Raises:
         UserError: when the file is unreadable, or does not hold the whole backbone.
     """
-    state = {name: tensor for name, tensor in _read(path).items() if not _NOT_BACKBONE.search(name)}
+    state = {name: tensor for name, tensor in read_tensors(path).items() if not _NOT_BACKBONE.search(name)}
     model = backbone.get_submodule("model") if spec.architecture == "kpr" else backbone
     if spec.backbone == "swin":
         state = _as_solider(state, len(spec.depths))
@@ -75,7 +75,12 @@ def load_backbone(backbone: nn.Module, spec: ModelSpec, path: Path) -> None:
     logger.info("%s: %d of %d backbone tensors taken over", path.name, len(state), len(own))
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Every tensor of a published backbone file, without the prefixes of what wrapped it.
+
+    Raises:
+        UserError: when the file is unreadable, or holds no state dict.
+    """
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError
         from safetensors.torch import load_file

@@ -37,7 +37,13 @@ _ITEM_SIZES = {"float16": 2, "bfloat16": 2, "bool": 1}
 
 
 class Inert(dict[Any, Any]):
-    """Stands for an object of a class we do not know: keeps what it is filled with, runs nothing."""
+    """Stands for an object of a class we do not know: keeps what it is filled with, runs nothing.
+
+    Attributes:
+        state: what the object's attributes would be set from (of a pickled network: its tensors and sub-modules).
+    """
+
+    state: object = None
 
     def __init__(self, *_args: object, **_kwargs: object) -> None:
         super().__init__()
@@ -47,7 +53,7 @@ class Inert(dict[Any, Any]):
         return Inert()
 
     def __setstate__(self, state: object) -> None:
-        pass
+        self.state = state
 
     def __hash__(self) -> int:  # type: ignore[override]
         return id(self)
@@ -259,8 +265,13 @@ class InertUnpickler(pickle.Unpickler):
             return lambda tensor, *_rest: tensor
         return type("Inert", (Inert,), {})
 
-    def persistent_load(self, pid: Any, /) -> _Storage:
-        """A storage of a tensor, which is all that may lie outside the pickle."""
+    def persistent_load(self, pid: Any, /) -> Any:
+        """A storage of a tensor, which is all that may lie outside the pickle.
+
+        Torch's older format names the classes of pickled networks here too, with their source code: a stand-in again.
+        """
+        if pid[0] == "module":
+            return type("Inert", (Inert,), {})
         kind, storage_type, key, _location, elements = pid[:5]
         dtype = getattr(storage_type, "dtype", None)
         if kind != "storage" or not isinstance(dtype, str) or dtype not in _STORAGE_DTYPES.values():

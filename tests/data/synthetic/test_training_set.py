@@ -12,11 +12,13 @@ from data.errors import UserError
 from data.formats.coco import CocoImage, read_coco
 from data.synthetic import training_set as module
 from data.synthetic.scenario import frozen_hashes
+from data.synthetic.texture import paint
 from data.synthetic.training_set import TrainingSet, make_training_set
 from data.synthetic.world import World
 from reid.samples.sources import SourceConfig, read_source
+from reid.samples.textures import TextureFolder, read_texture
 
-RECIPE = TrainingSet(sites=1, frames=2, duration_s=3, size=(320, 180), people=2, test_people=1, crops=2)
+RECIPE = TrainingSet(sites=1, frames=2, duration_s=3, size=(320, 180), people=2, test_people=1, crops=2, textures=True)
 CAMERAS = 2
 
 
@@ -96,6 +98,18 @@ def test_crops_are_read_for_training(made: Path) -> None:
     assert {sample.camera for sample in data.train} == {1, 2}
     for sample in (*data.train, *data.query, *data.gallery):
         assert len(sample.skeletons((64, 128)).target) == 17
+
+
+def test_every_crop_has_the_texture_of_its_person(made: Path, tmp_path: Path) -> None:
+    root = made / "reid" / "training1000" / "reid"
+    people = {person.person_id: person for person in World(RECIPE.preset(0), RECIPE.seed).crop_people}
+    samples = read_source(SourceConfig(root=root)).train
+    textures = TextureFolder(root / "textures").find([sample.path for sample in samples])
+    for sample, texture in zip(samples, textures, strict=True):
+        assert np.array_equal(read_texture(texture), paint(people[sample.identity])[0])
+    assert len(list((root / "textures").iterdir())) == 3
+    make_training_set(replace(RECIPE, textures=False, frames=0), tmp_path / "bare", workers=1)
+    assert not (tmp_path / "bare" / "reid" / "training1000" / "reid" / "textures").exists()
 
 
 def test_the_recipe_is_kept(made: Path) -> None:

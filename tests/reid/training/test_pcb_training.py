@@ -12,10 +12,10 @@ from data.runtime.torchvision_cure import ensure_torchvision
 from reid.embedders.pcb import extract
 from reid.models.pcb import PCB
 from reid.samples.pcb_input import resize
+from reid.training.erasing import erase_rectangles
 from reid.training.pcb import (
     PcbTrainingConfig,
     augment_pictures,
-    erase_rectangles,
     predictions,
     strip_loss,
     train_pcb,
