@@ -1,8 +1,8 @@
 """Train SAN, or its generator of textures, SAN-PG.
 
-python -m tools.train_san --config configs/reid/san_pg_pit.yaml --out runs/san_pg
+python -m tools.train_san --config configs/san/pg_pit.yaml --out runs/san_pg
 python -m tools.make_textures Market-1501/bounding_box_train --weights runs/san_pg/last.safetensors --out textures
-python -m tools.train_san --config configs/reid/san_market1501.yaml --out runs/san start=runs/san_pg/last.safetensors
+python -m tools.train_san --config configs/san/market1501.yaml --out runs/san start=runs/san_pg/last.safetensors
 """
 
 import argparse
@@ -23,7 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="changes to the configuration")
-    parser.add_argument("--config", type=Path, required=True, help="a file as configs/reid/san*.yaml")
+    parser.add_argument("--config", type=Path, required=True, help="a file as configs/san/*.yaml")
     parser.add_argument("--out", type=Path, required=True, help="folder of the training")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<n> (default: auto)")
     parser.add_argument("--resume", action="store_true", help="go on where the training in --out stopped")

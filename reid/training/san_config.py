@@ -1,4 +1,4 @@
-"""Everything a training of SAN or SAN-PG can be told; ``configs/reid/san*.yaml`` patch it."""
+"""Everything a training of SAN or SAN-PG can be told; ``configs/san/*.yaml`` patch it."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -272,8 +272,8 @@ def test_weights_of_another_size_are_told(site: Path, tmp_path: Path) -> None:
     assert torch.equal(first, state["conv1.weight"] + 1)
 
 
-def test_every_shipped_configuration_is_sound() -> None:
-    files = sorted(Path("configs/reid").glob("san*.yaml"))
+def test_every_shipped_configuration_is_sound(repository: Path) -> None:
+    files = sorted((repository / "configs" / "san").glob("*.yaml"))
     assert len(files) >= 6
     for file in files:
         load_san_training(file)
