@@ -13,9 +13,9 @@ class ReidConfig(InputOptions, NetworkChoice):
     name: str = Field(
         "auto",
         description="osnet_parts (body parts of OSNet's last feature map; needs a pose), osnet_onnx (one vector per "
-        "person, any embedding network in ONNX), kpr (KPR and BPBReID checkpoints), none; auto: the model that named "
-        "weights are for, else kpr where weights of it that know real people are in the cache, else parts where there "
-        "is a pose",
+        "person, any embedding network in ONNX), kpr (KPR and BPBReID checkpoints), san (SAN checkpoints), none; auto: "
+        "the model that named weights are for, else kpr where weights of it that know real people are in the cache, "
+        "else parts where there is a pose",
     )
     batch: int = Field(32, ge=1, description="crops per run of the network")
     adapt: Literal["none", "grey_world"] = Field(
@@ -23,7 +23,7 @@ class ReidConfig(InputOptions, NetworkChoice):
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto",
-        description="kpr: auto (bf16 where the device computes it natively, else fp32), fp32, bf16 or fp16 (CUDA); "
+        description="kpr, san: auto (bf16 where the device computes it natively, else fp32), fp32, bf16 or fp16 (CUDA); "
         "ONNX networks compute as they were exported",
     )
     keypoint_min: float = Field(

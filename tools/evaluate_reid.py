@@ -46,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     models.add_argument(
         "--model", nargs=2, action="append", default=[], metavar=("NAME", "FILE"),
-        help="an appearance model of the pipeline (osnet_onnx, osnet_parts, kpr) or pcb; may be given again",
+        help="an appearance model of the pipeline (osnet_onnx, osnet_parts, kpr, san) or pcb; may be given again",
     )  # fmt: skip
     models.add_argument("overrides", nargs="*", metavar="reid.key=value", help="of --model, as reid.colour=rgb")
     models.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<n> (default: auto)")

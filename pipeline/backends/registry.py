@@ -47,6 +47,7 @@ EMBEDDERS: Registry[BuildEmbedder] = Registry(
         "osnet_parts": "reid.embedders.pooled:PooledPartsEmbedder",
         "osnet_onnx": "reid.embedders.onnx:OnnxEmbedder",
         "kpr": "pipeline.backends.registry:open_kpr",
+        "san": "reid.embedders.san:SanEmbedder",
     },
 )
 
@@ -171,10 +172,16 @@ def build_embedder(
         if readers and name not in readers:
             name = readers[0]
         elif value.endswith(_TORCH_SUFFIXES):
-            name = "kpr"
+            name = "san" if _holds_san(value) else "kpr"
     build = EMBEDDERS.load(name, (AUTO, _NONE))
     found = weights.resolve("reid", value, _default("reid", name, value, REID_WEIGHTS))
     return build(config, found, device, threads)
+
+
+def _holds_san(value: str) -> bool:
+    from reid.weights.san import is_san
+
+    return is_san(Path(value))
 
 
 def open_kpr(
