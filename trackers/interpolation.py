@@ -1,5 +1,6 @@
 """Finished tracklets made whole: the frames in which a person was missed, and boxes without the detector's jitter."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -10,20 +11,27 @@ from data.records import DoubleArray, FloatArray, Tracklet
 _REACH = 3.0
 
 
-def interpolate(tracklet: Tracklet, max_gap_s: float, smooth_s: float = 0.25) -> Tracklet:
+def frame_step(tracklets: Iterable[Tracklet]) -> int:
+    """The spacing of the frames that were used of a camera: the smallest step in any of its tracklets, at least 1."""
+    steps = [np.diff(tracklet.frames).min() for tracklet in tracklets if len(tracklet) > 1]
+    return int(min(steps, default=1))
+
+
+def interpolate(tracklet: Tracklet, max_gap_s: float, smooth_s: float = 0.25, step: int | None = None) -> Tracklet:
     """Smooth the boxes, then add rows on straight lines for the frames in which the person was missed.
 
-    The spacing of frames that were looked at is taken from the tracklet itself (its smallest step), so a video read at
-    every third frame is not filled with the two between. Added rows have score 0 and, where there are skeletons, a zero
-    skeleton ("none"). Prototypes keep the rows they were taken from.
+    Only frames that were used are filled, so a video read at every third frame is not filled with the two between.
+    Added rows have score 0 and, where there are skeletons, a zero skeleton ("none"). Prototypes keep the rows they were
+    taken from.
 
     Args:
         tracklet: rows rising in time.
         max_gap_s: gaps between two rows that last longer stay open; 0 fills nothing.
         smooth_s: see ``smooth``; 0 leaves the boxes as they were detected.
+        step: spacing of the frames that were used of its camera (``frame_step``); None: as the tracklet alone tells.
     """
     smoothed = replace(tracklet, boxes=smooth(tracklet.boxes, tracklet.times_s, smooth_s)) if smooth_s > 0 else tracklet
-    return _fill(smoothed, max_gap_s)
+    return _fill(smoothed, max_gap_s, frame_step([tracklet]) if step is None else step)
 
 
 def smooth(boxes: FloatArray, times_s: DoubleArray, deviation_s: float) -> FloatArray:
@@ -65,11 +73,10 @@ def smooth(boxes: FloatArray, times_s: DoubleArray, deviation_s: float) -> Float
     return np.concatenate([fitted[:, :2] - half, fitted[:, :2] + half], axis=1).astype(np.float32)
 
 
-def _fill(tracklet: Tracklet, max_gap_s: float) -> Tracklet:
+def _fill(tracklet: Tracklet, max_gap_s: float, spacing: int) -> Tracklet:
     steps = np.diff(tracklet.frames)
     if not len(steps):
         return tracklet
-    spacing = int(steps.min())
     short = np.diff(tracklet.times_s) <= max_gap_s
     missing = np.where(short, (steps - 1) // spacing, 0)
     if not missing.any():

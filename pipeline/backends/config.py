@@ -1,8 +1,25 @@
 """The configuration sections of detection and pose estimation."""
 
+from typing import Literal
+
 from pydantic import Field
 
+from data.config import Section
 from data.weight_records import InputOptions, NetworkChoice
+
+
+class PaceConfig(Section):
+    """When a camera is worth a look (``detector.schedule: auto``)."""
+
+    carry_s: float = Field(
+        0.3, gt=0, description="known people who walk by themselves are looked at this often, seconds"
+    )
+    still_s: float = Field(0.4, gt=0, description="known people who stand still, seconds")
+    floor_s: float = Field(1.0, gt=0, description="an empty, unchanged picture, seconds")
+    alert_s: float = Field(0.5, ge=0, description="every frame after somebody appeared or was missed, seconds")
+    score: float = Field(0.4, ge=0, le=1, description="detections from this score on are people who are known")
+    close_iou: float = Field(0.1, ge=0, le=1, description="people who overlap by more are looked at in every frame")
+    reach: float = Field(0.3, ge=0, description="how far round a person changes are his own, box heights")
 
 
 class DetectorConfig(InputOptions, NetworkChoice):
@@ -23,6 +40,10 @@ class DetectorConfig(InputOptions, NetworkChoice):
     max_detections: int = Field(300, ge=1, description="best boxes kept per picture")
     batch: int = Field(8, ge=1, description="pictures per run of the network, where it takes several")
     half: bool = Field(True, description="half precision on a GPU (ultralytics, person_pose)")
+    schedule: Literal["every", "auto"] = Field(
+        "every", description="every frame, or auto: where something happens, seldom where nothing does (see pace)"
+    )
+    pace: PaceConfig = PaceConfig()
 
 
 class PoseConfig(InputOptions, NetworkChoice):

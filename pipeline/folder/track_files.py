@@ -8,7 +8,7 @@ import numpy as np
 from data.formats.mot import MotTable, write_mot
 from data.records import Tracklet
 from pipeline.folder.outcome import Outcome
-from trackers.interpolation import interpolate
+from trackers.interpolation import frame_step, interpolate
 
 
 def root_ids(tracklets: Sequence[Tracklet]) -> dict[tuple[str, int], int]:
@@ -34,7 +34,8 @@ def mot_table(
     Returns:
         Rows by frame and id. Where two tracklets of one id meet in a frame (duplicate boxes), the better score stays.
     """
-    filled = [interpolate(tracklet, max_gap_s, smooth_s) for tracklet in tracklets]
+    step = frame_step(tracklets)
+    filled = [interpolate(tracklet, max_gap_s, smooth_s, step) for tracklet in tracklets]
     if not filled:
         return MotTable.empty()
     frames = np.concatenate([tracklet.frames for tracklet in filled])

@@ -7,7 +7,7 @@ import numpy as np
 
 from data.runtime.stage_clock import StageClock
 from data.site import Site
-from pipeline.input.perception import Perceived
+from pipeline.input.perception import PerceivedBatch
 
 
 class PerceivedInput(Protocol):
@@ -20,10 +20,15 @@ class PerceivedInput(Protocol):
         """Per camera, what was left out or went wrong so far."""
         ...
 
-    def batches(self, after: Mapping[str, int], clock: StageClock) -> Iterator[list[list[Perceived]]]:
-        """Batches in the global order, from the frame after ``after[camera]`` on (-1: from the start).
+    def batches(
+        self, after: Mapping[str, int], clock: StageClock, memory: Mapping[str, Any] | None = None
+    ) -> Iterator[PerceivedBatch]:
+        """Batches in the global order.
 
-        A batch is a list of instants: the frames that the tracker of one scope looks at together.
+        Args:
+            after: from the frame after ``after[camera]`` on (-1: from the start).
+            clock: takes the timings.
+            memory: of the last batch that was used, of a run that goes on.
         """
         ...
 

@@ -16,7 +16,7 @@ from pipeline.folder.manifest import describe_file
 from pipeline.folder.stages import Stage
 from pipeline.input.base import common_time
 from pipeline.input.batching import Batching, TimedFrame, batches, by_instant, merge_by_time
-from pipeline.input.perception import Perceived, look_up
+from pipeline.input.perception import Perceived, PerceivedBatch, look_up
 
 _NO_IMAGE: Image = np.zeros((0, 0, 3), np.uint8)
 
@@ -62,14 +62,16 @@ class DetectionInput:
                 lines[camera].append(f"{count} boxes lie outside the frame: not used")
         return lines
 
-    def batches(self, after: Mapping[str, int], clock: StageClock) -> Iterator[list[list[Perceived]]]:
+    def batches(
+        self, after: Mapping[str, int], clock: StageClock, memory: Mapping[str, Any] | None = None
+    ) -> Iterator[PerceivedBatch]:
         """See ``PerceivedInput``."""
         streams = {camera: self._camera_frames(camera, after[camera] + 1) for camera in self.cameras}
         merged = merge_by_time(streams, common_time(self._site))
         for batch in batches(by_instant(merged, self._site.scopes(self.cameras)), self._batching):
             with clock.measure(Stage.READ, sum(len(instant) for instant in batch)):
                 perceived = [[self._perceive(timed) for timed in instant] for instant in batch]
-            yield perceived
+            yield PerceivedBatch(perceived)
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """See ``PerceivedInput``."""

@@ -1,7 +1,8 @@
 """From decoded frames, or from detection files, to the views the trackers work on."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from data.runtime.stage_clock import StageClock
 from pipeline.backends.base import Perceiver
 from pipeline.folder.stages import Stage
 from pipeline.input.batching import Instant, TimedFrame
+from pipeline.input.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +23,31 @@ class Perceived:
         view: what was found in the frame, and when on the common clock.
         image: (H, W, 3) uint8 RGB, or None when the run starts from detection files.
         embeddings: appearance of every row where a file gave it, else None: the embedder is asked on demand.
+        looked: False where nobody looked for people: that the view shows none says nothing.
     """
 
     view: View
     image: Image | None = None
     embeddings: PartEmbeddings | None = None
+    looked: bool = True
 
     @property
     def common_s(self) -> float:
         """Seconds on the common clock."""
         return self.view.common_s
+
+
+@dataclass(frozen=True, slots=True)
+class PerceivedBatch:
+    """What perception hands to tracking at once.
+
+    Attributes:
+        instants: in the global order; the frames of one are looked at together by the tracker of their scope.
+        memory: what perception must be told to go on after this batch, as a tree for ``data.formats.state``.
+    """
+
+    instants: list[list[Perceived]]
+    memory: Mapping[str, Any] = field(default_factory=dict)
 
 
 Look = Callable[[Sequence[TimedFrame]], list[tuple[Detections, Poses | None]]]
@@ -55,16 +72,52 @@ def look_up(found: Mapping[str, CameraDetections]) -> Look:
     return lambda batch: [people(timed) for timed in batch]
 
 
-def perceive(batches: Iterable[Sequence[Instant]], look: Look, clock: StageClock) -> Iterator[list[list[Perceived]]]:
-    """Find people, and skeletons where configured, batch by batch; instants stay together."""
+def perceive(
+    batches: Iterable[Sequence[Instant]], look: Look, clock: StageClock, schedule: Schedule | None = None
+) -> Iterator[PerceivedBatch]:
+    """Find people, and skeletons where configured, batch by batch; instants stay together.
+
+    Args:
+        batches: in the global order.
+        look: finds people.
+        clock: takes the timings.
+        schedule: says which instants are worth a look; None: all are.
+    """
     for batch in batches:
-        frames = [timed for instant in batch for timed in instant]
-        with clock.measure(Stage.PERCEIVE, len(frames)):
-            found = iter(look(frames))
-        yield [
-            [Perceived(_view(timed, *people), timed.frame.image) for timed, people in zip(instant, found)]
-            for instant in batch
+        found: dict[int, list[tuple[Detections, Poses | None]]] = {}
+        with clock.measure(Stage.PERCEIVE, sum(len(instant) for instant in batch)):
+            for rows in [list(range(len(batch)))] if schedule is None else _turns(batch):
+                due = [row for row in rows if schedule is None or any(schedule.due(one.frame) for one in batch[row])]
+                frames = [timed for row in due for timed in batch[row]]
+                people = look(frames) if frames else []
+                if schedule is not None:
+                    for timed, (detections, _) in zip(frames, people, strict=True):
+                        schedule.looked(timed.frame, detections)
+                rest = iter(people)
+                found |= {row: [next(rest) for _ in batch[row]] for row in due}
+        instants = [
+            [
+                Perceived(_view(timed, *people), timed.frame.image, looked=row in found)
+                for timed, people in zip(
+                    instant, found.get(row, [(Detections.empty(), None)] * len(instant)), strict=True
+                )
+            ]
+            for row, instant in enumerate(batch)
         ]
+        yield PerceivedBatch(instants, {} if schedule is None else schedule.memory())
+
+
+def _turns(batch: Sequence[Instant]) -> list[list[int]]:
+    """Split a batch into turns in which no camera appears twice: a schedule decides by what was found just before."""
+    next_turn: dict[str, int] = {}
+    turns: list[list[int]] = []
+    for row, instant in enumerate(batch):
+        turn = max(next_turn.get(timed.frame.camera, 0) for timed in instant)
+        next_turn |= {timed.frame.camera: turn + 1 for timed in instant}
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(row)
+    return turns
 
 
 def _view(timed: TimedFrame, detections: Detections, poses: Poses | None) -> View:

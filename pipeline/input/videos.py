@@ -16,7 +16,8 @@ from pipeline.folder.stages import Stage
 from pipeline.input.ahead import Ahead, stop_all
 from pipeline.input.base import common_time
 from pipeline.input.batching import Batching, batches, by_instant, merge_by_time
-from pipeline.input.perception import Look, Perceived, perceive
+from pipeline.input.perception import Look, PerceivedBatch, perceive
+from pipeline.input.schedule import Schedule
 
 
 def _limited(frames: Iterator[Frame], limit: int | None, live: bool) -> Iterator[Frame]:
@@ -56,6 +57,7 @@ class VideoInput:
         site: Site,
         limit: int | None,
         given: Mapping[str, CameraDetections] | None = None,
+        schedule: Schedule | None = None,
     ) -> None:
         """Set up; nothing is decoded yet.
 
@@ -67,8 +69,10 @@ class VideoInput:
             site: puts source times on the common clock, and cameras into groups.
             limit: frames per camera, or None.
             given: the detection files ``look`` reads, by camera; None where networks look.
+            schedule: which frames are worth a look; None: all are.
         """
         self._given = dict(given or {})
+        self._schedule = schedule
         self._sources = dict(sources)
         self.cameras = tuple(self._sources)
         self._batching, self._depth, self._look, self._limit = batching, depth, look, limit
@@ -84,8 +88,12 @@ class VideoInput:
             lines[camera] += [*given.warnings, *_misfits(given, self._sources[camera].info.frame_count)]
         return lines
 
-    def batches(self, after: Mapping[str, int], clock: StageClock) -> Iterator[list[list[Perceived]]]:
+    def batches(
+        self, after: Mapping[str, int], clock: StageClock, memory: Mapping[str, Any] | None = None
+    ) -> Iterator[PerceivedBatch]:
         """Decode and perceive in threads; see ``PerceivedInput``."""
+        if self._schedule is not None and memory:
+            self._schedule.restore(memory)
         decoders = {}
         for camera, source in self._sources.items():
             frames = _timed(_limited(source.frames(after[camera] + 1), self._limit, source.info.live), clock)
@@ -93,7 +101,7 @@ class VideoInput:
         self._threads.extend(decoders.values())
         merged = merge_by_time({camera: iter(decoder) for camera, decoder in decoders.items()}, self._common_time)
         grouped = batches(by_instant(merged, self._scopes), self._batching)
-        perceived = Ahead(perceive(grouped, self._look, clock), self._batching.waiting, "perceive")
+        perceived = Ahead(perceive(grouped, self._look, clock, self._schedule), self._batching.waiting, "perceive")
         self._threads.append(perceived)
         yield from perceived
 

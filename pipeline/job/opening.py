@@ -13,6 +13,7 @@ from pipeline.input.base import PerceivedInput
 from pipeline.input.batching import Batching
 from pipeline.input.detections import DetectionInput
 from pipeline.input.perception import look_at, look_up
+from pipeline.input.schedule import Schedule
 from pipeline.input.videos import VideoInput, open_sources
 from pipeline.job.request import DetectionFiles, Videos
 from pipeline.weights.store import WeightStore
@@ -96,7 +97,8 @@ def _open_videos(
         for opened in sources.values():
             opened.close()
         raise
-    source = VideoInput(sources, config.sources.queue_frames, _batching(run), look, known, limit, given)
+    schedule = Schedule(config.detector.pace) if given is None and config.detector.schedule == "auto" else None
+    source = VideoInput(sources, config.sources.queue_frames, _batching(run), look, known, limit, given, schedule)
     return Opened(source, embedder, known)
 
 

@@ -1,6 +1,8 @@
 """From perceived frames to durable tracklets, with checkpoints a killed run goes on from."""
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from data.records import Tracklet
 from data.runtime.progress import Progress
@@ -53,20 +55,23 @@ def track(
     scopes = [build_tracker(scope, job.site, job.config.tracker) for scope in job.site.scopes(source.cameras)]
     stage = TrackingStage(scopes, embedder, crops, closed, job.clock, listener)
     state = store.restore() if resume else None
+    memory: Mapping[str, Any] = {}
     if state is not None:
         stage.restore(state)
+        memory = state["perception"]
         logger.info("resumed after frame %s", ", ".join(f"{c} {n}" for c, n in stage.last_frame.items()))
     progress = Progress(source.total_frames(), sum(stage.last_frame.values()) + len(source.cameras))
     with stop_signals(source.interrupt) as stopped, progress:
-        for batch in source.batches(dict(stage.last_frame), job.clock):
+        for batch in source.batches(dict(stage.last_frame), job.clock, memory):
             if stopped:
                 break
-            if store.advance(batch[0][0].common_s):
-                _checkpoint(job, store, stage)
-            stage.process(batch)
-            progress.advance(sum(len(instant) for instant in batch))
+            if store.advance(batch.instants[0][0].common_s):
+                _checkpoint(job, store, stage, memory)
+            stage.process(batch.instants)
+            memory = batch.memory
+            progress.advance(sum(len(instant) for instant in batch.instants))
         if stopped:
-            _checkpoint(job, store, stage)
+            _checkpoint(job, store, stage, memory)
             _collect(job, source, stage)
             raise InterruptedRun(resume_line(job.folder.root))
     stage.finish()
@@ -76,9 +81,9 @@ def track(
     store.clear_checkpoint()
 
 
-def _checkpoint(job: Job, store: TrackletStore, stage: TrackingStage) -> None:
+def _checkpoint(job: Job, store: TrackletStore, stage: TrackingStage, memory: Mapping[str, Any]) -> None:
     with job.clock.measure(Stage.CHECKPOINT):
-        store.checkpoint(stage.state())
+        store.checkpoint({**stage.state(), "perception": memory})
         job.folder.write_json(job.folder.progress, {"complete": False, "last_frame": stage.last_frame})
 
 

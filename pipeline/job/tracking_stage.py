@@ -57,28 +57,20 @@ class TrackingStage:
         self._clock = clock
         self._listener = listener
         self.counts: dict[str, dict[str, int]] = {
-            camera: {"frames": 0, "detections": 0, "embeddings": 0, "tracklets": 0} for camera in self._scope_of
+            camera: {"frames": 0, "looks": 0, "detections": 0, "embeddings": 0, "tracklets": 0}
+            for camera in self._scope_of
         }
         self.last_frame: dict[str, int] = dict.fromkeys(self._scope_of, -1)
 
     def process(self, batch: Sequence[Sequence[Perceived]]) -> None:
-        """Track one batch of instants, which are in the global order."""
-        numbers = [self._scope_of[instant[0].view.camera] for instant in batch]
-        for rows in rounds(numbers):
-            instants, scopes = [batch[row] for row in rows], [self._scopes[numbers[row]] for row in rows]
-            with self._clock.measure(Stage.TRACK, sum(len(instant) for instant in instants)):
-                proposals = [
-                    scope.propose([item.view for item in instant])
-                    for scope, instant in zip(scopes, instants, strict=True)
-                ]
-            embeddings = iter(self._embed(instants, proposals))
-            for scope, instant, proposal in zip(scopes, instants, proposals, strict=True):
-                appearance = [next(embeddings) for _ in instant]
-                with self._clock.measure(Stage.TRACK, 0):
-                    tracks, events = scope.commit(proposal, appearance)
-                for item, rows_of_view in zip(instant, tracks, strict=True):
-                    self._after_commit(item, rows_of_view)
-                self._close([event.tracklet for event in events if event.kind == "closed"])
+        """Track one batch of instants, which are in the global order.
+
+        Trackers are not told of frames in which nobody looked: to them a dropped frame is just a longer step.
+        """
+        for item in (item for instant in batch for item in instant):
+            self.counts[item.view.camera]["frames"] += 1
+            self.last_frame[item.view.camera] = item.view.frame_index
+        self._track([instant for instant in batch if instant[0].looked])
 
     def finish(self) -> None:
         """The input has ended: close every live tracklet."""
@@ -102,6 +94,24 @@ class TrackingStage:
             self._crops.restore(state["crops"])
         self.counts = state["counts"]
         self.last_frame = state["last_frame"]
+
+    def _track(self, batch: Sequence[Sequence[Perceived]]) -> None:
+        numbers = [self._scope_of[instant[0].view.camera] for instant in batch]
+        for rows in rounds(numbers):
+            instants, scopes = [batch[row] for row in rows], [self._scopes[numbers[row]] for row in rows]
+            with self._clock.measure(Stage.TRACK, sum(len(instant) for instant in instants)):
+                proposals = [
+                    scope.propose([item.view for item in instant])
+                    for scope, instant in zip(scopes, instants, strict=True)
+                ]
+            embeddings = iter(self._embed(instants, proposals))
+            for scope, instant, proposal in zip(scopes, instants, proposals, strict=True):
+                appearance = [next(embeddings) for _ in instant]
+                with self._clock.measure(Stage.TRACK, 0):
+                    tracks, events = scope.commit(proposal, appearance)
+                for item, rows_of_view in zip(instant, tracks, strict=True):
+                    self._after_commit(item, rows_of_view)
+                self._close([event.tracklet for event in events if event.kind == "closed"])
 
     def _embed(
         self, instants: Sequence[Sequence[Perceived]], proposals: Sequence[Proposal]
@@ -132,9 +142,8 @@ class TrackingStage:
     def _after_commit(self, item: Perceived, tracks: Tracks) -> None:
         view = item.view
         counts = self.counts[view.camera]
-        counts["frames"] += 1
+        counts["looks"] += 1
         counts["detections"] += len(view.detections)
-        self.last_frame[view.camera] = view.frame_index
         if self._crops is not None and item.image is not None:
             with self._clock.measure(Stage.CROPS):
                 self._crops.offer(view, item.image, tracks)

@@ -9,7 +9,7 @@ from data.geometry import CameraModel
 from data.records import FloatArray, IntArray, Tracklet, foot_points
 from pipeline.folder.track_files import root_ids
 from pipeline.rendering.scene import Scene
-from trackers.interpolation import interpolate
+from trackers.interpolation import frame_step, interpolate
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +124,11 @@ def _pieces(
     tracklets: Sequence[Tracklet], global_ids: Mapping[tuple[str, int], int], fill_gap_s: float
 ) -> Iterable[_Rows]:
     """Filled tracklets with a code of their identity: twice the global id, or twice the local id plus 1."""
-    roots = root_ids(tracklets)
+    roots, step = root_ids(tracklets), frame_step(tracklets)
     for tracklet in tracklets:
         identity = global_ids.get(tracklet.key)
         code = 2 * roots[tracklet.key] + 1 if identity is None else 2 * identity
-        yield _Rows(code, interpolate(tracklet, fill_gap_s))
+        yield _Rows(code, interpolate(tracklet, fill_gap_s, step=step))
 
 
 def _joined(columns: Sequence[np.ndarray], kind: type, *shape: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """A whole run on a world of coloured blocks: identities over cameras, same bytes twice, and after a kill."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -14,6 +14,7 @@ from pipeline.config import Config, load_config
 from pipeline.folder.stages import RunWarning, Status, WarningKind
 from pipeline.input.batching import Batching
 from pipeline.input.perception import Perceived, look_at
+from pipeline.input.schedule import Schedule
 from pipeline.input.videos import VideoInput, open_sources
 from pipeline.job.completion import complete
 from pipeline.job.job import Job
@@ -44,7 +45,9 @@ def config() -> Config:
 def _run(videos: list[str], root: Path, config: Config, *, resume: bool = False, listener: Any = None) -> Job:
     specs = parse_camera_specs(videos)
     site = Site.blank([spec.camera for spec in specs])
-    source = VideoInput(open_sources(specs, config.sources), 4, Batching(4), look_at(blocks.detect), site, None)
+    schedule = Schedule(config.detector.pace) if config.detector.schedule == "auto" else None
+    sources = open_sources(specs, config.sources)
+    source = VideoInput(sources, 4, Batching(4), look_at(blocks.detect), site, None, schedule=schedule)
     try:
         folder = prepare_folder(root, config, site, overwrite=False, resume=resume)
         job = Job(folder, config, site, source.describe())
@@ -55,6 +58,10 @@ def _run(videos: list[str], root: Path, config: Config, *, resume: bool = False,
         source.close()
     complete(job)
     return job
+
+
+def _scheduled(config: Config, schedule: Literal["every", "auto"]) -> Config:
+    return config.model_copy(update={"detector": config.detector.model_copy(update={"schedule": schedule})})
 
 
 def _results(root: Path) -> dict[str, bytes]:
@@ -84,10 +91,13 @@ def test_the_same_run_twice_gives_the_same_bytes(videos: list[str], tmp_path: Pa
     assert _results(tmp_path / "a") == _results(tmp_path / "b")
 
 
-@pytest.mark.parametrize("kill_at", [3, 37, 120, 200])
+@pytest.mark.parametrize(
+    ("kill_at", "schedule"), [(3, "every"), (37, "every"), (120, "every"), (200, "every"), (37, "auto"), (60, "auto")]
+)
 def test_a_killed_run_resumes_to_the_same_bytes(
-    videos: list[str], tmp_path: Path, config: Config, kill_at: int
+    videos: list[str], tmp_path: Path, config: Config, kill_at: int, schedule: Literal["every", "auto"]
 ) -> None:
+    config = _scheduled(config, schedule)
     _run(videos, tmp_path / "whole", config)
     seen: list[int] = []
 
@@ -106,6 +116,21 @@ def test_a_killed_run_resumes_to_the_same_bytes(
     assert _results(tmp_path / "whole") == _results(tmp_path / "killed")
     if kill_at > 100:
         assert len(resumed) < 240, "a late kill must not start from the first frame"
+
+
+def test_between_looks_people_are_carried_and_told_apart_from_detected_ones(
+    videos: list[str], tmp_path: Path, config: Config
+) -> None:
+    every = _run(videos, tmp_path / "every", config)
+    auto = _run(videos, tmp_path / "auto", _scheduled(config, "auto"))
+    counts = auto.counts["cameras"]["door"]
+    assert (counts["frames"], every.counts["cameras"]["door"]["looks"]) == (160, 160)
+    assert 0 < counts["looks"] < 160
+    assert len(auto.folder.read_global_tracks()) == len(every.folder.read_global_tracks()) == 3
+    rows, all_rows = (read_mot(job.folder.tracks("door"), "tracks") for job in (auto, every))
+    assert len(rows.frames) >= 0.97 * len(all_rows.frames)
+    detected = sum(len(tracklet) for tracklet in auto.folder.read_tracklets() if tracklet.camera == "door")
+    assert (rows.scores > 0).sum() == detected < len(rows.frames)
 
 
 def test_association_again_changes_nothing_and_needs_no_video(

@@ -1,0 +1,98 @@
+"""What changed in a fixed camera's picture since it was last looked at: differences of blocks, against their noise.
+
+A picture is brought down to a small one whose every pixel is the mean of a block. A block has changed when one of its
+colours differs from what it was at the last look by more than a few grey levels and a multiple of what that block
+usually differs by. Blocks learn that usual difference where nobody is found: leaves, screens and burnt-in clocks wake
+nobody for long. A change of half the picture (a cut, the lights) is never taken for noise.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.records import FloatArray, Image
+
+Mask = NDArray[np.bool_]
+
+_BLOCKS_WIDE = 64
+_FINE_WIDTH = 256
+_LEAST_LEVELS = 5.0
+_TIMES_NOISE = 3.0
+_RISE_S, _FALL_S = 2.0, 15.0
+_WHOLE_PICTURE = 0.5
+
+
+def blocks_of(image: Image) -> Image:
+    """The small picture: (H, W, 3) uint8 RGB -> (h, w, 3) uint8, w at most 64."""
+    import cv2
+
+    # Means over every n-th pixel do as well as means over all, at the cost of a small picture.
+    step = max(image.shape[1] // _FINE_WIDTH, 1)
+    fine = np.ascontiguousarray(image[::step, ::step])
+    wide = min(_BLOCKS_WIDE, fine.shape[1])
+    high = max(round(fine.shape[0] * wide / fine.shape[1]), 1)
+    return np.asarray(cv2.resize(fine, (wide, high), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What a camera showed at the last look.
+
+    Attributes:
+        blocks: (h, w, 3) uint8 the small picture.
+        noise: (h, w) float32 usual difference of each block, grey levels.
+    """
+
+    blocks: Image
+    noise: FloatArray
+
+    @staticmethod
+    def of(blocks: Image) -> "Background":
+        """A picture about which nothing is known yet."""
+        return Background(blocks, np.zeros(blocks.shape[:2], np.float32))
+
+    def differences(self, blocks: Image) -> FloatArray:
+        """(h, w) float32 grey levels, the most of the three colours."""
+        return np.abs(blocks.astype(np.float32) - self.blocks).max(axis=2)
+
+    def changed(self, differences: FloatArray) -> Mask:
+        """(h, w) blocks that differ by more than their noise."""
+        return differences > _LEAST_LEVELS + _TIMES_NOISE * self.noise
+
+    def after_look(self, blocks: Image, elapsed_s: float, people: Mask) -> "Background":
+        """The background of the next look.
+
+        Args:
+            blocks: the small picture that was just looked at; of the same size.
+            elapsed_s: since the last look, seconds.
+            people: (h, w) blocks in which somebody was found, now or at the last look: they teach nothing.
+        """
+        differences = self.differences(blocks)
+        if self.changed(differences).mean() > _WHOLE_PICTURE:
+            return Background(blocks, self.noise)
+        memory_s = np.where(differences > self.noise, _RISE_S, _FALL_S)
+        share = -np.expm1(-min(elapsed_s, _RISE_S) / memory_s)
+        noise = np.where(people, self.noise, self.noise + share * (differences - self.noise))
+        return Background(blocks, noise.astype(np.float32))
+
+
+def covered(boxes: FloatArray, size: tuple[int, int], grid: tuple[int, int], margin: float) -> Mask:
+    """Blocks that boxes touch.
+
+    Args:
+        boxes: (N, 4) xyxy px.
+        size: (width, height) of the frame, px.
+        grid: (h, w) blocks.
+        margin: growth of each box on every side, box heights.
+
+    Returns:
+        (h, w) bool.
+    """
+    grown = boxes.astype(np.float64) + margin * (boxes[:, 3] - boxes[:, 1])[:, None] * np.array([-1, -1, 1, 1])
+    scale = np.array([grid[1] / size[0], grid[0] / size[1]] * 2)
+    low, high = np.floor(grown[:, :2] * scale[:2]), np.ceil(grown[:, 2:] * scale[2:])
+    rows, columns = np.arange(grid[0]), np.arange(grid[1])
+    in_rows = (rows >= low[:, 1, None]) & (rows < high[:, 1, None])
+    in_columns = (columns >= low[:, 0, None]) & (columns < high[:, 0, None])
+    return (in_rows[:, :, None] & in_columns[:, None, :]).any(axis=0)

@@ -1,0 +1,137 @@
+"""When a camera is worth a look: detection at full rate where something happens, seldom where nothing does.
+
+A frame is decided upon by its picture and by what was found in the frames looked at before, in the order of the frames.
+So the decision is the same however fast the threads are and however frames are batched, and a resumed run, which gets
+the memory back, decides as an unbroken one.
+
+* every frame: when a block changed where nobody is known; for a while after somebody appeared or was missed; while
+  people are so near one another that they could be taken for one another;
+* every ``carry_s``: people who are known walk, each by himself; between two looks their motion carries them;
+* every ``still_s``: known people stand still;
+* every ``floor_s``: nobody is there and nothing changes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from data.kernels.boxes import iou_matrix
+from data.records import Detections, FloatArray, Frame
+from pipeline.backends.config import PaceConfig
+from pipeline.input.change import Background, blocks_of, covered
+
+_TICK_S = 1e-6
+_NOBODY: FloatArray = np.zeros((0, 4), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is remembered of one camera.
+
+    Attributes:
+        background: at the last look.
+        looked_s: source time of the last look, seconds.
+        alert_s: every frame is looked at up to this source time.
+        boxes: (N, 4) float32 confident people of the last look, xyxy px.
+        close: two of them are near one another.
+    """
+
+    background: Background
+    looked_s: float
+    alert_s: float
+    boxes: FloatArray
+    close: bool
+
+    def tree(self) -> dict[str, Any]:
+        """Plain values and arrays, for a checkpoint."""
+        return {
+            "blocks": self.background.blocks,
+            "noise": self.background.noise,
+            "looked_s": self.looked_s,
+            "alert_s": self.alert_s,
+            "boxes": self.boxes,
+            "close": self.close,
+        }
+
+    @staticmethod
+    def from_tree(tree: Mapping[str, Any]) -> "Watch":
+        """Read back what ``tree`` gave."""
+        background = Background(np.asarray(tree["blocks"], np.uint8), np.asarray(tree["noise"], np.float32))
+        boxes = np.asarray(tree["boxes"], np.float32)
+        return Watch(background, tree["looked_s"], tree["alert_s"], boxes, tree["close"])
+
+
+class Schedule:
+    """Decides which frames are looked at (``detector.schedule: auto``)."""
+
+    def __init__(self, config: PaceConfig) -> None:
+        self._config = config
+        self._watches: dict[str, Watch] = {}
+
+    def due(self, frame: Frame) -> bool:
+        """Whether a frame is to be looked at; frames of a camera come in their order. Changes nothing."""
+        watch = self._watches.get(frame.camera)
+        if watch is None:
+            return True
+        since_s = frame.time_s - watch.looked_s
+        if since_s <= 0 or frame.time_s <= watch.alert_s + _TICK_S or watch.close:
+            return True
+        config = self._config
+        longest_s = config.still_s if len(watch.boxes) else config.floor_s
+        if since_s >= longest_s - _TICK_S:
+            return True
+        blocks = blocks_of(frame.image)
+        if blocks.shape != watch.background.blocks.shape:
+            return True
+        changed = watch.background.changed(watch.background.differences(blocks))
+        known = covered(watch.boxes, _size(frame), changed.shape, config.reach)
+        if (changed & ~known).any():
+            return True
+        return bool(changed.any()) and since_s >= config.carry_s - _TICK_S
+
+    def looked(self, frame: Frame, found: Detections) -> None:
+        """Remember a look."""
+        config = self._config
+        boxes = found.boxes[found.scores >= config.score]
+        blocks = blocks_of(frame.image)
+        watch = self._watches.get(frame.camera)
+        if watch is None or watch.background.blocks.shape != blocks.shape:
+            watch = Watch(Background.of(blocks), frame.time_s, frame.time_s, _NOBODY, False)
+        people = covered(np.concatenate([found.boxes, watch.boxes]), _size(frame), blocks.shape[:2], config.reach)
+        elapsed_s, until_s = max(frame.time_s - watch.looked_s, 0.0), frame.time_s + config.alert_s
+        self._watches[frame.camera] = replace(
+            watch,
+            background=watch.background.after_look(blocks, elapsed_s, people),
+            looked_s=frame.time_s,
+            alert_s=until_s if _came_or_went(watch.boxes, boxes) else min(watch.alert_s, until_s),
+            boxes=boxes,
+            close=_close(boxes, config.close_iou),
+        )
+
+    def memory(self) -> dict[str, Any]:
+        """Everything a resumed run needs, as a tree for ``data.formats.state``."""
+        return {camera: watch.tree() for camera, watch in self._watches.items()}
+
+    def restore(self, memory: Mapping[str, Any]) -> None:
+        """Go on from ``memory``."""
+        self._watches = {camera: Watch.from_tree(tree) for camera, tree in memory.items()}
+
+
+def _size(frame: Frame) -> tuple[int, int]:
+    return frame.image.shape[1], frame.image.shape[0]
+
+
+def _came_or_went(before: FloatArray, now: FloatArray) -> bool:
+    """Somebody has no counterpart: no box that overlaps at all."""
+    if not len(before) or not len(now):
+        return len(before) != len(now)
+    overlap = iou_matrix(before, now) > 0
+    return not (overlap.any(axis=0).all() and overlap.any(axis=1).all())
+
+
+def _close(boxes: FloatArray, least_iou: float) -> bool:
+    overlap = iou_matrix(boxes, boxes)
+    np.fill_diagonal(overlap, 0.0)
+    return bool((overlap > least_iou).any())

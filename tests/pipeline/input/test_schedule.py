@@ -1,0 +1,206 @@
+"""Which frames are looked at: all where something happens, few where nothing does, and the same ones every time."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.formats.state import load_state, save_state
+from data.records import Detections, FloatArray, Frame, Image
+from data.runtime.stage_clock import StageClock
+from pipeline.backends.config import PaceConfig
+from pipeline.input.batching import Batching, TimedFrame, batches
+from pipeline.input.perception import perceive
+from pipeline.input.schedule import Schedule
+
+FPS = 10
+SIZE = (256, 144)
+Boxes = list[tuple[float, float, float, float]]
+Finds = Callable[[Frame], Boxes]
+
+
+def _empty(noise: float = 2.0, light: int = 110) -> Callable[[int], Image]:
+    """A still room under a noisy sensor."""
+
+    def image(index: int) -> Image:
+        rng = np.random.default_rng(index)
+        room = np.linspace(-30, 30, SIZE[0])[None, :, None] + light
+        return np.clip(room + rng.normal(0, noise, (SIZE[1], SIZE[0], 3)), 0, 255).astype(np.uint8)
+
+    return image
+
+
+def _with_people(boxes: Callable[[int], Boxes], room: Callable[[int], Image] | None = None) -> Callable[[int], Image]:
+    behind = room or _empty()
+
+    def image(index: int) -> Image:
+        picture = behind(index)
+        for x1, y1, x2, y2 in boxes(index):
+            picture[int(y1) : int(y2), max(int(x1), 0) : max(int(x2), 0)] = (180, 40, 40)
+        return picture
+
+    return image
+
+
+def _frames(image: Callable[[int], Image], count: int, camera: str = "a", fps: float = FPS) -> list[Frame]:
+    return [Frame(camera, index, index / fps, image(index)) for index in range(count)]
+
+
+def _detections(boxes: Sequence[Sequence[float]]) -> Detections:
+    corners: FloatArray = np.array(boxes, np.float32).reshape(-1, 4)
+    return Detections.of_people(corners, np.full(len(corners), 0.9, np.float32))
+
+
+def _looks(
+    frames: Iterable[Frame], finds: Finds = lambda _: [], schedule: Schedule | None = None
+) -> dict[str, list[int]]:
+    """Numbers of the frames that are looked at, by camera."""
+    schedule = schedule or Schedule(PaceConfig())
+    looked: dict[str, list[int]] = {}
+    for frame in frames:
+        if schedule.due(frame):
+            schedule.looked(frame, _detections(finds(frame)))
+            looked.setdefault(frame.camera, []).append(frame.index)
+    return looked
+
+
+@pytest.mark.parametrize("noise", [0.0, 2.0, 12.0])
+def test_an_empty_room_is_looked_at_once_a_second_however_noisy_its_camera(noise: float) -> None:
+    looks = np.array(_looks(_frames(_empty(noise), 120))["a"])
+    learnt = looks[looks >= 50]
+    assert np.diff(learnt).tolist() == [10] * (len(learnt) - 1)
+    assert len(learnt) == 7
+
+
+@pytest.mark.parametrize("fps", [0.5, 2.0, 7.0, 30.0])
+def test_no_camera_waits_longer_than_the_floor_or_its_own_frames_allow(fps: float) -> None:
+    times = np.array(_looks(_frames(_empty(), 60, fps=fps))["a"]) / fps
+    assert np.diff(times).max() <= max(1.0, 1 / fps) + 1e-9
+
+
+def test_somebody_who_comes_in_slowly_at_the_border_is_looked_at_at_once() -> None:
+    def boxes(index: int) -> Boxes:
+        return [(-20 + (index - 43) * 3, 60, -20 + (index - 43) * 3 + 20, 110)] if index >= 43 else []
+
+    looks = _looks(_frames(_with_people(boxes), 60), lambda frame: boxes(frame.index))["a"]
+    assert set(range(46, 60)) & set(looks)
+    first = next(index for index in looks if index > 40)
+    assert first <= 46, "three pixels a frame at the border must be noticed"
+    assert first + 1 in looks, "who has just appeared is looked at in every frame"
+
+
+def test_a_cut_and_the_lights_are_looked_at_at_once_and_teach_no_noise() -> None:
+    dark, bright = _empty(light=60), _empty(light=170)
+    frames = _frames(lambda index: bright(index) if index >= 33 else dark(index), 60)
+    looks = _looks(frames)["a"]
+    assert 33 in looks
+    walker = _with_people(lambda index: [(100, 50, 118, 100)] if index >= 37 else [], bright)
+    later = _frames(lambda index: walker(index) if index >= 33 else dark(index), 60)
+    assert 37 in _looks(later)["a"], "the change of light must not deafen the test"
+
+
+def test_a_clock_burnt_into_the_picture_wakes_nobody_for_long() -> None:
+    def image(index: int) -> Image:
+        picture = _empty()(index)
+        picture[4:14, 4:60] = 255 * ((np.arange(56) // 4 + index) % 2)[None, :, None]
+        return picture
+
+    looks = np.array(_looks(_frames(image, 300))["a"])
+    assert (looks < 50).sum() > 10, "at first it may be somebody"
+    assert (looks >= 150).sum() <= 30
+    walker = _with_people(lambda index: [(100, 50, 118, 100)] if index >= 255 else [], image)
+    assert 255 in _looks(_frames(walker, 300))["a"], "elsewhere in the picture everything still counts"
+
+
+def test_a_mover_the_detector_does_not_find_yet_is_looked_at_again() -> None:
+    def boxes(index: int) -> Boxes:
+        return [(10 + 4 * (index - 23), 50, 28 + 4 * (index - 23), 100)] if index >= 23 else []
+
+    finds: Finds = lambda frame: boxes(frame.index) if frame.index >= 30 else []  # noqa: E731
+    looks = _looks(_frames(_with_people(boxes), 50), finds)["a"]
+    assert set(range(23, 31)) <= set(looks)
+
+
+def test_people_who_walk_by_themselves_are_carried_and_those_who_meet_are_not() -> None:
+    def apart(index: int) -> Boxes:
+        return [(20 + 2 * index, 40, 40 + 2 * index, 100), (200 - index, 40, 220 - index, 100)]
+
+    frames = _frames(_with_people(apart), 60)
+    looks = _looks(frames, lambda frame: apart(frame.index))["a"]
+    quiet = [index for index in looks if 10 < index < 40]
+    assert len(quiet) <= 12
+    boxes = {index: np.array(apart(index)) for index in range(60)}
+    meeting = [index for index in range(60) if boxes[index][1, 0] - boxes[index][0, 0] < 12]
+    assert meeting
+    assert set(meeting[1:-3]) <= set(looks)
+
+
+def test_people_who_stand_still_are_looked_at_more_often_than_an_empty_room() -> None:
+    boxes: Boxes = [(100, 50, 120, 110)]
+    looks = _looks(_frames(_with_people(lambda _: boxes), 60), lambda _: boxes)["a"]
+    assert list(np.diff([index for index in looks if index >= 10])) == [4] * (len([i for i in looks if i >= 10]) - 1)
+
+
+def test_cameras_of_different_rates_do_not_disturb_one_another() -> None:
+    slow = _frames(_empty(), 20, "slow", 2)
+    fast = _frames(_with_people(lambda index: [(100, 50, 118, 100)] if index > 33 else []), 100, "fast", 10)
+    alone = {**_looks(slow), **_looks(fast)}
+    together = _looks(sorted([*slow, *fast], key=lambda frame: (frame.time_s, frame.camera)))
+    assert together == alone
+
+
+def test_the_same_frames_are_looked_at_whatever_the_batches() -> None:
+    def boxes(index: int) -> Boxes:
+        return [(4 * index - 60, 40, 4 * index - 40, 100)] if 15 < index < 60 else []
+
+    frames = _frames(_with_people(boxes), 80)
+    seen = []
+    for size in (1, 3, 8):
+        instants = iter([[TimedFrame(frame.time_s, frame)] for frame in frames])
+        found = perceive(
+            batches(instants, Batching(size, 5.0)),
+            lambda batch: [(_detections(boxes(timed.frame.index)), None) for timed in batch],
+            StageClock(),
+            Schedule(PaceConfig()),
+        )
+        seen.append([item.looked for batch in found for instant in batch.instants for item in instant])
+    assert seen[0] == seen[1] == seen[2]
+    assert 0 < sum(seen[0]) < len(frames)
+
+
+def test_cameras_of_a_group_are_looked_at_together() -> None:
+    still = _frames(_empty(), 60, "still")
+    busy = _frames(_with_people(lambda index: [(100, 50, 118, 100)] if index >= 25 else []), 60, "busy")
+    pairs = [[TimedFrame(frame.time_s, frame) for frame in pair] for pair in zip(busy, still, strict=True)]
+    found = perceive(
+        [pairs], lambda batch: [(_detections([]), None) for _ in batch], StageClock(), Schedule(PaceConfig())
+    )
+    looked = [[item.looked for item in instant] for batch in found for instant in batch.instants]
+    assert looked[25] == [True, True]
+    assert all(len(set(instant)) == 1 for instant in looked)
+    assert [False, False] in looked
+
+
+def test_a_schedule_that_gets_its_memory_back_decides_as_before(tmp_path: Path) -> None:
+    def boxes(index: int) -> Boxes:
+        return [(4 * index - 60, 40, 4 * index - 40, 100)] if 15 < index < 60 else []
+
+    frames, finds = _frames(_with_people(boxes), 80), lambda frame: boxes(frame.index)
+    whole = _looks(frames, finds)["a"]
+    for done in (7, 22, 41):
+        first, second = Schedule(PaceConfig()), Schedule(PaceConfig())
+        _looks(frames[:done], finds, first)
+        save_state(tmp_path / "state.npz", {"perception": first.memory()})
+        second.restore(load_state(tmp_path / "state.npz")["perception"])
+        assert _looks(frames[done:], finds, second)["a"] == [index for index in whole if index >= done]
+
+
+def test_a_source_that_starts_again_or_changes_its_size_is_looked_at() -> None:
+    schedule = Schedule(PaceConfig())
+    _looks(_frames(_empty(), 25), schedule=schedule)
+    assert schedule.due(Frame("a", 25, 0.0, _empty()(0)))
+    other = np.full((200, 300, 3), 90, np.uint8)
+    assert schedule.due(Frame("a", 25, 2.5, other))
+    schedule.looked(Frame("a", 25, 2.5, other), Detections.empty())
+    assert not schedule.due(Frame("a", 26, 2.6, other))
