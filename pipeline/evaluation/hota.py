@@ -4,12 +4,13 @@ Source: Luiten et al., "HOTA: A Higher Order Metric for Evaluating Multi-Object 
 the matching of its section 5. Conventions for empty sequences and for sums over sequences are TrackEval's.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from data.records import DoubleArray
-from pipeline.evaluation.pairs import EPSILON, Compared, assign, dense_ids
+from pipeline.evaluation.pairs import EPSILON, Compared, Pairs, assign, dense_ids
 
 ALPHAS: DoubleArray = np.arange(0.05, 0.99, 0.05)
 _TINY = 1e-10
@@ -92,16 +93,37 @@ def hota_tally(comparison: Compared) -> HotaTally:
     together = np.bincount(identity, share, minlength=len(keys))
     alignment = together / (boxes_of_both - together)
 
-    matched = assign(comparison, pairs, alignment[identity] * pairs.similarity)
-    overlap = pairs.similarity[matched]
-    counts = overlap[:, None] >= ALPHAS - EPSILON
-    matches = np.stack([np.bincount(identity[matched], column, len(keys)) for column in counts.T], axis=1)
+    matched = pairs.select(assign(comparison, pairs, alignment[identity] * pairs.similarity))
+    return matches_tally(comparison, [matched.select(matched.similarity >= alpha - EPSILON) for alpha in ALPHAS])
+
+
+def matches_tally(comparison: Compared, matches: Sequence[Pairs]) -> HotaTally:
+    """Count what was matched.
+
+    Args:
+        comparison: the sequence.
+        matches: the matched pairs at each of the 19 thresholds.
+    """
+    truth_ids, truth_count = dense_ids(comparison.truth)
+    predicted_ids, predicted_count = dense_ids(comparison.predictions)
+    truth_boxes = np.bincount(truth_ids, minlength=truth_count)
+    predicted_boxes = np.bincount(predicted_ids, minlength=predicted_count)
+    sums = np.zeros((3, len(matches)))
+    for column, found in enumerate(matches):
+        keys, times = np.unique(
+            truth_ids[found.truth] * predicted_count + predicted_ids[found.prediction], return_counts=True
+        )
+        first, second = np.divmod(keys, max(1, predicted_count))
+        squares = times.astype(np.float64) ** 2
+        either = truth_boxes[first] + predicted_boxes[second] - times
+        for row, rows in enumerate((either, truth_boxes[first], predicted_boxes[second])):
+            sums[row, column] = (squares / rows).sum()
     return HotaTally(
-        true_positives=counts.sum(axis=0).astype(np.float64),
+        true_positives=np.array([len(found) for found in matches], np.float64),
         truth_boxes=len(comparison.truth),
         predicted_boxes=len(comparison.predictions),
-        association=(matches * matches / np.maximum(1.0, boxes_of_both[:, None] - matches)).sum(axis=0),
-        association_recall=(matches * matches / np.maximum(1, truth_boxes[first])[:, None]).sum(axis=0),
-        association_precision=(matches * matches / np.maximum(1, predicted_boxes[second])[:, None]).sum(axis=0),
-        overlap=(overlap[:, None] * counts).sum(axis=0),
+        association=sums[0],
+        association_recall=sums[1],
+        association_precision=sums[2],
+        overlap=np.array([found.similarity.sum() for found in matches]),
     )
