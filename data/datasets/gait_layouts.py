@@ -17,7 +17,6 @@ Our own set is one ``.npz`` of ``data.formats.skeleton_recordings``: of each per
 whose name does not begin with "test" are the training, the others are one test per condition.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import UserError
+from data.foreign import read_array, read_json
 from data.foreign import read_array, read_json
 from data.formats.skeleton_recordings import read_recordings
 from data.records import FloatArray, IntArray

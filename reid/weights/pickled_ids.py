@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import UserError
+from data.foreign import check_file
 from reid.weights.torch_pickle import Inert, InertUnpickler, check_pickle
 
 _LARGEST_BYTES = 1 << 28
@@ -74,13 +75,9 @@ def read_ids(path: Path) -> dict[int, list[int]]:
     Raises:
         UserError: when the file is absent, damaged, or holds something else.
     """
+    check_file(path, _LARGEST_BYTES)
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise UserError(f"{path} is larger than any list of sequence numbers")
         stream = io.BytesIO(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    try:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         _, _, dtype = read(stream)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import UserError
+from data.foreign import check_file
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER_BYTES, _TRAILER_BYTES = 48, 5
@@ -59,9 +60,8 @@ def read_checkpoint(path: Path, names: Collection[str] | None = None) -> dict[st
     """
     stem = path.with_name(path.name.removesuffix(".index"))
     index = stem.with_name(stem.name + ".index")
+    check_file(index, _LARGEST_INDEX_BYTES, f"checkpoint {index}")
     try:
-        if index.stat().st_size > _LARGEST_INDEX_BYTES:
-            raise _Damaged("it is larger than any index is")
         shards, entries = _entries(_table(index.read_bytes()))
         return {
             name: _tensor(stem, shards, name, entry)
