@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -128,6 +128,9 @@ class CameraTracker:
         if prediction.step == "cut":
             self._end(np.ones(len(self._table), bool))
         self._time_s = view.time_s
+        # Skeletons may have come since the proposal, for the rows that it wanted.
+        keypoints = None if view.poses is None else view.poses.keypoints[prediction.rows]
+        prediction = replace(prediction, keypoints=keypoints)
         looks = None if embeddings[0] is None else embeddings[0].select(prediction.rows)
         tracks = self._track(view, prediction, looks)
         return [tracks], self._builder.events(view.time_s)

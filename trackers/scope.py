@@ -18,7 +18,7 @@ class Proposal:
     """What a tracker needs to know before it can decide about one instant.
 
     Attributes:
-        views: the views it was given, in the same order.
+        views: the views it was given, in the same order; they may get skeletons before ``commit``.
         wanted: per view, the rows of its detections (int64, rising) that need an appearance.
         state: the tracker's own; passed back to ``commit`` unread.
     """

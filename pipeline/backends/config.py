@@ -54,6 +54,11 @@ class PoseConfig(InputOptions, NetworkChoice):
         description="detector (its own pass gives keypoints); full picture, matched to the boxes: ultralytics, "
         "yolo_onnx, yolo_tflite, openpifpaf, person_pose; per box: movenet, topdown_onnx; or none",
     )
+    when: Literal["demand", "always"] = Field(
+        "demand",
+        description="per box: demand (those whose appearance is asked for, and people round them) or always; "
+        "always where the tracker or the gait cue uses skeletons, and without appearance",
+    )
     score_min: float = Field(0.1, ge=0, le=1, description="full-picture estimators: skeletons below it are dropped")
     keypoint_min: float = Field(
         0.05, ge=0, le=1, description="keypoints of less confidence do not count when a skeleton is matched to a box"

@@ -13,6 +13,7 @@ class Stage(StrEnum):
     READ = "read"
     PERCEIVE = "perceive"
     TRACK = "track"
+    POSE = "pose"
     REID = "reid"
     CROPS = "crops"
     CHECKPOINT = "checkpoint"

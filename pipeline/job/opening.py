@@ -7,7 +7,9 @@ from data.errors import UserError
 from data.formats.detections_in import CameraDetections, read_detection_folder
 from data.runtime.machine import usable_cores
 from data.site import Site, load_site
-from pipeline.backends.registry import build_embedder, build_perceiver
+from pipeline.backends.base import PoseEstimator
+from pipeline.backends.perceiver import BoxPerceiver
+from pipeline.backends.registry import BOX_POSES, build_detector, build_embedder, build_perceiver, build_pose
 from pipeline.config import Config, RunConfig
 from pipeline.input.base import PerceivedInput
 from pipeline.input.batching import Batching
@@ -28,11 +30,13 @@ class Opened:
         source: perceived frames; to be closed by whom it was opened for.
         embedder: appearance model, or None where appearance comes with the input or is not used.
         site: with every camera of the input.
+        estimator: gives skeletons on demand, or None where they come with the input or are not used.
     """
 
     source: PerceivedInput
     embedder: Embedder | None
     site: Site
+    estimator: PoseEstimator | None = None
 
 
 def open_input(
@@ -86,7 +90,11 @@ def _open_videos(
     run = config.run
     threads = run.threads or usable_cores()
     try:
-        if given is None:
+        estimator = None
+        if given is None and poses_on_demand(config):
+            look = look_at(BoxPerceiver(build_detector(config.detector, run.device, weights, threads)))
+            estimator, has_poses = build_pose(config.pose, run.device, weights, threads), True
+        elif given is None:
             look = look_at(build_perceiver(config.detector, config.pose, run.device, weights, threads))
             has_poses = config.pose.name != "none"
         else:
@@ -99,7 +107,14 @@ def _open_videos(
         raise
     schedule = Schedule(config.detector.pace) if given is None and config.detector.schedule == "auto" else None
     source = VideoInput(sources, config.sources.queue_frames, _batching(run), look, known, limit, given, schedule)
-    return Opened(source, embedder, known)
+    return Opened(source, embedder, known, estimator)
+
+
+def poses_on_demand(config: Config) -> bool:
+    """Whether skeletons serve appearance alone, and an estimator that looks into boxes gives them."""
+    used_elsewhere = config.tracker.association.pose_weight > 0 or config.associate.gait.model is not None
+    by_box = config.pose.name in BOX_POSES and config.pose.when == "demand"
+    return by_box and config.reid.name != "none" and not used_elsewhere
 
 
 def _given(folder: Path, cameras: list[str]) -> dict[str, CameraDetections]:

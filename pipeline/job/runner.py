@@ -99,7 +99,7 @@ def _track(opened: Opened, request: RunRequest, config: Config, weights: WeightS
     job.write_manifest(Status.RUNNING)
     try:
         with job.at_work():
-            track(job, opened.source, opened.embedder, resume=request.resume)
+            track(job, opened.source, opened.embedder, estimator=opened.estimator, resume=request.resume)
     except InterruptedRun:
         job.write_manifest(Status.INTERRUPTED)
         raise

@@ -6,10 +6,12 @@ from typing import Any
 
 from data.records import Tracklet
 from data.runtime.progress import Progress
+from pipeline.backends.base import PoseEstimator
 from pipeline.folder.stages import Stage, WarningKind
 from pipeline.folder.store import TrackletStore
 from pipeline.input.base import PerceivedInput
 from pipeline.job.job import Job
+from pipeline.job.poses_on_demand import PosesOnDemand
 from pipeline.job.stopping import InterruptedRun, resume_line, stop_signals
 from pipeline.job.tracking_stage import TrackingStage, TrackListener
 from pipeline.job.tracklet_crops import CropCollector
@@ -24,6 +26,7 @@ def track(
     source: PerceivedInput,
     embedder: Embedder | None,
     *,
+    estimator: PoseEstimator | None = None,
     resume: bool,
     listener: TrackListener | None = None,
 ) -> None:
@@ -33,6 +36,7 @@ def track(
         job: the run; counts, warnings and timings are added to it.
         source: batches of perceived frames.
         embedder: appearance model, or None.
+        estimator: gives skeletons on demand; None where they come with the input, or none are used.
         resume: go on from the last checkpoint, if there is one.
         listener: sees the tracks of every frame.
 
@@ -53,7 +57,8 @@ def track(
             if camera not in source.cameras:
                 job.warn(WarningKind.TRACKING, f"group '{group.name}': camera '{camera}' is not in this run")
     scopes = [build_tracker(scope, job.site, job.config.tracker) for scope in job.site.scopes(source.cameras)]
-    stage = TrackingStage(scopes, embedder, crops, closed, job.clock, listener)
+    poses = None if estimator is None else PosesOnDemand(estimator, job.clock)
+    stage = TrackingStage(scopes, embedder, crops, closed, job.clock, listener, poses)
     state = store.restore() if resume else None
     memory: Mapping[str, Any] = {}
     if state is not None:

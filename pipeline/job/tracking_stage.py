@@ -11,6 +11,7 @@ from data.runtime.stage_clock import StageClock
 from pipeline.folder.stages import Stage
 from pipeline.input.batching import rounds
 from pipeline.input.perception import Perceived
+from pipeline.job.poses_on_demand import PosesOnDemand
 from pipeline.job.tracklet_crops import CropCollector
 from reid.embedders.base import Embedder
 from trackers.scope import Proposal, ScopeTracker, embed_request
@@ -38,6 +39,7 @@ class TrackingStage:
         closed: Callable[[Tracklet], None],
         clock: StageClock,
         listener: TrackListener | None = None,
+        poses: PosesOnDemand | None = None,
     ) -> None:
         """Set the stage up.
 
@@ -48,6 +50,7 @@ class TrackingStage:
             closed: called with every tracklet that is complete, in a reproducible order.
             clock: takes the timings.
             listener: sees the tracks of every frame (live overlays).
+            poses: skeletons of those whose appearance is asked for; None where views have theirs, or need none.
         """
         self._scopes = list(scopes)
         self._scope_of = {camera: number for number, scope in enumerate(scopes) for camera in scope.cameras}
@@ -56,6 +59,7 @@ class TrackingStage:
         self._closed = closed
         self._clock = clock
         self._listener = listener
+        self._poses = poses
         self.counts: dict[str, dict[str, int]] = {
             camera: {"frames": 0, "looks": 0, "detections": 0, "embeddings": 0, "tracklets": 0}
             for camera in self._scope_of
@@ -98,12 +102,14 @@ class TrackingStage:
     def _track(self, batch: Sequence[Sequence[Perceived]]) -> None:
         numbers = [self._scope_of[instant[0].view.camera] for instant in batch]
         for rows in rounds(numbers):
-            instants, scopes = [batch[row] for row in rows], [self._scopes[numbers[row]] for row in rows]
+            instants, scopes = [list(batch[row]) for row in rows], [self._scopes[numbers[row]] for row in rows]
             with self._clock.measure(Stage.TRACK, sum(len(instant) for instant in instants)):
                 proposals = [
                     scope.propose([item.view for item in instant])
                     for scope, instant in zip(scopes, instants, strict=True)
                 ]
+            if self._poses is not None:
+                instants, proposals = self._poses(instants, proposals)
             embeddings = iter(self._embed(instants, proposals))
             for scope, instant, proposal in zip(scopes, instants, proposals, strict=True):
                 appearance = [next(embeddings) for _ in instant]

@@ -197,7 +197,8 @@ def _visibility(boxes: FloatArray, tracks: Tracks, rows: np.ndarray, view: View)
     if view.poses is not None and len(view.poses):
         keypoints = view.poses.keypoints[tracks.det_index[rows]]
         seen = (keypoints[..., 2] > _KEYPOINT_SEEN).mean(axis=1)
-        visibility *= 0.3 + 0.7 * seen
+        looked = keypoints.any(axis=(1, 2))
+        visibility *= np.where(looked, 0.3 + 0.7 * seen, 1.0)
     return visibility.astype(np.float32)
 
 
