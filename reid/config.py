@@ -23,7 +23,7 @@ class ReidConfig(InputOptions, NetworkChoice):
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto",
-        description="kpr, san: auto (bf16 where the device computes it natively, else fp32), fp32, bf16 or fp16 (CUDA); "
+        description="kpr, san: auto (bf16 where the device has it, else fp32), fp32, bf16 or fp16 (CUDA); "
         "ONNX networks compute as they were exported",
     )
     keypoint_min: float = Field(
