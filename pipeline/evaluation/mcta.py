@@ -87,7 +87,7 @@ def mcta(cameras: Sequence[Comparison]) -> MctaScores:
     wrong[1:] = goes_on[1:] & (given[1:] != given[:-1])
     wrong |= goes_on & _shared(frames, where, who, given, within)
     first = np.flatnonzero(~goes_on)
-    wrong[first] = [_taken(row, first, frames, given) for row in first]
+    wrong[first] = [_taken(int(row), first, frames, given) for row in first]
     return MctaScores(
         truth_boxes=sum(len(part.truth) for part in cameras),
         predicted_boxes=sum(int(scored[part.predictions.frames].sum()) for part in cameras),

@@ -91,7 +91,7 @@ class PoseTable:
     @property
     def there(self) -> NDArray[np.bool_]:
         """(N, 15) which joints are there."""
-        return (self.joints > 0).all(axis=2)
+        return np.asarray((self.joints > 0).all(axis=2))
 
     def select(self, rows: Rows) -> "PoseTable":
         """Keep some rows, given as rising indices or as a mask."""
@@ -101,7 +101,7 @@ class PoseTable:
         """Take joints away, (N, 15), and people of whom none is left where some were taken."""
         places = np.where(joints[..., None], 0.0, self.joints)
         kept = PoseTable(self.frames, self.ids, places, np.where(joints, 0.0, self.scores), self.heads)
-        return kept.select(kept.there.any(axis=1) | ~joints.any(axis=1))
+        return kept.select(np.asarray(kept.there.any(axis=1) | ~joints.any(axis=1)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
