@@ -17,7 +17,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--site", type=Path, help="site.yaml with corrected clocks or overlap (default: the run's own)")
     parser.add_argument("--config", type=Path, action="append", default=[], metavar="FILE", help="YAML patch")
     parser.add_argument("--truth", type=Path, metavar="DIR", help="ground truth to score against")
-    parser.add_argument("--corrections", type=Path, metavar="FILE", help="pairs declared the same or different")
+    parser.add_argument(
+        "--corrections",
+        type=Path,
+        metavar="FILE",
+        help="pairs declared the same or different (default: the run's corrections.yaml, which tools.ask writes)",
+    )
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="configuration values")
     arguments = parser.parse_intermixed_args(argv)
 

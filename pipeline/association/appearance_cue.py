@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from data.records import DoubleArray, IntArray
 from pipeline.association import appearance
 from pipeline.association.appearance import Family, PairDistances, gather_families, nearest_pairs
-from pipeline.association.calibration import CalibrationSample, Fit, fit, prior_for
+from pipeline.association.calibration import Calibration, CalibrationSample, Fit, fit, prior_for
 from pipeline.association.competition import Competition, Meeting
 from pipeline.association.cue import Bools, Cue, CueInput, Explanation, added
 
@@ -102,12 +102,14 @@ class Distances:
         llr, facts = np.full(count, np.nan), {}
         warnings = list(_warnings(self.families))
         meetings: list[tuple[Meeting, int]] = []
+        calibrations: list[Calibration] = []
         for number, family in enumerate(self.families):
             mine = np.flatnonzero(self.family == number)
             pairs = self.compared[number]
             sample = _sample(self.given, family, pairs, evidence[mine], ~one_visit[mine], competition.of(mine))
             found = fit(sample, prior_for(family.model_id, settings), settings)
             learnt, meeting = found.calibration, found.meeting
+            calibrations.append(learnt)
             measured = ~np.isnan(sample.distance)
             llr[mine] = np.where(measured, learnt.llr(sample.distance, sample.visibility), np.nan)
             meetings.append((meeting, len(family)))
@@ -120,7 +122,7 @@ class Distances:
             evident=True,
             crowd=self._crowd(),
             meetings=tuple(meetings),
-            explain=self._explanations(),
+            explain=self._explanations(calibrations),
             facts=facts,
             warnings=tuple(warnings),
         )
@@ -132,7 +134,7 @@ class Distances:
                 crowd[family.rows] = number
         return crowd
 
-    def _explanations(self) -> Callable[[int], Explanation]:
+    def _explanations(self, calibrations: Sequence[Calibration]) -> Callable[[int], Explanation]:
         place_of = np.zeros(len(self.family), np.int64)
         for number in range(len(self.families)):
             place_of[self.family == number] = np.arange((self.family == number).sum())
@@ -146,6 +148,7 @@ class Distances:
             return Explanation(
                 {names[part]: float(pairs.parts[place, part]) for part in seen},
                 {names[part]: float(pairs.part_weights[place, part]) for part in seen},
+                _seen(float(pairs.distance[place]), float(pairs.visibility[place]), calibrations[number]),
             )
 
         return explain
@@ -207,6 +210,14 @@ def _facts(found: Fit, sample: CalibrationSample) -> dict[str, Any]:
         "halves": len(sample.halves),
         "camera_mean_removed": round(sample.share_removed, 4),
     }
+
+
+def _seen(distance: float, visibility: float, learnt: Calibration) -> str:
+    same, different = learnt.same, learnt.different
+    return (
+        f"distance {distance:.3f} at a joint visibility of {visibility:.2f}; "
+        f"one person {same.mean:.3f} ± {same.std:.3f}, two people {different.mean:.3f} ± {different.std:.3f}"
+    )
 
 
 def _uncalibrated(family: Family, found: Fit) -> str:

@@ -10,15 +10,13 @@ from typing import Any
 from data.records import GlobalTrack, Link, Tracklet
 from data.site import Site
 from pipeline.association.absence import split_absences
-from pipeline.association.clustering import cluster
 from pipeline.association.config import AssociateConfig
-from pipeline.association.corrections import Correction, resolve
-from pipeline.association.cue import CueInput, SourceBuilder
+from pipeline.association.corrections import Correction
+from pipeline.association.cue import SourceBuilder
 from pipeline.association.evidence import confidences, global_tracks, make_links
-from pipeline.association.exclusions import MustLink, build_exclusions, join, must_links
 from pipeline.association.inherit import inherit_ids
+from pipeline.association.judgement import judge
 from pipeline.association.registry import SOURCES
-from pipeline.association.scoring import score_pairs
 from pipeline.association.table import TrackletTable, build_table
 from pipeline.association.transitions import NO_TRANSITIONS, Transitions, find_transitions
 from st_model.config import SpaceTimeConfig
@@ -103,35 +101,16 @@ def _associate_under(
     seed: int,
     cues: Sequence[SourceBuilder],
 ) -> Association:
-    declared = resolve(corrections, table, config.corrections)
-    exclusions = build_exclusions(table, config.constraints, declared.different)
-    atoms, certain, dropped = join(must_links(table, declared.same), exclusions)
-    warnings = [*declared.warnings, *(_dropped_line(table, link, reason) for link, reason in dropped)]
-    scores = score_pairs(CueInput(table, exclusions, config, transition, seed, site), cues)
-    warnings.extend(scores.warnings)
-    labels = cluster(
-        atoms,
-        scores,
-        exclusions,
-        same_probability=config.same_probability,
-        sweeps=config.sweeps,
-    )
-    labels = split_absences(table, labels, config.forget_after_s)
+    found = judge(table, site, config, transition=transition, corrections=corrections, seed=seed, cues=cues)
+    scores, certain = found.scores, found.certain
+    labels = split_absences(table, found.decide(), config.forget_after_s)
     ids = inherit_ids(table, labels, previous)
-    links, teaching = make_links(table, scores, labels, exclusions, certain, config)
+    links, teaching = make_links(table, scores, labels, found.exclusions, certain, config)
     return Association(
         global_tracks=tuple(global_tracks(table, labels, ids, confidences(scores, labels, certain))),
         links=tuple(links),
         teaching=tuple(teaching.tolist()),
         labels={key: ids[name] for key, name in zip(table.keys, labels.tolist())},
         calibration=scores.calibration,
-        warnings=warnings,
-    )
-
-
-def _dropped_line(table: TrackletTable, link: MustLink, reason: str) -> str:
-    a, b = table.tracklets[link.a], table.tracklets[link.b]
-    return (
-        f"{a.camera} {a.local_id} and {b.camera} {b.local_id} stay apart although they are linked ({link.reason}): "
-        f"tracklets they would bring together are {reason}"
+        warnings=found.warnings,
     )

@@ -19,12 +19,15 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
+from data.atomic import write_text
 from data.config import Section, explain
 from data.errors import UserError
 from data.foreign import read_yaml
 from data.kernels.boxes import row_ious
 from pipeline.association.config import CorrectionConfig
 from pipeline.association.table import TrackletTable
+
+_WIDTH = 120
 
 
 class Anchor(Section):
@@ -99,6 +102,53 @@ def load_corrections(path: Path) -> list[Correction]:
     return found
 
 
+def corrections_of_run(own: Path, given: Path | None = None) -> list[Correction]:
+    """Those of a file that was given, which has to be there; else of the run's own file, if there is one.
+
+    Raises:
+        UserError: when the file is missing or not valid.
+    """
+    if given is None and not own.exists():
+        return []
+    return load_corrections(own if given is None else given)
+
+
+def write_corrections(path: Path, corrections: Sequence[Correction]) -> None:
+    """Write a file of corrections, atomically. Notes are kept; YAML comments of an earlier file are not.
+
+    Raises:
+        UserError: when it cannot be written.
+    """
+    entries = [
+        {
+            correction.kind: [anchor.model_dump(mode="json") for anchor in (correction.a, correction.b)],
+            **({"note": correction.note} if correction.note else {}),
+        }
+        for correction in corrections
+    ]
+    text = yaml.safe_dump({"version": 1, "corrections": entries}, sort_keys=False, allow_unicode=True, width=_WIDTH)
+    try:
+        write_text(path, text)
+    except OSError as error:
+        raise UserError(f"cannot write the corrections {path}: {error.strerror}") from None
+
+
+def anchor_of(table: TrackletTable, row: int, config: CorrectionConfig) -> Anchor | None:
+    """A place that finds this tracklet and no other: one of its boxes, from the middle on; None: there is none."""
+    tracklet = table.tracklets[row]
+    middle = len(tracklet) // 2
+    for place in sorted(range(len(tracklet)), key=lambda place: (abs(place - middle), place)):
+        box = [round(float(side), 1) for side in tracklet.boxes[place]]
+        if box[2] <= box[0] or box[3] <= box[1]:
+            continue
+        anchor = Anchor.model_validate(
+            {"camera": tracklet.camera, "time_s": round(float(tracklet.times_s[place]), 6), "box": box}
+        )
+        if _find(anchor, table, config) == row:
+            return anchor
+    return None
+
+
 def resolve(corrections: Sequence[Correction], table: TrackletTable, config: CorrectionConfig) -> Resolved:
     """Find the tracklets of each correction.
 
@@ -135,6 +185,12 @@ def resolve(corrections: Sequence[Correction], table: TrackletTable, config: Cor
     same = [pair for pair, (kind, _) in decided.items() if kind == "same"]
     different = [pair for pair, (kind, _) in decided.items() if kind == "different"]
     return Resolved(sorted(same), sorted(different), warnings)
+
+
+def tracklets_of(correction: Correction, table: TrackletTable, config: CorrectionConfig) -> set[tuple[str, int]]:
+    """(camera, local_id) of the tracklets that a correction's places lie on."""
+    rows = [_find(anchor, table, config) for anchor in (correction.a, correction.b)]
+    return {table.tracklets[row].key for row in rows if row is not None}
 
 
 def _find(anchor: Anchor, table: TrackletTable, config: CorrectionConfig) -> int | None:

@@ -52,10 +52,12 @@ class Explanation:
     Attributes:
         part_distances: distance per mutually visible part, by name.
         part_visibility: joint visibility per part, by name.
+        saw: what the cue measured of the pair, in words; "" where the lag says it all.
     """
 
     part_distances: dict[str, float] = field(default_factory=dict)
     part_visibility: dict[str, float] = field(default_factory=dict)
+    saw: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

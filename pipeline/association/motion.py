@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from data.records import DoubleArray, IntArray, Tracklet, foot_points
 from pipeline.association.config import MotionConfig
-from pipeline.association.cue import Cue, CueInput
+from pipeline.association.cue import Cue, CueInput, Explanation
 from pipeline.association.pair_codes import pair_codes
 from pipeline.association.table import TrackletTable
 
@@ -55,7 +55,13 @@ class MotionSource:
         inside = np.flatnonzero(place < len(codes))
         inside = inside[codes[place[inside]] == wanted[inside]]
         llr[place[inside]], prior[place[inside]] = self.fragments.llr[inside], self.fragments.prior[inside]
-        return Cue(NAME, llr, evident=True, prior_odds=prior, one_visit=~np.isnan(llr))
+
+        def explain(row: int) -> Explanation:
+            if np.isnan(llr[row]):
+                return Explanation()
+            return Explanation(saw=f"a short gap in one camera; prior odds of a track that goes on {prior[row]:+.2f}")
+
+        return Cue(NAME, llr, evident=True, prior_odds=prior, one_visit=~np.isnan(llr), explain=explain)
 
 
 def motion_source(given: CueInput) -> MotionSource:

@@ -98,6 +98,11 @@ class RunFolder:
         return self.root / "splits.jsonl"
 
     @property
+    def corrections(self) -> Path:
+        """What a person declared of this run (``tools.ask``), YAML; no result, so a new run does not remove it."""
+        return self.root / "corrections.yaml"
+
+    @property
     def links(self) -> Path:
         """Evidence, one JSON object a line."""
         return self.root / "links.jsonl"

@@ -11,7 +11,10 @@ from data.formats.mot import read_mot, write_mot
 from data.formats.tracklets import read_tracklets, write_tracklets
 from data.formats.world import read_world_paths, write_world_paths
 from data.records import Tracklet
+from data.site import load_site
 from data.splits import Span, Split, apply_splits, piece_spans
+from pipeline.association.corrections import corrections_of_run, tracklets_of, write_corrections
+from pipeline.association.table import build_table
 from pipeline.config import load_config
 from pipeline.folder.crop_notes import read_note
 from pipeline.folder.run_folder import RunFolder
@@ -62,6 +65,7 @@ def forget(folder: RunFolder, person: int) -> Forgotten:
     splits = folder.read_splits()
     cut = {split_key for split_key, pieces in _pieces(splits).items() if keys.intersection(pieces)}
     # First what shows and describes the person, last what says who it was: killed in between, it can be done again.
+    _forget_answers(folder, keys)
     pictures = _forget_pictures(folder, keys, cut, splits)
     _forget_tracklets(folder, keys, cut, splits)
     for camera in manifest["inputs"]:
@@ -113,6 +117,16 @@ def _owner(path: Path, spans: Mapping[int, Span]) -> int | None:
     if not isinstance(time_s, int | float):
         return None
     return next((name for name, span in spans.items() if span.start_s <= time_s < span.end_s), None)
+
+
+def _forget_answers(folder: RunFolder, keys: set[Key]) -> None:
+    """Answers about the person say where it was."""
+    known = corrections_of_run(folder.corrections)
+    if known:
+        table = build_table(folder.read_tracklets(), load_site(folder.site))
+        config = load_config([folder.config]).associate.corrections
+        kept = [one for one in known if keys.isdisjoint(tracklets_of(one, table, config))]
+        write_corrections(folder.corrections, kept)
 
 
 def _forget_tracklets(folder: RunFolder, keys: set[Key], cut: set[Key], splits: Sequence[Split]) -> None:

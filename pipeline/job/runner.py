@@ -5,7 +5,7 @@ from pathlib import Path
 from data.formats.tracks_in import read_track_folder
 from data.runtime.choice import Runtimes, refusals
 from data.site import Site
-from pipeline.association.corrections import load_corrections
+from pipeline.association.corrections import Correction, corrections_of_run, load_corrections
 from pipeline.config import Config
 from pipeline.folder.manifest import describe_file
 from pipeline.folder.run_folder import RunFolder
@@ -46,7 +46,7 @@ def run(request: RunRequest, config: Config) -> RunResult:
     if not isinstance(request.start, EarlierRun):
         check_inputs_outside(request.output, request.inputs())
         check_folder(request.output, overwrite=request.overwrite, resume=request.resume)
-    corrections = [] if request.corrections is None else load_corrections(request.corrections)
+    corrections = _corrections(request)
     with only_writer(request.output, private=config.run.private):
         try:
             job = _tracked(request, config)
@@ -55,6 +55,13 @@ def run(request: RunRequest, config: Config) -> RunResult:
             raise
         except KeyboardInterrupt:
             raise InterruptedRun(resume_line(request.output)) from None
+
+
+def _corrections(request: RunRequest) -> list[Correction]:
+    """Those of the request; of an earlier run also what was answered about it, unless others are given."""
+    if isinstance(request.start, EarlierRun):
+        return corrections_of_run(RunFolder(request.output).corrections, request.corrections)
+    return [] if request.corrections is None else load_corrections(request.corrections)
 
 
 def _tracked(request: RunRequest, config: Config) -> Job:

@@ -15,7 +15,7 @@ _SHARES = {"uncertain": 0.5, "same": 0.35, "different": 0.15}
 
 
 @dataclass(frozen=True, slots=True)
-class Cue:
+class Bar:
     """A signed bar: how far a cue speaks for (right) or against (left) one person.
 
     Attributes:
@@ -64,7 +64,7 @@ class LinkRow:
     margin: float | None
     constraint: str
     total: float
-    cues: tuple[Cue, ...]
+    cues: tuple[Bar, ...]
     parts: tuple[Part, ...]
 
 
@@ -90,8 +90,7 @@ def link_rows(links: Sequence[Link], people: Mapping[tuple[str, int], tuple[str,
         people: label and anchor of each tracklet's person, by (camera, local_id).
         album: where pictures come from.
     """
-    strongest = max((abs(value) for link in links for value in link.llr.values() if math.isfinite(value)), default=0.0)
-    scale = min(max(strongest, _SCALE_MIN), _SCALE_MAX)
+    every = [value for link in links for value in link.llr.values()]
     farthest = max((value for link in links for value in link.part_distances.values()), default=0.0)
     return [
         LinkRow(
@@ -103,16 +102,22 @@ def link_rows(links: Sequence[Link], people: Mapping[tuple[str, int], tuple[str,
             margin=link.margin if math.isfinite(link.margin) else None,
             constraint=link.constraint,
             total=sum(link.llr.values()),
-            cues=tuple(_cue(name, value, scale) for name, value in link.llr.items()),
+            cues=bars(link.llr, every),
             parts=tuple(_part(link, name, farthest) for name in link.part_distances),
         )
         for link in links
     ]
 
 
-def _cue(name: str, value: float, scale: float) -> Cue:
-    share = 50 * min(abs(value) / scale, 1.0)
-    return Cue(name, value, round(50 - share if value < 0 else 50.0, 2), round(share, 2))
+def bars(llr: Mapping[str, float], every: Sequence[float]) -> tuple[Bar, ...]:
+    """A bar for each cue, all on the scale that the strongest of ``every`` value sets."""
+    strongest = max((abs(value) for value in every if math.isfinite(value)), default=0.0)
+    scale = min(max(strongest, _SCALE_MIN), _SCALE_MAX)
+    shares = {name: 50 * min(abs(value) / scale, 1.0) for name, value in llr.items()}
+    return tuple(
+        Bar(name, value, round(50 - shares[name] if value < 0 else 50.0, 2), round(shares[name], 2))
+        for name, value in llr.items()
+    )
 
 
 def _part(link: Link, name: str, farthest: float) -> Part:

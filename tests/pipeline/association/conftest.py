@@ -1,13 +1,20 @@
 """Tracklets of people who are unit vectors with noise, walking through cameras that only exist as numbers."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from data.records import FloatArray, PartEmbeddings, Tracklet
-from data.site import Group, Site
+from data.site import Group, Site, save_site
+from pipeline.config import dump_config, load_config
+from pipeline.folder.run_folder import RunFolder
+from pipeline.folder.stages import Status
+from pipeline.job.job import Job
+from pipeline.job.request import EarlierRun, RunRequest
+from pipeline.job.runner import run
 
 MODEL = "osnet_x0_25"
 Maker = Callable[..., Tracklet]
@@ -102,3 +109,22 @@ def site(*cameras: str, clock: str = "common", overlap: str = "none", group: str
     # Association reads of a group who is in it, not how its cameras are calibrated.
     groups = [Group.model_construct(name="hall", cameras=list(group))] if group else []
     return known.model_copy(update={"groups": groups})
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Callable[..., RunFolder]:
+    """``finished(tracklets)``: a run folder of these tracklets, associated; their clocks and overlap are unknown."""
+
+    def write(tracklets: Sequence[Tracklet], name: str = "run") -> RunFolder:
+        folder = RunFolder(tmp_path / name)
+        cameras = sorted({item.camera for item in tracklets})
+        folder.tracklets.mkdir(parents=True)
+        folder.write_part(0.0, 0, list(tracklets))
+        known = site(*cameras, clock="unknown", overlap="unknown")
+        save_site(known, folder.site)
+        folder.config.write_text(dump_config(load_config()))
+        Job(folder, load_config(), known, {camera: {} for camera in cameras}).write_manifest(Status.TRACKED)
+        run(RunRequest(start=EarlierRun(), output=folder.root), load_config([folder.config]))
+        return folder
+
+    return write

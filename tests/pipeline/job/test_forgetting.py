@@ -8,7 +8,12 @@ import pytest
 
 from data.errors import UserError
 from data.formats.mot import MotTable, read_mot, write_mot
+from data.records import GlobalTrack
+from data.site import load_site
 from data.splits import Split
+from pipeline.association.config import CorrectionConfig
+from pipeline.association.corrections import Correction, anchor_of, load_corrections, write_corrections
+from pipeline.association.table import build_table
 from pipeline.cli import run
 from pipeline.folder.run_folder import RunFolder
 from pipeline.job.forgetting import forget
@@ -101,3 +106,20 @@ def test_an_unfinished_run_is_left_as_it_is(folder: RunFolder) -> None:
 def test_no_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(main, [str(tmp_path), "0"]) == 2
     assert "not a run folder" in capsys.readouterr().err
+
+
+def test_answers_about_a_forgotten_person_go_and_others_stay(folder: RunFolder) -> None:
+    gone, kept = folder.read_global_tracks()[:2]
+    table = build_table(folder.read_tracklets(), load_site(folder.site))
+    config, index = CorrectionConfig(), table.index()
+
+    def answer(one: GlobalTrack, other: GlobalTrack) -> Correction:
+        places = [anchor_of(table, index[p.visits[-1].camera, p.visits[-1].local_id], config) for p in (one, other)]
+        assert places[0] is not None
+        assert places[1] is not None
+        return Correction("different", places[0], places[1])
+
+    others = folder.read_global_tracks()[2]
+    write_corrections(folder.corrections, [answer(gone, kept), answer(kept, others)])
+    forget(folder, gone.global_id)
+    assert load_corrections(folder.corrections) == [answer(kept, others)]
