@@ -14,10 +14,10 @@ from data.errors import UserError
 from pipeline.cli import run
 
 if TYPE_CHECKING:
-    from pipeline.association.answers import Answer
-    from pipeline.association.questions import Question
-    from pipeline.association.replay import Replay
     from pipeline.folder.run_folder import RunFolder
+    from pipeline.review.answers import Answer
+    from pipeline.review.questions import Question
+    from pipeline.review.replay import Replay
 
 PAGE = "questions.html"
 
@@ -43,11 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.count < 1:
         raise UserError(f"--count must be at least 1, got {arguments.count}")
 
-    from pipeline.association.answers import corrections_of, read_answers
     from pipeline.association.corrections import corrections_of_run, write_corrections
-    from pipeline.association.questions import find_questions
-    from pipeline.association.replay import replay
     from pipeline.folder.run_folder import RunFolder
+    from pipeline.review.answers import corrections_of, read_answers
+    from pipeline.review.questions import find_questions
+    from pipeline.review.replay import replay
 
     folder = RunFolder(arguments.run).require()
     path = arguments.corrections or folder.corrections
@@ -80,7 +80,7 @@ def _listed(questions: "Sequence[Question]", found: "Replay") -> list[str]:
 
 
 def _sentence(question: "Question", found: "Replay") -> str:
-    from pipeline.association.inspection import name_of
+    from pipeline.review.inspection import name_of
 
     tracklets = found.judgement.table.tracklets
     state = "joined" if question.joined else "apart"
@@ -94,8 +94,8 @@ def _sentence(question: "Question", found: "Replay") -> str:
 
 def _from_terminal(questions: "Sequence[Question]", found: "Replay") -> "list[Answer]":
     """Answers so far at the end of the input or of the questions."""
-    from pipeline.association.answers import answer_of, is_answer
-    from pipeline.association.inspection import name_of
+    from pipeline.review.answers import answer_of, is_answer
+    from pipeline.review.inspection import name_of
 
     answers: list[Answer] = []
     tracklets = found.judgement.table.tracklets
@@ -127,10 +127,10 @@ def _lines(source: str) -> list[str]:
 
 def _page(folder: "RunFolder", questions: "Sequence[Question]", found: "Replay") -> Path | None:
     """All pairs with their pictures; None where the run kept none of any."""
-    from pipeline.association.inspection import name_of, place_text
     from pipeline.config import load_config
     from pipeline.folder.writer import only_writer
     from pipeline.report.pairs_page import PairSheet, PairSide, has_pictures, write_pairs
+    from pipeline.review.inspection import name_of, place_text
 
     table, config = found.judgement.table, load_config([folder.config]).report
     rows = [row for question in questions for row in (question.a, question.b)]

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from pipeline.cli import run
 
 if TYPE_CHECKING:
-    from pipeline.association.inspection import Candidate, Inspection
-    from pipeline.association.replay import Replay
     from pipeline.folder.run_folder import RunFolder
     from pipeline.report.pairs_page import PairSide
+    from pipeline.review.inspection import Candidate, Inspection
+    from pipeline.review.replay import Replay
 
 PAGE = "inspection.html"
 
@@ -47,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _inspected(folder: "RunFolder", arguments: argparse.Namespace) -> "tuple[Replay, Inspection]":
     from data.errors import UserError
     from pipeline.association.corrections import corrections_of_run
-    from pipeline.association.inspection import candidate_row, inspect, strongest_pair
-    from pipeline.association.replay import replay
+    from pipeline.review.inspection import candidate_row, inspect, strongest_pair
+    from pipeline.review.replay import replay
 
     corrections = corrections_of_run(folder.corrections, arguments.corrections)
     found = replay(folder, corrections)
@@ -63,7 +63,7 @@ def _inspected(folder: "RunFolder", arguments: argparse.Namespace) -> "tuple[Rep
 
 
 def _text(looked: "Inspection", found: "Replay") -> list[str]:
-    from pipeline.association.inspection import name_of
+    from pipeline.review.inspection import name_of
 
     lines = [f"{name_of(side.key)}: {'; '.join(side.lines)}" for side in _sides(looked, found)]
     lines += [looked.verdict, *_facts(looked)]
@@ -85,7 +85,7 @@ def _text(looked: "Inspection", found: "Replay") -> list[str]:
 
 def _facts(looked: "Inspection") -> list[str]:
     """What is known besides the cues."""
-    from pipeline.association.inspection import name_of
+    from pipeline.review.inspection import name_of
 
     lines = []
     if math.isnan(looked.lag_s):
@@ -114,14 +114,14 @@ def _facts(looked: "Inspection") -> list[str]:
 
 
 def _rival(rival: "Candidate") -> str:
-    from pipeline.association.inspection import name_of
+    from pipeline.review.inspection import name_of
 
     return f"{name_of(rival.key)} {rival.probability:.3f}{' (joined)' if rival.joined else ''}"
 
 
 def _sides(looked: "Inspection", found: "Replay") -> "tuple[PairSide, PairSide]":
-    from pipeline.association.inspection import name_of, place_text
     from pipeline.report.pairs_page import PairSide
+    from pipeline.review.inspection import name_of, place_text
 
     table, index = found.judgement.table, found.judgement.table.index()
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import yaml
 from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
 from data.atomic import write_text

@@ -1,6 +1,6 @@
 """What is known of all pairs before anybody is joined: constraints, must-links, evidence.
 
-Association decides by it; ``inspection`` and ``questions`` look at it afterwards.
+Association decides by it; ``pipeline.review`` looks at it afterwards.
 """
 
 from collections.abc import Sequence

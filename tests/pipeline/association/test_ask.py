@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from data.errors import UserError
-from pipeline.association.answers import corrections_of, read_answers
 from pipeline.association.config import CorrectionConfig
 from pipeline.association.corrections import Correction, anchor_of, load_corrections, resolve, write_corrections
-from pipeline.association.questions import find_questions
-from pipeline.association.replay import replay
 from pipeline.association.table import build_table
+from pipeline.review.answers import corrections_of, read_answers
+from pipeline.review.questions import find_questions
+from pipeline.review.replay import replay
 from tools.ask import main
 from tools.associate import main as associate
 

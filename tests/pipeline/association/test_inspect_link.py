@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from data.errors import UserError
-from pipeline.association.inspection import inspect, strongest_pair
-from pipeline.association.replay import replay
+from pipeline.review.inspection import inspect, strongest_pair
+from pipeline.review.replay import replay
 from tools.inspect_link import main
 
 

@@ -9,7 +9,7 @@ import pytest
 from data.errors import UserError
 from data.formats.mot import MotTable, read_mot, write_mot
 from data.records import GlobalTrack
-from data.site import load_site
+from data.site import Site, save_site
 from data.splits import Split
 from pipeline.association.config import CorrectionConfig
 from pipeline.association.corrections import Correction, anchor_of, load_corrections, write_corrections
@@ -110,7 +110,9 @@ def test_no_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 def test_answers_about_a_forgotten_person_go_and_others_stay(folder: RunFolder) -> None:
     gone, kept = folder.read_global_tracks()[:2]
-    table = build_table(folder.read_tracklets(), load_site(folder.site))
+    site = Site.blank(sorted(folder.read_inputs()))
+    save_site(site, folder.site)
+    table = build_table(folder.read_tracklets(), site)
     config, index = CorrectionConfig(), table.index()
 
     def answer(one: GlobalTrack, other: GlobalTrack) -> Correction:

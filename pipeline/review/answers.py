@@ -6,8 +6,8 @@ from typing import Literal
 
 from data.errors import UserError
 from pipeline.association.corrections import Anchor, Correction, anchor_of
-from pipeline.association.inspection import name_of
-from pipeline.association.replay import Replay
+from pipeline.review.inspection import name_of
+from pipeline.review.replay import Replay
 
 Kind = Literal["same", "different"]
 
