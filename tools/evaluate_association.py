@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from data.records import Tracklet
     from data.site import Site
     from pipeline.config import Config
+    from pipeline.evaluation.association.links import LinkCheck
     from pipeline.evaluation.association.scores import AssociationScores
     from pipeline.evaluation.association.truth import TrackletTruth
     from st_model.model import TransitionModel
@@ -33,6 +34,7 @@ examples:
   python -m tools.evaluate_association market features.npz --names train_names.txt --overlap unknown
   python -m tools.evaluate_association simulate 2000 --cameras 8 --noise 3 --thresholds .2 .4 .6
   python -m tools.evaluate_association run runs/monday --truth gt/ --again --set associate.rerank.enabled=false
+  python -m tools.evaluate_association run runs/monday --truth gt/ --without walk rerank competition
 """
 _DEFAULT = "default"
 
@@ -56,10 +58,12 @@ class Row:
     name: str
     scores: "AssociationScores"
     cpu_s: float
+    links: "LinkCheck | None" = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {"name": self.name, **self.scores.to_json(), "cpu_s": round(self.cpu_s, 3)}
+        found = {"name": self.name, **self.scores.to_json(), "cpu_s": round(self.cpu_s, 3)}
+        return found if self.links is None else {**found, "links_over_cameras": self.links.to_json()}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -100,6 +104,15 @@ def build_parser() -> argparse.ArgumentParser:
             "--reference", action="store_true", help="also average linkage of mean looks at the threshold that is best"
         )
         source.add_argument("--reliability", action="store_true", help="print what link probabilities are worth")
+        source.add_argument("--plot", type=Path, metavar="FILE.png", help="draw what they are worth, of the first row")
+        source.add_argument(
+            "--without",
+            nargs="+",
+            default=[],
+            metavar="PART",
+            help="also without each of these, one at a time: appearance, camera_means, competition, motion, parts, "
+            "refinement, rerank, space_time, visibility, walk",
+        )
         source.add_argument("--json", metavar="FILE", help="write all to a file, or in place of the table to -")
         source.add_argument("--set", nargs="+", default=[], metavar="key.sub=value", help="configuration values")
     return parser
@@ -130,6 +143,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             Path(arguments.json).write_text(text, encoding="utf-8")
         except OSError as error:
             raise UserError(f"{arguments.json}: cannot be written ({error.strerror}); give another --json") from None
+    if arguments.plot is not None:
+        from pipeline.evaluation.association.reliability_plot import draw_reliability
+
+        draw_reliability(rows[0].scores.reliability, arguments.plot, f"{arguments.source}: {rows[0].name}")
     _print(case, rows, arguments.reliability)
     return 0
 
@@ -182,7 +199,7 @@ def _run(arguments: argparse.Namespace) -> tuple[Case, list[Row]]:
     from pipeline.folder.run_folder import RunFolder
 
     folder = RunFolder(arguments.run).require()
-    anew = arguments.again or arguments.thresholds
+    anew = arguments.again or arguments.thresholds or arguments.without
     if (arguments.set or arguments.site) and not anew:
         raise UserError("--set and --site change an association that is made anew: give --again as well")
     tracklets = folder.read_tracklets()
@@ -212,6 +229,7 @@ def _associated(case: Case, arguments: argparse.Namespace) -> list[Row]:
     """The case under its configuration, then under other thresholds."""
     rows = [_associate(case, _DEFAULT, None)]
     rows += [_associate(case, f"same_probability {value:g}", value) for value in arguments.thresholds]
+    rows += [_associate(case, f"without {name}", None, name) for name in arguments.without]
     return rows + (_references(case) if arguments.reference else [])
 
 
@@ -229,13 +247,16 @@ def _references(case: Case) -> list[Row]:
     return rows
 
 
-def _associate(case: Case, name: str, threshold: float | None) -> Row:
+def _associate(case: Case, name: str, threshold: float | None, left_out: str = "") -> Row:
     import time
 
     from pipeline.association.associate import associate
+    from pipeline.evaluation.association.ablation import without
+    from pipeline.evaluation.association.links import check_links
     from pipeline.evaluation.association.scores import score
 
-    settings = case.config.associate
+    left = without(left_out)
+    settings = left.settings(case.config.associate)
     if threshold is not None:
         if not 0 < threshold < 1:
             raise UserError(f"--thresholds are probabilities between 0 and 1, got {threshold:g}")
@@ -243,19 +264,22 @@ def _associate(case: Case, name: str, threshold: float | None) -> Row:
 
     begin = time.process_time()
     found = associate(
-        case.tracklets,
+        [left.tracklet(item) for item in case.tracklets],
         case.site,
         settings,
         transition=case.transition,
         transit=case.config.st if case.transition is None else None,
         seed=case.config.run.seed,
+        cues=left.cues,
     )
     cost = time.process_time() - begin
-    if threshold is None:
+    if threshold is None and not left_out:
         for line in found.warnings:
             logger.warning("%s", line)
         case.facts["calibration"] = found.calibration
-    return Row(name, score(case.truth, found.labels, found.links), cost)
+    expected = found.expectation
+    check = check_links(case.truth, found.labels, expected.precision, expected.recall)
+    return Row(name, score(case.truth, found.labels, found.links), cost, check)
 
 
 def _peak_gb() -> float:
@@ -294,6 +318,9 @@ def _print(case: Case, rows: Sequence[Row], reliability: bool) -> None:
         for item in found.bins:
             print(f"  {item.low:.1f} to {item.high:.1f}         {item.links:8d}  {item.claimed:7.3f} {item.true:5.3f}")
         print(f"joined links: claimed {found.joined_claimed:.3f}, true {found.joined_true:.3f}")
+    for row in rows:
+        if row.links is not None and row.name == _DEFAULT:
+            print(row.links.line())
     print(f"peak memory {_peak_gb():.2f} GB")
 
 

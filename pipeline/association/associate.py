@@ -14,6 +14,7 @@ from pipeline.association.config import AssociateConfig
 from pipeline.association.corrections import Correction
 from pipeline.association.cue import SourceBuilder
 from pipeline.association.evidence import confidences, global_tracks, make_links
+from pipeline.association.expectation import NOTHING, Expectation, expect
 from pipeline.association.inherit import inherit_ids
 from pipeline.association.judgement import judge
 from pipeline.association.registry import SOURCES
@@ -34,6 +35,7 @@ class Association:
         labels: global id of each (camera, local_id).
         calibration: what the associator learnt of this site, plain values; empty without appearance.
         warnings: lines for the user.
+        expectation: how far its links over cameras are right, by their own probabilities.
         transitions: transit times that were used, and how they were come by.
     """
 
@@ -43,6 +45,7 @@ class Association:
     labels: dict[tuple[str, int], int]
     calibration: dict[str, Any]
     warnings: list[str]
+    expectation: Expectation = NOTHING
     transitions: Transitions = NO_TRANSITIONS
 
 
@@ -113,4 +116,5 @@ def _associate_under(
         labels={key: ids[name] for key, name in zip(table.keys, labels.tolist())},
         calibration=scores.calibration,
         warnings=found.warnings,
+        expectation=expect(table, scores, labels, certain),
     )

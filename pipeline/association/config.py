@@ -195,6 +195,9 @@ class AssociateConfig(Section):
     corrections: CorrectionConfig = CorrectionConfig()
     space_time: SpaceTimeCueConfig = Field(SpaceTimeCueConfig(), description="lags under a transition model")
     gait: GaitCueConfig = GaitCueConfig()
+    competition: bool = Field(
+        True, description="candidates for one place weigh on one another; off only to see what that pays"
+    )
     same_probability: float = Field(0.3, gt=0, lt=1, description="tracklets are joined from this probability on")
     different_probability: float = Field(
         0.1, ge=0, lt=1, description="pairs below it are different; between the two they are listed as uncertain"

@@ -74,7 +74,7 @@ def score_pairs(given: CueInput, builders: Sequence[SourceBuilder] = SOURCES) ->
     cues = [item if isinstance(item, Cue) else item.calibrate(ready, competition) for item in measured]
     evidence = added(cues, count)
     prior, against = compete(competition, evidence, _pooled(cues, given.config))
-    last = [Cue(RIVALS, against), Cue(PRIOR, prior)]
+    last = [*([Cue(RIVALS, against)] if given.config.competition else []), Cue(PRIOR, prior)]
     for derive in DERIVED:
         found = derive(given, pairs, cues, added([*cues, *last], count))
         cues.extend([] if found is None else [found])

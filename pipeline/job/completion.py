@@ -14,7 +14,10 @@ from pipeline.association.corrections import Correction
 from pipeline.association.splitting import find_splits
 from pipeline.association.transitions import save_transitions
 from pipeline.config import dump_config
+from pipeline.evaluation.association.links import check_links
+from pipeline.evaluation.association.runs import truth_of_run
 from pipeline.evaluation.evaluate import EvaluationOptions, evaluate_folders
+from pipeline.evaluation.layout import find_truth
 from pipeline.evaluation.result import EvaluationResult
 from pipeline.folder.outcome import Outcome
 from pipeline.folder.output_formats import write_outputs
@@ -41,7 +44,7 @@ def complete(
     """
     with job.at_work():
         association = _associate(job, corrections)
-        scores = None if truth is None else _score(job, truth)
+        scores = None if truth is None else _score(job, truth, association)
         if save_video:
             _render(job)
     job.write_manifest(Status.COMPLETE)
@@ -100,24 +103,33 @@ def _counts(tracklets: Sequence[Tracklet], association: Association) -> dict[str
     people = len(association.global_tracks)
     several = sum(len({visit.camera for visit in track.visits}) > 1 for track in association.global_tracks)
     logger.info("%d tracklets, %d people, %d of them in several cameras", len(tracklets), people, several)
+    logger.info("%s", association.expectation.line())
     return {
         "tracklets": len(tracklets),
         "people": people,
         "people_in_several_cameras": several,
+        "links": association.expectation.to_json(),
         "uncertain_links": Counter(link.decision for link in association.links)["uncertain"],
         "calibration": association.calibration,
         "space_time": association.transitions.summary(),
     }
 
 
-def _score(job: Job, truth: Path) -> EvaluationResult:
+def _score(job: Job, truth: Path, association: Association) -> EvaluationResult:
     options = EvaluationOptions(cross_camera=len(job.cameras) > 1)
     with job.clock.measure(Stage.SCORE):
         result = evaluate_folders(truth, job.folder.tracks("x").parent, options)
     for line in result.warnings:
         job.warn(WarningKind.SCORES, line)
-    job.folder.write_json(job.folder.metrics, result.to_json())
+    expected = association.expectation
+    metrics = result.to_json()
     logger.info("%s", result.table())
+    if len({camera for camera, _ in association.labels} & set(find_truth(truth).paths)) > 1:
+        known = truth_of_run(job.folder.read_tracklets(), truth)
+        check = check_links(known, association.labels, expected.precision, expected.recall)
+        metrics["links_over_cameras"] = check.to_json()
+        logger.info("%s", check.line())
+    job.folder.write_json(job.folder.metrics, metrics)
     return result
 
 

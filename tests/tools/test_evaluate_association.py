@@ -154,3 +154,17 @@ def test_bad_arguments(run_folder: tuple[Path, Path], tmp_path: Path) -> None:
     (other / "z.txt").write_text("1,1,10,10,40,100,1,1,1\n")
     with pytest.raises(UserError, match="none of which the run has"):
         main(["run", folder, "--truth", str(other)])
+
+
+def test_parts_are_left_out_one_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("simulate", "80", "--cameras", "3", "--noise", "0.4")
+    rows = result(capsys, *arguments, "--without", "appearance", "competition")["scores"]
+    assert [row["name"] for row in rows] == ["default", "without appearance", "without competition"]
+    assert rows[1]["pair_recall"] < 0.1 < rows[0]["pair_recall"], "without looks nothing but motion is known"
+    assert rows[2]["links_over_cameras"]["expected_precision"] > 0.9
+    with pytest.raises(UserError, match="--without looks: there is appearance"):
+        main([*arguments, "--without", "looks"])
+    picture = tmp_path / "reliability.png"
+    assert main([*arguments, "--plot", str(picture)]) == 0
+    assert picture.stat().st_size > 5000
+    assert "of those made are right" in capsys.readouterr().out

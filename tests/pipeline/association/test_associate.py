@@ -270,3 +270,11 @@ def test_three_thousand_tracklets_become_their_people(make):
     found = associate(tracklets, Site.blank([]), CONFIG)
     wanted = truth_sets(truth)
     assert len(people(found) & wanted) > 0.9 * len(wanted)
+
+
+def test_without_competition_rivals_are_not_counted(make):
+    tracklets, _ = make.crowd(20, 2, noise=0.8)
+    alone = CONFIG.model_copy(update={"competition": False})
+    links = [associate(tracklets, Site.blank([]), option).links for option in (CONFIG, alone)]
+    assert all("rivals" in link.llr for link in links[0] if not link.constraint)
+    assert not any("rivals" in link.llr for link in links[1])
