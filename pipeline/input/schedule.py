@@ -7,8 +7,7 @@ the memory back, decides as an unbroken one.
 * every frame: when a block changed where nobody is known; for a while after somebody appeared or was missed; while
   people are so near one another that they could be taken for one another;
 * every ``carry_s``: people who are known walk, each by himself; between two looks their motion carries them;
-* every ``still_s``: known people stand still;
-* every ``floor_s``: nobody is there and nothing changes.
+* every ``floor_s``: nothing changes; who stands still stays known.
 """
 
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ from pipeline.backends.config import PaceConfig
 from pipeline.input.change import Background, blocks_of, covered
 
 _TICK_S = 1e-6
-_NOBODY: FloatArray = np.zeros((0, 4), np.float32)
+_NOBODY: tuple[FloatArray, FloatArray] = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +33,15 @@ class Watch:
         background: at the last look.
         looked_s: source time of the last look, seconds.
         alert_s: every frame is looked at up to this source time.
-        boxes: (N, 4) float32 confident people of the last look, xyxy px.
-        close: two of them are near one another.
+        boxes: (N, 4) float32 everybody found at the last look, xyxy px.
+        scores: (N,) float32 of the boxes.
     """
 
     background: Background
     looked_s: float
     alert_s: float
     boxes: FloatArray
-    close: bool
+    scores: FloatArray
 
     def tree(self) -> dict[str, Any]:
         """Plain values and arrays, for a checkpoint."""
@@ -52,15 +51,15 @@ class Watch:
             "looked_s": self.looked_s,
             "alert_s": self.alert_s,
             "boxes": self.boxes,
-            "close": self.close,
+            "scores": self.scores,
         }
 
     @staticmethod
     def from_tree(tree: Mapping[str, Any]) -> "Watch":
         """Read back what ``tree`` gave."""
         background = Background(np.asarray(tree["blocks"], np.uint8), np.asarray(tree["noise"], np.float32))
-        boxes = np.asarray(tree["boxes"], np.float32)
-        return Watch(background, tree["looked_s"], tree["alert_s"], boxes, tree["close"])
+        boxes, scores = np.asarray(tree["boxes"], np.float32), np.asarray(tree["scores"], np.float32)
+        return Watch(background, tree["looked_s"], tree["alert_s"], boxes, scores)
 
 
 class Schedule:
@@ -75,18 +74,18 @@ class Schedule:
         watch = self._watches.get(frame.camera)
         if watch is None:
             return True
-        since_s = frame.time_s - watch.looked_s
-        if since_s <= 0 or frame.time_s <= watch.alert_s + _TICK_S or watch.close:
-            return True
         config = self._config
-        longest_s = config.still_s if len(watch.boxes) else config.floor_s
-        if since_s >= longest_s - _TICK_S:
+        people = watch.boxes[watch.scores >= config.score]
+        since_s = frame.time_s - watch.looked_s
+        if since_s <= 0 or frame.time_s <= watch.alert_s + _TICK_S or _close(people, config.close_iou):
+            return True
+        if since_s >= config.floor_s - _TICK_S:
             return True
         blocks = blocks_of(frame.image)
         if blocks.shape != watch.background.blocks.shape:
             return True
         changed = watch.background.changed(watch.background.differences(blocks))
-        known = covered(watch.boxes, _size(frame), changed.shape, config.reach)
+        known = covered(people, _size(frame), changed.shape, config.reach)
         if (changed & ~known).any():
             return True
         return bool(changed.any()) and since_s >= config.carry_s - _TICK_S
@@ -94,20 +93,21 @@ class Schedule:
     def looked(self, frame: Frame, found: Detections) -> None:
         """Remember a look."""
         config = self._config
-        boxes = found.boxes[found.scores >= config.score]
         blocks = blocks_of(frame.image)
         watch = self._watches.get(frame.camera)
         if watch is None or watch.background.blocks.shape != blocks.shape:
-            watch = Watch(Background.of(blocks), frame.time_s, frame.time_s, _NOBODY, False)
+            watch = Watch(Background.of(blocks), frame.time_s, frame.time_s, *_NOBODY)
         people = covered(np.concatenate([found.boxes, watch.boxes]), _size(frame), blocks.shape[:2], config.reach)
+        moved = _unmatched(watch.boxes, watch.scores, found.boxes, config.sure)
+        moved = moved or _unmatched(found.boxes, found.scores, watch.boxes, config.sure)
         elapsed_s, until_s = max(frame.time_s - watch.looked_s, 0.0), frame.time_s + config.alert_s
         self._watches[frame.camera] = replace(
             watch,
             background=watch.background.after_look(blocks, elapsed_s, people),
             looked_s=frame.time_s,
-            alert_s=until_s if _came_or_went(watch.boxes, boxes) else min(watch.alert_s, until_s),
-            boxes=boxes,
-            close=_close(boxes, config.close_iou),
+            alert_s=until_s if moved else min(watch.alert_s, until_s),
+            boxes=found.boxes,
+            scores=found.scores,
         )
 
     def memory(self) -> dict[str, Any]:
@@ -123,12 +123,9 @@ def _size(frame: Frame) -> tuple[int, int]:
     return frame.image.shape[1], frame.image.shape[0]
 
 
-def _came_or_went(before: FloatArray, now: FloatArray) -> bool:
-    """Somebody has no counterpart: no box that overlaps at all."""
-    if not len(before) or not len(now):
-        return len(before) != len(now)
-    overlap = iou_matrix(before, now) > 0
-    return not (overlap.any(axis=0).all() and overlap.any(axis=1).all())
+def _unmatched(boxes: FloatArray, scores: FloatArray, others: FloatArray, sure: float) -> bool:
+    """Somebody who is surely there overlaps none of the others, weak ones included: he has come, or gone."""
+    return bool((~(iou_matrix(boxes[scores >= sure], others) > 0).any(axis=1)).any())
 
 
 def _close(boxes: FloatArray, least_iou: float) -> bool:

