@@ -257,9 +257,12 @@ def open_zip(path: Path) -> zipfile.ZipFile:
     Raises:
         UserError: when it unpacks to more than could be meant.
         OSError: when it cannot be read.
-        BadZipFile: when it is no zip file.
+        BadZipFile: when it is no zip file, or of a kind that is not read.
     """
-    archive = zipfile.ZipFile(path)
+    try:
+        archive = zipfile.ZipFile(path)
+    except (NotImplementedError, ValueError) as error:
+        raise zipfile.BadZipFile(str(error)) from None
     entries = archive.infolist()
     whole, packed = sum(one.file_size for one in entries), sum(one.compress_size for one in entries)
     if whole > limit(ARRAY_BYTES) or whole > max(limit(_SUSPICIOUS_BYTES), limit(_MOST_PACKED) * packed):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import UserError
+from data.formats.mat import read_mat
 from data.records import DoubleArray
 from st_model.published import BIN_FRAMES, SIGMA_BINS, PublishedDistribution, smooth_published
 
@@ -26,14 +27,7 @@ def import_mat(path: Path, sigma_bins: float = SIGMA_BINS) -> PublishedDistribut
     Raises:
         UserError: when it cannot be read or holds no such table.
     """
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    try:
-        content = loadmat(path, variable_names=[MAT_KEY])
-    except (OSError, ValueError, TypeError, NotImplementedError, MatReadError, EOFError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"cannot read {path} as a Matlab file: {reason}") from None
+    content = read_mat(path, [MAT_KEY])
     if MAT_KEY not in content:
         raise UserError(f"{path} holds no '{MAT_KEY}'; ST-ReID's gen_st_model writes it")
     table = _checked(content[MAT_KEY], path).transpose(1, 0, 2)

@@ -15,6 +15,7 @@ import numpy as np
 from data.datasets.reid_crops import CropSplits, ReidCrop, Use
 from data.datasets.reid_folders import data_root
 from data.errors import UserError
+from data.formats.mat import read_mat
 from data.records import IntArray
 
 Boxes = Literal["labeled", "detected"]
@@ -58,23 +59,17 @@ class _Protocol:
     """The new protocol's file: picture names, identities, and one-based rows of each split."""
 
     def __init__(self, path: Path) -> None:
-        from scipy.io import loadmat
-        from scipy.io.matlab import MatReadError
-
         self._path = path
         keys = ["filelist", "labels", *(f"{name}_idx" for name in _SPLITS)]
         if not path.is_file():
             raise UserError(
                 f"{path} is missing: it lists the new protocol's splits (CUHK03-NP, beside person-re-ranking's code)"
             )
-        try:
-            content = loadmat(path, variable_names=keys)
-        except (OSError, MatReadError, ValueError, NotImplementedError, TypeError) as error:
-            raise UserError(f"{path} is no readable Matlab file ({str(error).splitlines()[0]})") from None
+        content = read_mat(path, keys)
         missing = [key for key in keys if key not in content]
         if missing:
             raise UserError(f"{path} is no file of the new protocol: it lacks {', '.join(missing)}")
-        self._names = [_text(entry) for entry in content["filelist"].ravel()]
+        self._names = [str(entry) for entry in content["filelist"].ravel()]
         self._identities = self._numbers(content["labels"])
         self._rows = {name: self._numbers(content[f"{name}_idx"]) - 1 for name in _SPLITS}
         if len(self._names) != len(self._identities):
@@ -111,9 +106,3 @@ class _Protocol:
                 f"{folder} lacks {len(absent)} pictures of {split}, first '{absent[0]}'; cut them out of cuhk-03.mat "
                 "under these names"
             )
-
-
-def _text(entry: Any) -> str:
-    """The text of a Matlab cell."""
-    values = np.asarray(entry).ravel()
-    return str(values[0]) if len(values) else ""

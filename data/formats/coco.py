@@ -73,8 +73,9 @@ def read_coco(path: Path, crowds: bool = False) -> list[CocoImage]:
             raise UserError(f"{path}: an annotation is not an object")
         if annotation.get("category_id", person) != person:
             continue
-        if annotation.get("image_id") not in people:
-            raise UserError(f"{path}: {_name(annotation)} belongs to no image (image_id {annotation.get('image_id')})")
+        owner = annotation.get("image_id")
+        if not isinstance(owner, int) or owner not in people:
+            raise UserError(f"{path}: {_name(annotation)} belongs to no image (image_id {owner})")
         box = _numbers(path, annotation, "bbox", 4)
         if box[2] < 0 or box[3] < 0:
             raise UserError(f"{path}: {_name(annotation)} has a box of negative size")
@@ -84,7 +85,7 @@ def read_coco(path: Path, crowds: bool = False) -> list[CocoImage]:
             continue
         if crowd:
             annotation = {**annotation, "score": 0.0}
-        people[annotation["image_id"]].append(annotation)
+        people[owner].append(annotation)
     if skipped:
         logger.warning("%s: %d crowd regions and boxes without area were left out", path, skipped)
     with_poses = any("keypoints" in one for rows in people.values() for one in rows)
@@ -163,12 +164,16 @@ def _load(path: Path) -> dict[str, Any]:
 def _person(path: Path, content: Mapping[str, Any]) -> tuple[int, str]:
     """Category id of people, and the layout of their keypoints."""
     categories = content.get("categories") or []
+    if not isinstance(categories, list):
+        raise UserError(f"{path}: 'categories' is no list")
     found = [one for one in categories if isinstance(one, dict) and one.get("name") == "person" and "id" in one]
     if categories and not found:
         raise UserError(f"{path} has no category 'person'")
     if not found:
         return _PERSON_ID, "coco17"
     names = found[0].get("keypoints")
+    if names and not isinstance(names, list):
+        raise UserError(f"{path}: the keypoints of category 'person' are no list of names")
     if not names:
         return found[0]["id"], "coco17"
     for name, layout in SKELETONS.items():
@@ -181,6 +186,8 @@ def _image_fields(path: Path, image: Any) -> tuple[int, str, tuple[int, int]]:
     if not isinstance(image, dict) or not isinstance(image.get("id"), int):
         raise UserError(f"{path}: an image has no whole number as its id")
     width, height = image.get("width") or 0, image.get("height") or 0
+    if not all(isinstance(side, int | float) and 0 <= side < 1e9 for side in (width, height)):
+        raise UserError(f"{path}: width and height of image {image['id']} are no sizes")
     return image["id"], str(image.get("file_name", "")), (int(width), int(height))
 
 
@@ -224,7 +231,7 @@ def _image(
 
 def _scalar(path: Path, annotation: Mapping[str, Any], key: str, default: float) -> float:
     value = annotation.get(key, default)
-    if not isinstance(value, int | float) or not np.isfinite(value):
+    if not isinstance(value, int | float) or not abs(value) < 2.0**63:
         raise UserError(f"{path}: '{key}' of {_name(annotation)} is not a finite number")
     return value
 

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ from data.foreign import ARRAY_BYTES, check_file, open_zip
 
 _VERSION = 1
 _TREE = "tree.json"
+_BROKEN = (
+    OSError, EOFError, KeyError, ValueError, MemoryError, RecursionError, NotImplementedError, RuntimeError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def _encode(value: Any, arrays: dict[str, Any]) -> Any:
@@ -85,8 +90,11 @@ def load_state(path: Path) -> Any:
                 for name in archive.namelist()
                 if name != _TREE
             }
-    except (OSError, KeyError, ValueError, MemoryError, RecursionError, zipfile.BadZipFile) as error:
+    except _BROKEN as error:
         raise UserError(f"{path} is not a readable checkpoint ({error}); start again with --overwrite") from error
-    if content["version"] != _VERSION:
+    if not isinstance(content, dict) or content.get("version") != _VERSION:
         raise UserError(f"{path} is a checkpoint of another version; start again with --overwrite")
-    return _decode(content["tree"], arrays)
+    try:
+        return _decode(content["tree"], arrays)
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path} is a damaged checkpoint ({error!r}); start again with --overwrite") from None

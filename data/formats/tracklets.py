@@ -17,7 +17,7 @@
 | visibility | list of G P or null | 0-1 |
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from data.atomic import open_atomic
 from data.errors import UserError
 from data.foreign import ARRAY_BYTES, check_file, limit
+from data.names import is_plain_name
 from data.records import PartEmbeddings, Tracklet
 
 _VERSION = 1
@@ -204,6 +205,7 @@ def _tracklets(columns: _Columns) -> list[Tracklet]:
     prototypes = _prototypes(columns)
     found = []
     for row in range(columns.count):
+        _check_names(plain, row)
         length = len(_shaped(times[row], (-1,)))
         found.append(
             Tracklet(
@@ -225,6 +227,15 @@ def _tracklets(columns: _Columns) -> list[Tracklet]:
             )
         )
     return found
+
+
+def _check_names(plain: Mapping[str, Sequence[Any]], row: int) -> None:
+    """A camera's name ends up in paths, and the numbers are always there."""
+    if not is_plain_name(plain["camera"][row]):
+        raise ValueError(f"{plain['camera'][row]!r} cannot name a camera")
+    for name, values in plain.items():
+        if name != "camera" and not isinstance(values[row], int):
+            raise ValueError(f"{name} is {values[row]!r}")
 
 
 def _prototypes(columns: _Columns) -> list[PartEmbeddings | None]:

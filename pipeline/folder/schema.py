@@ -17,7 +17,7 @@ def _camera(name: str) -> str:
 
 
 Camera = Annotated[str, Strict(), AfterValidator(_camera)]
-Whole = Annotated[int, Strict()]
+Whole = Annotated[int, Strict(), Field(ge=-(1 << 62), lt=1 << 62)]
 Number = Annotated[float, AllowInfNan(False)]
 Probability = Annotated[float, Field(ge=0, le=1), AllowInfNan(False)]
 

@@ -2,7 +2,9 @@
 
 import shutil
 import tempfile
+import time
 import zipfile
+import zlib
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
@@ -20,9 +22,21 @@ Progress = Callable[[int, int | None], None]
 _SCHEMES = ("http", "https", "file")
 _BLOCK = 1 << 20
 _TIMEOUT_S = 60.0
+# A transfer slower than this on average, once it has had its patience, is given up.
+_LEAST_BYTES_PER_S = 1 << 10
+_PATIENCE_S = 60.0
+# Of files whose size the manifest does not say.
+_LARGEST_BYTES = 1 << 33
 
 
-def download(url: str, target: Path, sha256: str, member: str | None = None, progress: Progress | None = None) -> None:
+def download(
+    url: str,
+    target: Path,
+    sha256: str,
+    member: str | None = None,
+    progress: Progress | None = None,
+    size_bytes: int | None = None,
+) -> None:
     """Fetch a file, verify it and put it in place.
 
     Args:
@@ -31,24 +45,31 @@ def download(url: str, target: Path, sha256: str, member: str | None = None, pro
         sha256: expected hash of the file that is kept.
         member: the address is a zip archive: the file inside whose path ends with this is kept.
         progress: told the bytes received and the total (None where the server does not say).
+        size_bytes: of the file that is kept, where known: nothing larger is taken.
 
     Raises:
-        UserError: for another scheme, an address that cannot be reached, a transfer that broke off, no room, a wrong
-            hash, an archive without the member. Nothing is left behind then.
+        UserError: for another scheme, an address that cannot be reached, a transfer that broke off, has no end or takes
+            for ever, no room, a wrong hash, an archive without the member. Nothing is left behind then.
     """
     _check_scheme(url)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    most = _LARGEST_BYTES if size_bytes is None else size_bytes
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot fetch {url} into {target.parent}: {error.strerror or error}") from error
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as folder:
         fetched = Path(folder) / "fetched"
         try:
-            _transfer(url, fetched, progress)
-            kept = _extract(url, fetched, member) if member else fetched
+            _transfer(url, fetched, _LARGEST_BYTES if member else most, progress)
+            kept = _extract(url, fetched, member, most) if member else fetched
         except HTTPError as error:
             raise UserError(f"cannot fetch {url}: the server answers {error.code} {error.reason}") from error
         except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
             raise UserError(f"cannot fetch {url}: {getattr(error, 'reason', error)}; is there a network?") from error
         except OSError as error:
             raise UserError(f"cannot fetch {url} into {target.parent}: {error.strerror or error}") from error
+        except ValueError as error:
+            raise UserError(f"cannot fetch {url}: {error}") from error
         found = file_sha256(kept)
         if found != sha256:
             raise UserError(
@@ -57,7 +78,7 @@ def download(url: str, target: Path, sha256: str, member: str | None = None, pro
         put_in_place(kept, target)
 
 
-def _transfer(url: str, target: Path, progress: Progress | None) -> None:
+def _transfer(url: str, target: Path, most: int, progress: Progress | None) -> None:
     request = Request(url, headers={"User-Agent": "mtmct"})
     with build_opener(_SafeRedirects).open(request, timeout=_TIMEOUT_S) as response:
         length = response.headers.get("Content-Length")
@@ -65,23 +86,34 @@ def _transfer(url: str, target: Path, progress: Progress | None) -> None:
         free = shutil.disk_usage(target.parent).free
         if total is not None and total > free:
             raise UserError(f"no room in {target.parent}: {url} needs {_mb(total)}, {_mb(free)} are free")
+        if total is not None and total > most:
+            raise UserError(f"{url} announces {_mb(total)}, the file has {_mb(most)}; nothing was kept")
         with target.open("wb") as stream:
-            received = _copy(response, stream, total, progress)
+            received = _copy(response, stream, total, most, progress)
         if total is not None and received < total:
             raise UserError(f"the transfer of {url} broke off after {received} of {total} bytes; run it again")
 
 
-def _copy(source: IO[bytes], target: IO[bytes], total: int | None, progress: Progress | None) -> int:
-    received = 0
-    while block := source.read(_BLOCK):
+def _copy(source: Any, target: IO[bytes], total: int | None, most: int, progress: Progress | None) -> int:
+    """Copy at most so many bytes; a source that gives too few in too long a time is given up."""
+    received, began_s = 0, time.monotonic()
+    read = getattr(source, "read1", source.read)  # What has arrived, without waiting for a whole block.
+    while block := read(_BLOCK):
         target.write(block)
         received += len(block)
+        spent_s = time.monotonic() - began_s
+        if received > most:
+            raise UserError(f"more than the {_mb(most)} arrived that the file has; nothing was kept")
+        if spent_s > _PATIENCE_S and received < _LEAST_BYTES_PER_S * spent_s:
+            raise UserError(
+                f"only {received} bytes arrived in {spent_s:.0f} s; run it again where the network is better"
+            )
         if progress:
             progress(received, total)
     return received
 
 
-def _extract(url: str, archive: Path, member: str) -> Path:
+def _extract(url: str, archive: Path, member: str, most: int) -> Path:
     kept = archive.with_name("kept")
     try:
         with zipfile.ZipFile(archive) as bundle:
@@ -89,14 +121,17 @@ def _extract(url: str, archive: Path, member: str) -> Path:
             if len(names) != 1:
                 raise UserError(f"{url} holds {len(names)} files named {member}, exactly one was expected")
             with bundle.open(names[0]) as source, kept.open("wb") as stream:
-                _copy(source, stream, None, None)
-    except zipfile.BadZipFile as error:
+                _copy(source, stream, None, most, None)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise UserError(f"{url} is not a readable zip archive: {error}") from error
     return kept
 
 
 def _check_scheme(url: str) -> None:
-    scheme = urlsplit(url).scheme
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError as error:
+        raise UserError(f"cannot fetch {url}: {error}") from None
     if scheme not in _SCHEMES:
         raise UserError(f"cannot fetch {url}: only {', '.join(_SCHEMES)} addresses are allowed")
 

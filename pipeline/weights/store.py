@@ -153,7 +153,7 @@ class WeightStore:
             return path
         if record.url in (None, SHIPPED):
             raise UserError(f"{name} cannot be fetched: {_origin(record)}; expected at {path}")
-        download(str(record.url), path, record.sha256, record.member, progress)
+        download(str(record.url), path, record.sha256, record.member, progress, record.size_bytes)
         return path
 
     def _from_name(self, kind: str, name: str) -> ResolvedWeights:

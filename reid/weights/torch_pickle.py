@@ -155,7 +155,7 @@ class TorchFile:
             raise UserError(f"{self.path} is damaged: its tensors have many times the size of the file")
         try:
             raw = self._read_storage(tensor.key)
-        except (KeyError, OSError, zipfile.BadZipFile) as error:
+        except (KeyError, OSError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
             raise UserError(f"{self.path} is damaged: storage '{tensor.key}' cannot be read") from error
         if len(raw) < size:
             raise UserError(f"{self.path} is damaged: storage '{tensor.key}' has {len(raw)} of {size} bytes")

@@ -88,7 +88,7 @@ def test_wrong_files_are_user_errors(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="FileNotFoundError"):
         import_joblib(tmp_path / "absent.pkl")
     (tmp_path / "x.mat").write_bytes(b"nonsense" * 40)
-    with pytest.raises(UserError, match=r"cannot read .*x\.mat as a Matlab file"):
+    with pytest.raises(UserError, match=r"x\.mat is no readable Matlab file"):
         import_mat(tmp_path / "x.mat")
     savemat(tmp_path / "y.mat", {"something": np.zeros(3)})
     with pytest.raises(UserError, match="holds no 'distribution'"):

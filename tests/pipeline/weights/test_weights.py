@@ -138,6 +138,54 @@ def test_a_disk_that_fills_up_is_one_line_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def _zip(tmp_path: Path, content: bytes) -> str:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
+        bundle.writestr("net.onnx", content)
+    return path.as_uri()
+
+
+def test_nothing_larger_than_the_manifest_says_is_taken(tmp_path: Path, address: str) -> None:
+    kept = tmp_path / "cache" / "net.onnx"
+    with pytest.raises(UserError, match="announces"):
+        download(f"{address}/file", kept, DIGEST, size_bytes=100)
+    with pytest.raises(UserError, match="more than the"):
+        download(f"{address}/silent", kept, DIGEST, size_bytes=100)
+    with pytest.raises(UserError, match="more than the"):
+        download(_zip(tmp_path, bytes(1 << 24)), kept, DIGEST, member="net.onnx", size_bytes=len(CONTENT))
+    assert list(kept.parent.iterdir()) == []
+    download(_zip(tmp_path, CONTENT), kept, DIGEST, member="net.onnx", size_bytes=len(CONTENT))
+    assert kept.read_bytes() == CONTENT
+
+
+def test_a_transfer_that_drips_is_given_up(tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "_PATIENCE_S", -1.0)
+    monkeypatch.setattr(downloads, "_LEAST_BYTES_PER_S", 1 << 60)
+    with pytest.raises(UserError, match="bytes arrived in"):
+        download(f"{address}/file", tmp_path / "net.onnx", DIGEST)
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://127.0.0.1:99999/x", "http://a b/x", "http://127.0.0.1:1/\x7f"])
+def test_an_address_that_is_none_is_one_line(tmp_path: Path, url: str) -> None:
+    with pytest.raises(UserError, match="cannot fetch"):
+        download(url, tmp_path / "net.onnx", DIGEST)
+
+
+def test_a_damaged_member_is_one_line(tmp_path: Path) -> None:
+    path = Path(_zip(tmp_path, CONTENT).removeprefix("file://"))
+    raw = bytearray(path.read_bytes())
+    raw[60:90] = b"\xff" * 30
+    path.write_bytes(raw)
+    with pytest.raises(UserError, match="not a readable zip archive"):
+        download(path.as_uri(), tmp_path / "net.onnx", DIGEST, member="net.onnx")
+
+
+def test_a_cache_that_is_no_folder_is_one_line(tmp_path: Path, address: str) -> None:
+    (tmp_path / "cache").write_text("")
+    with pytest.raises(UserError, match="cannot fetch"):
+        download(f"{address}/file", tmp_path / "cache" / "net.onnx", DIGEST)
+
+
 def test_nobody_listening_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is there a network"):
         download("http://127.0.0.1:9/file", tmp_path / "net.onnx", DIGEST)
