@@ -117,12 +117,9 @@ def _from_terminal(questions: "Sequence[Question]", found: "Replay") -> "list[An
 def _lines(source: str) -> list[str]:
     if source == "-":
         return sys.stdin.read().splitlines()
-    try:
-        return Path(source).read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise UserError(f"cannot read the answers {source}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"the answers {source} are no text; give lines like: lobby:3 gate:7 y") from None
+    from data.foreign import read_text
+
+    return read_text(Path(source), what=f"the answers {source}").splitlines()
 
 
 def _page(folder: "RunFolder", questions: "Sequence[Question]", found: "Replay") -> Path | None:

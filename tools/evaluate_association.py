@@ -319,7 +319,7 @@ def _print(case: Case, rows: Sequence[Row], reliability: bool) -> None:
             print(f"  {item.low:.1f} to {item.high:.1f}         {item.links:8d}  {item.claimed:7.3f} {item.true:5.3f}")
         print(f"joined links: claimed {found.joined_claimed:.3f}, true {found.joined_true:.3f}")
     for row in rows:
-        if row.links is not None and row.name == _DEFAULT:
+        if row.links is not None and row.name == _DEFAULT and (row.links.found.made or row.links.found.true):
             print(row.links.line())
     print(f"peak memory {_peak_gb():.2f} GB")
 

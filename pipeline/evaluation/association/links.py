@@ -39,7 +39,7 @@ class LinkCheck:
         return (
             f"pairs over cameras: {100 * self.found.precision:.0f} % of those made are right "
             f"({100 * self.expected_precision:.0f} % were expected), {100 * self.found.recall:.0f} % of all there are "
-            f"are made ({100 * self.expected_recall:.0f} %)"
+            f"were made ({100 * self.expected_recall:.0f} %)"
         )
 
 
