@@ -9,7 +9,7 @@ import pytest
 from data.errors import UserError
 from data.registry import resolve
 from tools.benchmark import BENCHMARKS, main
-from tools.benchmarks import base, evaluation, references, reranking, space_time
+from tools.benchmarks import base, bytetrack, environment, evaluation, references, reranking, space_time, whole
 from tools.benchmarks.base import Case, Contender, Measurement, measure
 
 
@@ -101,3 +101,67 @@ def test_failures_are_named() -> None:
         measure(Contender("broken", "tools.benchmarks.evaluation:nothing"), 1)
     with pytest.raises(UserError, match="unknown benchmark 'rerun'"):
         main(["rerun"])
+
+
+def test_an_environment_is_made_once_and_a_failure_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+    monkeypatch.setattr("venv.EnvBuilder.create", lambda _, folder: (made.append(folder), folder.mkdir(parents=True)))
+    answers = [CompletedProcess([], 1, "", "a\nno such package"), CompletedProcess([], 0, "", "")]
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: answers.pop(0))
+    with pytest.raises(UserError, match="cannot install thing==1: no such package; --ours-only does without"):
+        environment.environment_python(("thing==1",), tmp_path)
+    (tmp_path / made[0].name).rmdir()
+    first = environment.environment_python(("thing==1",), tmp_path)
+    assert environment.environment_python(("thing==1",), tmp_path) == first
+    assert len(made) == 2
+    assert not answers
+
+
+def test_the_plain_pipeline_reads_an_export() -> None:
+    import cv2
+
+    output = np.zeros((84, 5), np.float32)
+    output[:4] = np.array([[50, 40, 20, 60], [51, 40, 20, 60], [300, 200, 40, 100], [10, 10, 5, 5], [9, 9, 5, 5]]).T
+    output[4] = [0.9, 0.8, 0.5, 0.05, 0.0]
+    boxes, scores = bytetrack._people(cv2, output)
+    np.testing.assert_allclose(boxes, [[40, 10, 60, 70], [280, 150, 320, 250]])
+    np.testing.assert_allclose(scores, [0.9, 0.5])
+    blob, gain, left, top = bytetrack._blob(cv2, np.full((100, 200, 3), 255, np.uint8), 64, 64)
+    assert (blob.shape, gain, left, top) == ((1, 3, 64, 64), 0.32, 0, 16)
+    assert blob[0, :, 32].min() == 1
+    assert blob[0, 0, 0, 0] == pytest.approx(114 / 255)
+
+
+def test_scores_and_rates_are_told_and_a_shared_reference_is_measured_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs: list[str] = []
+
+    def fake(contender: Contender, threads: int) -> Measurement:
+        runs.append(contender.label)
+        return Measurement(2.0, 1.0, 10, 5, 0.0)
+
+    monkeypatch.setattr(base, "measure", fake)
+    shared = Contender("plain", "x:y")
+    cases = [
+        Case(name, Contender("ours", "x:y", score=lambda: "IDF1 93.0", items=40), (shared,), "", None) for name in "ab"
+    ]
+    monkeypatch.setitem(BENCHMARKS, "st", f"{__name__}:_cases")
+    monkeypatch.setattr(f"{__name__}._cases", lambda quick: cases, raising=False)
+    assert main(["st"]) == 0
+    assert runs == ["ours", "plain", "ours"]
+    assert "IDF1 93.0   20.0 a second, 25.0 CPU ms each" in capsys.readouterr().out
+
+
+def test_the_benchmark_scores_like_the_tools(testdata: Path) -> None:
+    truth = testdata / "scored" / "gt" / "pets_vtest" / "vtest.txt"
+    assert whole.idf1(str(truth), 100) == "IDF1 100.0"
+
+
+@pytest.mark.parametrize("name", ["pipeline", "cameras", "runtimes"])
+def test_benchmarks_of_real_data_say_what_is_absent(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MTMCT_TESTDATA", str(tmp_path))
+    with pytest.raises(UserError, match=r"needs the real test data.*set MTMCT_TESTDATA"):
+        resolve("benchmark", name, BENCHMARKS)(True)

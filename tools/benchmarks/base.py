@@ -10,12 +10,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from data.errors import UserError
+from tools.benchmarks.environment import environment_python
 
+_HOME = Path(__file__).resolve().parents[2]
 Job = Callable[[], float]
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+THREADS = "OMP_NUM_THREADS"
+"""Environment variable that tells a job how many threads it has."""
+_THREAD_VARIABLES = (THREADS, "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +33,18 @@ class Contender:
             the job is timed.
         arguments: of the function, plain JSON values.
         scale: the job does 1 / scale of the work (a loop that would take too long); times are multiplied by it.
+        packages: requirements it needs and the project does not have; it then runs in an environment of its own.
+        score: tells, once the job is done, how good its result is; None tells nothing.
+        items: frames or rows of the job, for its rate; 0 tells none.
     """
 
     label: str
     target: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     scale: float = 1.0
+    packages: tuple[str, ...] = ()
+    score: Callable[[], str] | None = None
+    items: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +92,9 @@ def measure(contender: Contender, threads: int) -> Measurement:
         UserError: when it fails; the last line of its error output is given.
     """
     environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
-    command = [sys.executable, "-m", "tools.benchmarks.worker", contender.target, json.dumps(dict(contender.arguments))]
+    python = environment_python(contender.packages) if contender.packages else sys.executable
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_HOME), os.environ.get("PYTHONPATH")]))
+    command = [str(python), "-m", "tools.benchmarks.worker", contender.target, json.dumps(dict(contender.arguments))]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or ["no output"]
