@@ -11,7 +11,6 @@ from pipeline.folder.manifest import describe_file
 from pipeline.folder.run_folder import RunFolder
 from pipeline.folder.stages import RunWarning, Stage, Status, WarningKind
 from pipeline.folder.writer import only_writer
-from pipeline.job.completion import complete
 from pipeline.job.job import Job
 from pipeline.job.opening import Opened, as_site, open_input
 from pipeline.job.preparation import (
@@ -50,6 +49,9 @@ def run(request: RunRequest, config: Config) -> RunResult:
     with only_writer(request.output, private=config.run.private):
         try:
             job = _tracked(request, config)
+            # Association imports half of SciPy: the first frame need not wait for it.
+            from pipeline.job.completion import complete
+
             return complete(job, truth=request.truth, corrections=corrections, save_video=request.save_video)
         except InterruptedRun:
             raise
