@@ -90,7 +90,7 @@ def prepare_folder(root: Path, config: Config, site: Site, *, overwrite: bool, r
         if folder.ledger.exists():
             folder.remove_results()
         folder.ledger.start()
-        folder.tracklets.mkdir()
+        folder.tracklets.mkdir(exist_ok=True)
         folder.write_text(folder.config, text)
         folder.write_text(folder.site, site_text(site))
     except OSError as error:

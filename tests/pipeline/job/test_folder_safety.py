@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from data.site import Site
 from pipeline.cli import run
+from pipeline.config import Config
 from pipeline.folder.run_folder import RunFolder
 from pipeline.folder.writer import LOCK, only_writer
+from pipeline.job.preparation import prepare_folder
 from pipeline.run import main
 from tools.report import main as report
 
@@ -182,3 +185,9 @@ def test_a_damaged_folder_is_one_line(
     # Without a manifest nothing counts as done: the run is made anew.
     assert code == (0 if (name, how) == ("manifest.json", "missing") else 2)
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_run_that_left_no_tracklets_can_be_replaced(tmp_path: Path) -> None:
+    for _ in range(2):
+        folder = prepare_folder(tmp_path / "run", Config(), Site.blank([]), overwrite=True, resume=False)
+        assert folder.tracklets.is_dir()
