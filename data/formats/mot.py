@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 
 from data.atomic import open_atomic
 from data.errors import UserError
-from data.foreign import TEXT_BYTES, check_file, encoding_of
+from data.formats.number_rows import LARGEST_WHOLE, line_of, read_number_rows
 from data.records import DoubleArray, FloatArray, IntArray, Rows
 
 MotKind = Literal["gt", "tracks", "det"]
 
 PEDESTRIAN = 1
 _COLUMNS = ("frame", "id", "left", "top", "width", "height", "column 7", "column 8", "column 9", "column 10")
-_LARGEST_WHOLE = 2.0**53
 _CHUNK_ROWS = 65536
 _TAIL = {"gt": "%d,%d,%.4f\n", "tracks": "%.4f,-1,-1,-1\n", "det": "%.4f,-1,-1,-1\n"}
 
@@ -120,13 +119,13 @@ def read_mot(path: Path, kind: MotKind) -> MotTable:
             numbers, NaN or infinite, wrong number of columns, frame below 1, frame, id, flag or class not a whole
             number, negative width or height, an id missing or given twice in a frame.
     """
-    values = _parse(path)
+    values = read_number_rows(path, "MOTChallenge text file", "frame,id,x,y,w,h,...")
     if not len(values):
         return MotTable.empty()
     if values.shape[1] == 6 and kind != "gt":
         values = np.concatenate([values, np.ones((len(values), 1))], axis=1)
     if not 7 <= values.shape[1] <= 10:
-        raise UserError(f"{path}:{_line_of(path, 0)}: {values.shape[1]} columns, where 7 to 10 are expected")
+        raise UserError(f"{path}:{line_of(path, 0)}: {values.shape[1]} columns, where 7 to 10 are expected")
     with_flag = kind == "gt" or (kind == "tracks" and _is_ground_truth(values))
     used = values if with_flag and values.shape[1] < 10 else values[:, :7]
     _check(path, used, kind)
@@ -176,43 +175,6 @@ def _lines(table: MotTable, kind: MotKind) -> Iterator[str]:
         yield (row * len(chunk)) % tuple(chunk.ravel().tolist())
 
 
-def _parse(path: Path) -> DoubleArray:
-    """All numbers of the file, (N, C) float64; (0, 0) for a file without rows."""
-    try:
-        check_file(path, TEXT_BYTES)
-        encoding = encoding_of(path)
-        with path.open(encoding=encoding) as stream:
-            first = next((line for line in stream if line.strip()), None)
-        if first is None:
-            return np.zeros((0, 0))
-        delimiter = "," if "," in first else None
-        return np.loadtxt(path, np.float64, comments=None, delimiter=delimiter, ndmin=2, encoding=encoding)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); give an existing MOTChallenge text file") from None
-    except ValueError:
-        raise UserError(_explain(path)) from None
-
-
-def _explain(path: Path) -> str:
-    """Name the first row that is not like the first: not numbers, or another number of columns."""
-    expected = 0
-    delimiter = None
-    with path.open(encoding=encoding_of(path), errors="replace") as stream:
-        for number, line in enumerate(stream, 1):
-            if not line.strip():
-                continue
-            if not expected:
-                delimiter = "," if "," in line else None
-            try:
-                count = len([float(text) for text in line.split(delimiter)])
-            except ValueError:
-                return f"{path}:{number}: not a row of numbers: {line.strip()[:60]!r}; expected frame,id,x,y,w,h,..."
-            expected = expected or count
-            if count != expected:
-                return f"{path}:{number}: {count} columns, where the rows above have {expected}"
-    return f"{path}: not a MOTChallenge text file"
-
-
 def _is_ground_truth(values: DoubleArray) -> bool:
     """Whether rows of tracks are in ground truth's layout: frame, id, box, flag, class, visible share."""
     if values.shape[1] != 9:
@@ -228,7 +190,7 @@ def _check(path: Path, values: DoubleArray, kind: MotKind) -> None:
     finite = np.isfinite(values)
     _reject(path, ~finite, "is not a finite number")
     faults = np.zeros(values.shape, bool)
-    faults[:, whole] = (values[:, whole] != np.floor(values[:, whole])) | (np.abs(values[:, whole]) > _LARGEST_WHOLE)
+    faults[:, whole] = (values[:, whole] != np.floor(values[:, whole])) | (np.abs(values[:, whole]) > LARGEST_WHOLE)
     _reject(path, faults, "is not a whole number")
     faults = np.zeros(values.shape, bool)
     faults[:, 0] = values[:, 0] < 1
@@ -247,7 +209,7 @@ def _reject(path: Path, faults: NDArray[np.bool_], what: str) -> None:
     bad = np.flatnonzero(faults.any(axis=1))
     if len(bad):
         column = _COLUMNS[int(np.argmax(faults[bad[0]]))]
-        raise UserError(f"{path}:{_line_of(path, int(bad[0]))}: {column} {what}; mend or remove the row")
+        raise UserError(f"{path}:{line_of(path, int(bad[0]))}: {column} {what}; mend or remove the row")
 
 
 def _check_unique(path: Path, table: MotTable) -> None:
@@ -256,13 +218,6 @@ def _check_unique(path: Path, table: MotTable) -> None:
     if len(twice):
         row = twice[np.argmin(table.rows[twice + 1])] + 1
         raise UserError(
-            f"{path}:{_line_of(path, int(table.rows[row]))}: id {table.ids[row]} is given twice in frame "
+            f"{path}:{line_of(path, int(table.rows[row]))}: id {table.ids[row]} is given twice in frame "
             f"{table.frames[row] + 1}; an id may own one box of a frame"
         )
-
-
-def _line_of(path: Path, row: int) -> int:
-    """Line number, from 1, of a row, from 0, counting blank lines."""
-    with path.open(encoding=encoding_of(path)) as stream:
-        filled = [number for number, line in enumerate(stream, 1) if line.strip()]
-    return filled[row]
