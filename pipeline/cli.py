@@ -4,7 +4,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 
-from data.errors import UserError
+from data.errors import UserError, is_of_the_place
 from data.redaction import RedactingFormatter, redact
 
 
@@ -22,7 +22,9 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
     lines.setFormatter(RedactingFormatter("%(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[lines])
     try:
-        return main(argv)
+        code = main(argv)
+        sys.stdout.flush()
+        return code
     except UserError as error:
         print(f"error: {redact(str(error))}", file=sys.stderr)
         return 2
@@ -31,3 +33,9 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
         return 130
     except BrokenPipeError:
         return 141
+    except OSError as error:
+        if not is_of_the_place(error):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}; make room, or write elsewhere", file=sys.stderr)
+        return 2

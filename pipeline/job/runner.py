@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from data.errors import UserError, is_of_the_place
 from data.formats.tracks_in import read_track_folder
 from data.runtime.choice import Runtimes, refusals
 from data.site import Site
@@ -55,6 +56,13 @@ def run(request: RunRequest, config: Config) -> RunResult:
             return complete(job, truth=request.truth, corrections=corrections, save_video=request.save_video)
         except InterruptedRun:
             raise
+        except OSError as error:
+            if not is_of_the_place(error) and request.output.is_dir():
+                raise
+            reason = error.strerror or error if request.output.is_dir() else "the folder is gone"
+            raise UserError(
+                f"cannot write into {request.output}: {reason}; what was durable there stays: make room, then --resume"
+            ) from None
         except KeyboardInterrupt:
             raise InterruptedRun(resume_line(request.output)) from None
 
