@@ -20,6 +20,7 @@ from data.foreign import read_json
 from data.records import DoubleArray, FloatArray, IntArray
 
 ANNOTATIONS = "posetrack_data"
+PERSON_SEARCH = "posetrack_person_search"
 FOLDERS = ("PoseTrack21", "posetrack21")
 NOBODY = -1
 
@@ -35,11 +36,13 @@ class PoseTrackImage:
         image_id: unique in the data set.
         video: id of the video, letters, digits, ``_`` and ``-`` only.
         file: path of the picture, inside the data set's folder.
+        labelled: people were annotated in it.
     """
 
     image_id: int
     video: str
     file: Path
+    labelled: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +84,27 @@ def read_posetrack21(root: Path, split: str) -> PoseTrackSplit:
     files = sorted(folder.glob("*.json"))
     if not files:
         raise UserError(f"{folder}: expected one JSON file per video of PoseTrack21, found none")
+    return _read_files(root, folder, files)
+
+
+def read_person_search(root: Path, part: str) -> PoseTrackSplit:
+    """Read the annotations of person search: of its training pictures, its gallery ("val") or its queries.
+
+    Args:
+        root: the data set's folder.
+        part: ``train``, ``val`` or ``query``.
+
+    Raises:
+        UserError: as ``read_posetrack21``.
+    """
+    path = root / PERSON_SEARCH / f"{part}.json"
+    if not path.is_file():
+        raise UserError(f"{path} is missing: it lists the pictures of person search ({part})")
+    return _read_files(root, path, [path])
+
+
+def _read_files(root: Path, folder: Path, files: list[Path]) -> PoseTrackSplit:
+    """What some files annotate together; ``folder`` is for errors."""
     images: list[PoseTrackImage] = []
     people: list[tuple[int, int, int, list[float], list[float]]] = []
     for path in files:
@@ -143,7 +167,13 @@ def _image(path: Path, root: Path, told: Mapping[str, Any]) -> PoseTrackImage:
     video = str(told["vid_id"])
     if not _VIDEO.fullmatch(video):
         raise UserError(f"{path}: '{video}' is no id of a video")
-    return PoseTrackImage(int(told["id"]), video, path_inside(root, told["file_name"], path))
+    return PoseTrackImage(int(told["id"]), video, path_inside(root, told["file_name"], path), _is_labelled(told))
+
+
+def _is_labelled(told: Mapping[str, Any]) -> bool:
+    """Boxes or keypoints were annotated; where the file does not say, they were."""
+    stated = [bool(told[key]) for key in ("is_labeled", "has_labeled_person") if key in told]
+    return any(stated) if stated else True
 
 
 def _person(told: Mapping[str, Any]) -> tuple[int, int, int, list[float], list[float]]:

@@ -8,11 +8,18 @@ from data.registry import Registry
 TRACKING = Registry[ReadDataset](
     "data set",
     {
+        "aicity": "data.datasets.aicity:read_aicity",
+        "campus": "data.datasets.vatic:read_campus",
+        "cmc": "data.datasets.cmc:read_cmc",
+        "duke_mtmc": "data.datasets.duke_mtmc:read_duke_mtmc",
+        "epfl": "data.datasets.vatic:read_epfl",
         "mot15": "data.datasets.mot_challenge:read_mot15",
         "mot16": "data.datasets.mot_challenge:read_mot16",
         "mot17": "data.datasets.mot_challenge:read_mot17",
         "mot20": "data.datasets.mot_challenge:read_mot20",
         "nlpr_mct": "data.datasets.nlpr_mct:read_nlpr_mct",
+        "posetrack21": "data.datasets.posetrack21_tracking:read_posetrack21_poses",
+        "posetrack21_mot": "data.datasets.posetrack21_tracking:read_posetrack21_boxes",
         "site": "data.datasets.camera_files:read_site_truth",
         "wildtrack": "data.datasets.wildtrack:read_wildtrack",
     },

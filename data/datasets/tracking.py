@@ -25,7 +25,7 @@ ProblemKind = Literal[
     "row of an unknown camera",
     "row beyond the last frame",
     "row without an identity",
-    "row without a place",
+    "row without a box",
 ]
 Rule = Literal["plain", "mot15", "mot17"]
 
@@ -130,7 +130,7 @@ class TrackingDataset:
         name: key of the registry.
         root: the folder given.
         split: as asked for; "" where there are none.
-        sequences: sorted as the data set lists them; at least one.
+        sequences: sorted as the data set lists them; none where only places on the ground are there.
         one_site: the sequences are cameras of one site on one clock.
         shared_ids: an id is the same person in all sequences.
         frame_base: what frames of its files count from, 0 or 1.

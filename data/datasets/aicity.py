@@ -1,0 +1,92 @@
+"""AI City Challenge, multi-camera people tracking since 2024 (Wang et al., "The 8th AI City Challenge", 2024).
+
+``<train|val>/scene_<k>/ground_truth.txt`` has rows of camera, id, frame, left, top, width, height, world x, world y in
+metres, for all cameras ``camera_<number>`` of the scene; frames count from 0. ``camera_<number>/calibration.json`` holds
+the projection.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from data.datasets.layout import choose_part, find_root
+from data.datasets.tracking import GroundPlaces, Problem, TrackingDataset, TruthSequence, first_of_each, sound_rows
+from data.errors import UserError
+from data.foreign import read_json
+from data.formats.camera_rows import CameraRows, read_camera_rows
+from data.records import DoubleArray
+
+TRUTH_FILE = "ground_truth.txt"
+_CAMERA = re.compile(r"camera_(\d+)")
+_MATRIX = "camera projection matrix"
+_FPS, _SIZE = 30.0, (1920, 1080)
+
+
+def read_aicity(root: Path, split: str) -> TrackingDataset:
+    """Read one scene.
+
+    Args:
+        root: folder of a scene, of the scenes of a part, or of all parts.
+        split: name of the scene; "" where one only is there.
+
+    Raises:
+        UserError: no truth is there, no scene was chosen, or a file is broken.
+    """
+    if (root / TRUTH_FILE).is_file():
+        folder = root
+    else:
+        place = find_root(root, "AI City", (f"scene_*/{TRUTH_FILE}",), ("train", "val"))
+        scenes = sorted(path.parent.name for path in place.glob(f"scene_*/{TRUTH_FILE}"))
+        folder = place / choose_part(split, "", scenes, "AI City")
+    path = folder / TRUTH_FILE
+    rows = read_camera_rows(path, "AI City", 0, ("camera", "id", "frame"), 9)
+    if not len(rows):
+        raise UserError(f"{path} holds no row")
+    folders = {int(match[1]): one for one in sorted(folder.iterdir()) if (match := _CAMERA.fullmatch(one.name))}
+    numbers = sorted(folders) or np.unique(rows.cameras).tolist()
+    problems: list[Problem] = []
+    unknown = ~np.isin(rows.cameras, numbers)
+    if unknown.any():
+        example = f"camera {rows.cameras[unknown][0]}"
+        problems.append(Problem("row of an unknown camera", str(path), int(unknown.sum()), example))
+        rows = rows.select(~unknown)
+    if not folders:
+        problems.append(Problem("missing file", str(folder), 1, "no camera_<number>: cameras are those of the truth"))
+    length = int(rows.frames.max(initial=-1)) + 1
+    sequences, calibration = [], {}
+    for number in numbers:
+        name = folders[number].name if number in folders else f"camera_{number:04d}"
+        table, twice = first_of_each(name, rows.of_camera(number).table())
+        table, flat = sound_rows(name, table)
+        problems += twice + flat
+        sequences.append(TruthSequence(name, length, table, _FPS, _SIZE))
+        matrix = _projection(folders[number] / "calibration.json") if number in folders else None
+        if matrix is not None:
+            calibration[name] = matrix
+    absent = len(folders) - len(calibration)
+    if absent:
+        problems.append(Problem("missing file", str(folder / "camera_*" / "calibration.json"), absent))
+    return TrackingDataset(
+        name="aicity", root=root, split=folder.name, sequences=tuple(sequences), one_site=True, shared_ids=True,
+        frame_base=0, ground=_places(rows), calibration=calibration, problems=tuple(problems),
+    )  # fmt: skip
+
+
+def _places(rows: CameraRows) -> GroundPlaces:
+    """One place per person and frame: all cameras state the same."""
+    keys, first = np.unique(np.column_stack([rows.frames, rows.ids]), axis=0, return_index=True)
+    return GroundPlaces.make(keys[:, 0], keys[:, 1], rows.xy[first])
+
+
+def _projection(path: Path) -> DoubleArray | None:
+    if not path.is_file():
+        return None
+    content = read_json(path)
+    try:
+        matrix = np.array(content[_MATRIX], np.float64)
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{path}: expected a '{_MATRIX}' of 3 x 4 numbers") from None
+    if matrix.shape != (3, 4):
+        raise UserError(f"{path}: '{_MATRIX}' has the shape {matrix.shape}, expected (3, 4)")
+    return matrix

@@ -1,0 +1,159 @@
+"""PoseTrack21 as a tracking data set: its annotations of poses (JSON), or those of boxes (MOTChallenge text).
+
+A video is a sequence named as its folder of pictures; its pictures in the order of their names are its frames. Ids are
+person ids, which hold over all videos. In ``posetrack_mot/mot/<split>/<video>/`` lie ``gt/gt.txt``, frames from 1,
+``gt/gt_kpts.txt``, rows of frame, id and 17 times x, y, flag, and ``image_info.json``, a list of the frames.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from data.datasets.layout import check_length, choose_part, find_root
+from data.datasets.posetrack21 import ANNOTATIONS, FOLDERS, NOBODY, PoseTrackSplit, read_posetrack21
+from data.datasets.tracking import Problem, TrackingDataset, TruthSequence, first_of_each, sound_rows
+from data.errors import UserError
+from data.foreign import read_json
+from data.formats.mot import MotTable, read_mot
+from data.formats.number_rows import read_number_rows
+from data.records import FloatArray, IntArray
+
+_SPLITS = ("train", "val")
+_SKELETON = "posetrack17"
+_KEYPOINTS = 17
+_MOT = "posetrack_mot/mot"
+
+
+def read_posetrack21_poses(root: Path, split: str) -> TrackingDataset:
+    """Read ``posetrack_data/<split>/*.json``; frames without labels are not annotated.
+
+    Args:
+        root: the data set's folder, or the folder above it.
+        split: "train" or "val" ("").
+
+    Raises:
+        UserError: the folder is not there, or a file is broken.
+    """
+    part = choose_part(split, "val", _SPLITS, "PoseTrack21")
+    place = find_root(root, "PoseTrack21", (f"{ANNOTATIONS}/{part}/*.json",), FOLDERS)
+    found = read_posetrack21(place, part)
+    names = np.array([image.file.parent.name for image in found.images])
+    problems: list[Problem] = []
+    strangers = int((found.people == NOBODY).sum())
+    if strangers:
+        problems.append(Problem("row without an identity", str(place / ANNOTATIONS / part), strangers))
+    sequences = []
+    for name in sorted(set(names.tolist())):
+        sequence, own = _video(found, name, np.flatnonzero(names == name))
+        sequences.append(sequence)
+        problems += own
+    return TrackingDataset(
+        name="posetrack21", root=root, split=part, sequences=tuple(sequences), one_site=False, shared_ids=True,
+        frame_base=0, skeleton=_SKELETON, problems=tuple(problems),
+    )  # fmt: skip
+
+
+def _video(found: PoseTrackSplit, name: str, images: IntArray) -> tuple[TruthSequence, list[Problem]]:
+    order = np.array(sorted(images.tolist(), key=lambda row: found.images[row].file.name), np.int64)
+    frame_of = np.full(len(found.images), -1, np.int64)
+    frame_of[order] = np.arange(len(order))
+    rows = np.flatnonzero((frame_of[found.rows] >= 0) & (found.people != NOBODY))
+    corners = found.boxes[rows].copy()
+    corners[:, 2:] += corners[:, :2]
+    table = MotTable.make(frame_of[found.rows[rows]], found.people[rows], corners)
+    points = found.keypoints[rows][table.rows]
+    labelled = np.array([found.images[row].labelled for row in order], bool)
+    labelled[table.frames] = True
+    table, points, problems = _sound(name, table, points)
+    folder = found.images[order[0]].file.parent
+    return (
+        TruthSequence(
+            name=name, length=len(order), truth=table, annotated=None if labelled.all() else np.flatnonzero(labelled),
+            keypoints=points, pictures=folder if folder.is_dir() else None,
+        ),
+        problems,
+    )  # fmt: skip
+
+
+def _sound(name: str, table: MotTable, points: FloatArray) -> tuple[MotTable, FloatArray, list[Problem]]:
+    """Rows that can be scored, and their keypoints: the rows left out are found by counting them."""
+    numbered = MotTable.make(table.frames, table.ids, table.boxes)
+    kept, twice = first_of_each(name, numbered)
+    kept, flat = sound_rows(name, kept)
+    return table.select(kept.rows), np.ascontiguousarray(points[kept.rows]), twice + flat
+
+
+def read_posetrack21_boxes(root: Path, split: str) -> TrackingDataset:
+    """Read ``posetrack_mot/mot/<split>``.
+
+    Args:
+        root: the data set's folder, or the folder above it.
+        split: "train" or "val" ("").
+
+    Raises:
+        UserError: the folder is not there, or a file is broken.
+    """
+    part = choose_part(split, "val", _SPLITS, "PoseTrack21")
+    place = find_root(root, "PoseTrack21", (f"{_MOT}/{part}/*/gt/gt.txt",), FOLDERS)
+    problems: list[Problem] = []
+    sequences = []
+    for path in sorted((place / _MOT / part).glob("*/gt/gt.txt")):
+        sequence, found = _box_video(place, path)
+        sequences.append(sequence)
+        problems += found
+    return TrackingDataset(
+        name="posetrack21_mot", root=root, split=part, sequences=tuple(sequences), one_site=False, shared_ids=True,
+        frame_base=1, skeleton=_SKELETON, problems=tuple(problems),
+    )  # fmt: skip
+
+
+def _box_video(place: Path, path: Path) -> tuple[TruthSequence, list[Problem]]:
+    folder = path.parents[1]
+    table = read_mot(path, "gt")
+    last = int(table.frames[-1]) if len(table) else -1
+    problems: list[Problem] = []
+    info = folder / "image_info.json"
+    if info.is_file():
+        length = _length(info)
+        check_length(path, last, length, 1)
+    else:
+        length = last + 1
+        problems.append(Problem("missing file", str(info), 1, "the last row ends the video"))
+    points, missing = _keypoints(path.with_name("gt_kpts.txt"), table)
+    table, points, found = _sound(folder.name, table, points)
+    pictures = place / "images" / folder.parent.name / folder.name
+    return (
+        TruthSequence(
+            name=folder.name, length=length, truth=table, keypoints=points,
+            pictures=pictures if pictures.is_dir() else None,
+        ),
+        problems + missing + found,
+    )  # fmt: skip
+
+
+def _length(path: Path) -> int:
+    content = read_json(path)
+    try:
+        return max(int(frame["frame_index"]) for frame in content)
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{path}: expected a list of frames with a frame_index each") from None
+
+
+def _keypoints(path: Path, table: MotTable) -> tuple[FloatArray, list[Problem]]:
+    """(N, 17, 3) row for row with the table; zero where there are none."""
+    points = np.zeros((len(table), _KEYPOINTS, 3), np.float32)
+    if not path.is_file():
+        return points, [Problem("missing file", str(path), 1, "no keypoints of this video")]
+    values = read_number_rows(path, "file of PoseTrack21 keypoints", "frame,id,x1,y1,flag1,...,x17,y17,flag17")
+    if not len(values):
+        return points, []
+    if values.shape[1] != 2 + 3 * _KEYPOINTS or not np.isfinite(values).all():
+        raise UserError(f"{path}: {values.shape[1]} columns, expected frame, id and 17 times x, y, flag")
+    if values[:, 0].min() < 1:
+        raise UserError(f"{path}: frame {values[:, 0].min():g} is below 1, from which this data set counts")
+    place = {key: row for row, key in enumerate(zip(table.frames.tolist(), table.ids.tolist(), strict=True))}
+    rows = np.array([place.get((int(frame) - 1, int(one)), -1) for frame, one in values[:, :2]], np.int64)
+    known = rows >= 0
+    points[rows[known]] = values[known, 2:].reshape(-1, _KEYPOINTS, 3)
+    lost = int((~known).sum())
+    return points, [Problem("row without a box", str(path), lost)] if lost else []
