@@ -1,17 +1,18 @@
-"""Convert a published checkpoint (KPR, BPBReID, gait encoders) to safetensors, running nothing it contains.
+"""Convert a published checkpoint (KPR, BPBReID, SAN, gait encoders) to safetensors, running nothing it contains.
 
     python -m tools.import_checkpoint kpr_occ_duke_SOLIDER_75.12_84.25_41443413.pth.tar --accept-licence hl3 --install
     python -m tools.import_checkpoint BIWI_LA_x_6_0.1_0pre_rev_rec/trained_model.ckpt.index --out reverse.safetensors
     python -m tools.import_checkpoint BIWI/6/BIWI_train_npy_data/ids_BIWI_6.npy
+    python -m tools.import_checkpoint SAN_PG.pkl --out san_pg.safetensors
 
 The second is a gait encoder of TensorFlow, whose other axes lie beside it; the third, pickled sequence numbers of a
-gait data set, becomes .json. Given a .safetensors file of KPR or BPBReID and an --out that ends in .pth.tar, it
-converts the other way.
+gait data set, becomes .json; the last, a pickled network, is SAN's generator of textures. Given a .safetensors file of
+KPR or BPBReID and an --out that ends in .pth.tar, it converts the other way.
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     source: Path = arguments.file
     exporting = source.suffix == ".safetensors"
     ids, gait = source.suffix == ".npy", source.suffix == ".index"
-    name = source.stem + ".json" if ids else source.name.partition(".pth")[0].partition(".ckpt")[0] + ".safetensors"
-    if (ids or gait) and arguments.install:
+    stem = source.name.removesuffix(".pkl").partition(".pth")[0].partition(".ckpt")[0]
+    name = source.stem + ".json" if ids else f"{stem}.safetensors"
+    san = not (ids or gait or exporting) and _is_san(source)
+    if (ids or gait or san) and arguments.install:
         raise UserError("--install is for KPR; give --out, or nothing")
     if arguments.install and (exporting or arguments.out):
         raise UserError("--install puts a converted .pth.tar into the cache; leave --out away")
@@ -50,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _import_ids(source, out)
     elif gait:
         _import_gait(source, out)
+    elif san:
+        _import_san(source, out)
     else:
         _import(source, out, arguments)
     return 0
@@ -78,6 +83,31 @@ def _import_gait(source: Path, out: Path) -> None:
     print(f"use it with python -m tools.train_gait --encoder {out}")
 
 
+def _is_san(source: Path) -> bool:
+    from reid.weights.san import is_published_san
+
+    return is_published_san(source)
+
+
+def _import_san(source: Path, out: Path) -> None:
+    from reid.weights.san import import_san, save_san
+
+    found = import_san(source)
+    save_san(out, found.model, found.provenance)
+    print(f"{out}: SAN with its decoder, {found.model.spec.identities} identities; {found.taken} tensors taken over")
+    _tell((("fresh (no texture depends on them)", found.fresh), ("left out", found.dropped)))
+    if found.fresh:
+        print("without an embedding layer it is a generator of textures only: python -m tools.make_textures --weights")
+    else:
+        print(f"use it with reid.name=san reid.weights={out}")
+
+
+def _tell(named: Iterable[tuple[str, Sequence[str]]]) -> None:
+    for what, names in named:
+        if names:
+            print(f"{len(names)} {what}: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}")
+
+
 def _import(source: Path, out: Path, arguments: argparse.Namespace) -> None:
     from reid.weights.published import LICENCE, import_published
 
@@ -100,9 +130,7 @@ def _import(source: Path, out: Path, arguments: argparse.Namespace) -> None:
     print(f"{out}: {spec.architecture} on {spec.backbone}, input {spec.height}x{spec.width}")
     print(f"parts: {', '.join(spec.part_names)}")
     print(f"{len(taken.state) - len(taken.filled)} tensors taken over")
-    for what, names in (("fresh (no embedding depends on them)", taken.filled), ("left out", taken.dropped)):
-        if names:
-            print(f"{len(names)} {what}: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}")
+    _tell((("fresh (no embedding depends on them)", taken.filled), ("left out", taken.dropped)))
     for guess in taken.guessed:
         print(f"assumed: {guess}")
     if not arguments.install or spec.architecture != "kpr" or spec.needs_masks:
@@ -117,7 +145,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tools.import_checkpoint", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("file", type=Path, help="published .pth.tar, .index or .npy, or a .safetensors to convert back")
+    parser.add_argument(
+        "file", type=Path, help="published .pth.tar, .pkl, .index or .npy, or a .safetensors to convert back"
+    )
     parser.add_argument("--out", type=Path, help="file to write (default: beside the source, .safetensors)")
     parser.add_argument(
         "--install", action="store_true", help="write into the cache ($MTMCT_CACHE), where runs find KPR by themselves"

@@ -3,7 +3,7 @@
 Ours are safetensors whose header has one entry, ``mtmct_san``: the ``SanSpec`` and where the weights come from. The
 authors' come in two forms: a dictionary with ``state_dict`` (encoder) and ``decoder_state_dict``, and, for SAN-PG, a
 whole pickled module, whose tensors lie in a tree of modules of any names. Both come down to named tensors; encoder and
-decoder are found by the names of their first and last layers.
+decoder are found by the names of their layers.
 """
 
 import re
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from reid.models.san import SAN
 
 ENTRY = "mtmct_san"
-# What the two halves' tensors begin with in the authors' files, after whatever their wrapper is called.
-_ENCODER_MARK, _DECODER_MARK = "layer1.0.conv1.weight", "final_layer.1.weight"
+# A tensor of each half; what its name begins with in a file is what the authors' wrapper is called.
+_ENCODER_MARK, _DECODER_MARK = "layer1.0.conv1.weight", "up1.res.res.0.weight"
 _BACKBONE = re.compile(r"(conv1|bn1|layer[1-4])\.")
 _CONVOLUTION = re.compile(r"^(up\d)\.conv\.2\.")
 _RESIDUAL = re.compile(r"^(up\d)\.res\.res\.")
@@ -148,9 +148,14 @@ def decoder_name(name: str) -> str:
     return re.sub(r"^final_layer\.1\.", "final_layer.", name)
 
 
-def is_published(file: TorchFile) -> bool:
-    """Whether an open checkpoint is SAN's: it holds a decoder."""
-    return any(name.endswith(_DECODER_MARK) for name in _names(file.tree))
+def is_published_san(path: Path) -> bool:
+    """Whether a file of ``torch.save`` is of SAN's authors: it holds their decoder.
+
+    Raises:
+        UserError: when it cannot be read.
+    """
+    with TorchFile(path) as file:
+        return any(name.endswith(_DECODER_MARK) for name in _names(file.tree))
 
 
 def import_san(path: Path) -> SanImport:
