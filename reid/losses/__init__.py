@@ -1,1 +1,1 @@
-"""Training losses of part-based ReID."""
+"""Training losses of ReID networks."""

@@ -1,1 +1,1 @@
-"""Training of part-based ReID networks."""
+"""Training of ReID networks."""
