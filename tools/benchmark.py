@@ -19,6 +19,7 @@ BENCHMARKS = {
     "st": "tools.benchmarks.space_time:cases",
     "rerank": "tools.benchmarks.reranking:cases",
     "eval": "tools.benchmarks.evaluation:cases",
+    "tracking": "tools.benchmarks.tracking:cases",
     "pipeline": "tools.benchmarks.whole:pipeline_cases",
     "runtimes": "tools.benchmarks.runtimes:cases",
     "cameras": "tools.benchmarks.whole:camera_cases",

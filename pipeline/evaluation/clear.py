@@ -1,38 +1,23 @@
 """CLEAR and identity measures: misses, false boxes, switches, and how long an identity is kept.
 
 The correspondence of boxes and the measures on whole trajectories (mostly tracked, fragments, overlap) follow
-TrackEval, because published figures do. motmetrics counts the events and solves the identity assignment. Its own
-correspondence is not used: it carries a pair on after any number of frames (TrackEval: after one), prefers many matches
-to good ones, takes ">= 0.8" for mostly tracked (TrackEval: "> 0.8") and counts no fragment where the truth itself
-pauses.
+TrackEval, because published figures do. motmetrics differs: it carries a pair on after any number of frames (TrackEval:
+after one), prefers many matches to good ones, takes ">= 0.8" for mostly tracked (TrackEval: "> 0.8") and counts no
+fragment where the truth itself pauses.
 
 Sources: Bernardin and Stiefelhagen, "Evaluating Multiple Object Tracking Performance: The CLEAR MOT Metrics" (2008);
 Ristani et al., "Performance Measures and a Data Set for Multi-Target, Multi-Camera Tracking" (2016), section 4.
 """
 
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.records import IntArray
+from pipeline.evaluation.identity import identity_units
 from pipeline.evaluation.pairs import EPSILON, Compared, Pairs, dense_ids, solve, split_conflicts
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-_RAW, _FALSE, _MISS, _SWITCH, _MATCH = range(5)
-_EVENT_TYPES = ("RAW", "FP", "MISS", "SWITCH", "MATCH")
-_COUNTS = {
-    "matches": "num_matches",
-    "switches": "num_switches",
-    "false_positives": "num_false_positives",
-    "misses": "num_misses",
-    "id_true_positives": "idtp",
-    "id_false_positives": "idfp",
-    "id_misses": "idfn",
-}
 _MOSTLY_TRACKED, _PARTLY_TRACKED = 0.8, 0.2
 
 
@@ -96,34 +81,84 @@ def clear_tally(comparison: Compared, iou: float) -> ClearTally:
         iou: similarity from which two rows may be the same person; of boxes their overlap.
     """
     truth_ids, truth_count = dense_ids(comparison.truth)
-    predicted_ids, predicted_count = dense_ids(comparison.predictions)
-    pairs = comparison.pairs.select(comparison.pairs.similarity >= iou - EPSILON)
-    keys = truth_ids[pairs.truth] * predicted_count + predicted_ids[pairs.prediction]
-    instants = _instants(comparison)
-    matched = _correspond(pairs, keys, instants)
-    found = pairs.select(matched)
+    found, who, when, switched = _followed(comparison, iou)
+    resumed = (np.diff(who) == 0) & (np.diff(when) > 1)
 
-    order = np.lexsort((found.truth, truth_ids[found.truth]))
-    who, with_whom = truth_ids[found.truth][order], predicted_ids[found.prediction][order]
-    when = instants[found.truth][order]
-    same = np.diff(who) == 0
-    switched = np.zeros(len(order), bool)
-    switched[order[1:]] = same & (np.diff(with_whom) != 0)
-    resumed = same & (np.diff(when) > 1)
-
-    candidates = comparison.pairs.select(comparison.pairs.similarity >= iou)
-    log = _event_log(comparison, truth_ids, predicted_ids, candidates, found, switched)
+    identities = identity_units(comparison, iou)
+    found_ids, switches = int(identities.found.sum()), int(switched.sum())
     tracked = np.bincount(who, minlength=truth_count) / np.maximum(1, np.bincount(truth_ids, minlength=truth_count))
     mostly = int(np.count_nonzero(tracked > _MOSTLY_TRACKED))
     partly = int(np.count_nonzero(tracked >= _PARTLY_TRACKED)) - mostly
     return ClearTally(
-        **_count(log),
+        matches=len(found) - switches,
+        switches=switches,
+        false_positives=len(comparison.predictions) - len(found),
+        misses=len(comparison.truth) - len(found),
+        id_true_positives=found_ids,
+        id_false_positives=len(comparison.predictions) - found_ids,
+        id_misses=len(comparison.truth) - found_ids,
         fragments=int(resumed.sum()),
         mostly_tracked=mostly,
         partly_tracked=partly,
         mostly_lost=truth_count - mostly - partly,
         overlap=float(found.similarity.sum()),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class EventCounts:
+    """What MOTA is made of; counts of several sequences add.
+
+    Attributes:
+        truth: rows of the truth.
+        predicted: rows of the predictions.
+        found: matched pairs.
+        switches: of these, those of another id than before.
+    """
+
+    truth: int
+    predicted: int
+    found: int
+    switches: int
+
+    def __add__(self, other: "EventCounts") -> "EventCounts":
+        return EventCounts(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def mota(self) -> float:
+        """1 - (misses + false ones + switches) / truth; 0 without any truth."""
+        return (2 * self.found - self.switches - self.predicted) / self.truth if self.truth else 0.0
+
+
+def event_counts(comparison: Compared, similarity: float) -> EventCounts:
+    """The events alone, for where MOTA is all that is asked.
+
+    Args:
+        comparison: one sequence.
+        similarity: from which two rows may be the same person.
+    """
+    found, _, _, switched = _followed(comparison, similarity)
+    return EventCounts(len(comparison.truth), len(comparison.predictions), len(found), int(switched.sum()))
+
+
+def _followed(comparison: Compared, similarity: float) -> tuple[Pairs, IntArray, IntArray, NDArray[np.bool_]]:
+    """Match rows frame by frame, and see where a truth changes its id.
+
+    Returns:
+        The matched pairs; by truth identity and time: whose they are, and their instants; which pairs are switches, in
+        the order of the pairs.
+    """
+    truth_ids, _ = dense_ids(comparison.truth)
+    predicted_ids, predicted_count = dense_ids(comparison.predictions)
+    pairs = comparison.pairs.select(comparison.pairs.similarity >= similarity - EPSILON)
+    keys = truth_ids[pairs.truth] * predicted_count + predicted_ids[pairs.prediction]
+    instants = _instants(comparison)
+    found = pairs.select(_correspond(pairs, keys, instants))
+    order = np.lexsort((found.truth, truth_ids[found.truth]))
+    who, with_whom = truth_ids[found.truth][order], predicted_ids[found.prediction][order]
+    switched = np.zeros(len(order), bool)
+    switched[order[1:]] = (np.diff(who) == 0) & (np.diff(with_whom) != 0)
+    return found, who, instants[found.truth][order], switched
 
 
 def _instants(comparison: Compared) -> IntArray:
@@ -159,58 +194,3 @@ def _correspond(pairs: Pairs, keys: IntArray, instants: IntArray) -> IntArray:
         chosen = solve(pairs.truth[block], pairs.prediction[block], pairs.similarity[block] + carry_on * goes_on)
         taken[block[chosen]] = True
     return np.flatnonzero(taken)
-
-
-def _event_log(
-    comparison: Compared,
-    truth_ids: IntArray,
-    predicted_ids: IntArray,
-    candidates: Pairs,
-    found: Pairs,
-    switched: NDArray[np.bool_],
-) -> "pd.DataFrame":
-    """What a ``motmetrics.MOTAccumulator`` would hold had it seen these pairs and made these matches.
-
-    Per frame: a RAW row for every candidate pair and for every box without one; then a MATCH or SWITCH for every match,
-    a MISS or FP for every box without one.
-    """
-    import pandas as pd
-
-    truth, predictions = comparison.truth, comparison.predictions
-
-    def rows(kind: int, truth_rows: IntArray | None, predicted_rows: IntArray | None) -> "pd.DataFrame":
-        source, row = (truth, truth_rows) if truth_rows is not None else (predictions, predicted_rows)
-        return pd.DataFrame(
-            {
-                "FrameId": source.frames[row],
-                "Type": np.int8(kind),
-                "OId": np.nan if truth_rows is None else truth_ids[truth_rows].astype(np.float64),
-                "HId": np.nan if predicted_rows is None else predicted_ids[predicted_rows].astype(np.float64),
-            }
-        )
-
-    def others(count: int, used: IntArray) -> IntArray:
-        return np.flatnonzero(np.bincount(used, minlength=count) == 0)
-
-    log = pd.concat(
-        [
-            rows(_RAW, candidates.truth, candidates.prediction).assign(D=1 - candidates.similarity),
-            rows(_RAW, others(len(truth), candidates.truth), None),
-            rows(_RAW, None, others(len(predictions), candidates.prediction)),
-            rows(_MATCH, found.truth, found.prediction).assign(Type=np.where(switched, _SWITCH, _MATCH)),
-            rows(_MISS, others(len(truth), found.truth), None),
-            rows(_FALSE, None, others(len(predictions), found.prediction)),
-        ],
-        ignore_index=True,
-    )
-    log["Type"] = pd.Categorical.from_codes(log["Type"].to_numpy(np.int8), categories=list(_EVENT_TYPES))
-    return log.rename_axis("Event").set_index("FrameId", append=True).swaplevel()
-
-
-def _count(log: "pd.DataFrame") -> dict[str, int]:
-    """Let motmetrics count the events and find the best assignment of identities."""
-    import motmetrics
-
-    with motmetrics.lap.set_default_solver("scipy"):
-        counts = motmetrics.metrics.create().compute(log, metrics=list(_COUNTS.values()), return_dataframe=False)
-    return {ours: int(counts[theirs]) for ours, theirs in _COUNTS.items()}

@@ -13,6 +13,7 @@ from data.errors import UserError
 from data.formats.world import WorldTable, read_world_mot, read_world_paths
 from data.records import DoubleArray
 from data.site import load_site
+from pipeline.evaluation.annotated import common_step, sampling
 from pipeline.evaluation.ground import GroundComparison, GroundTally
 from pipeline.evaluation.layout import TruthFolder, find_truth
 from pipeline.evaluation.result import align
@@ -99,7 +100,7 @@ def evaluate_ground(gt: Path, pred: Path, limit_m: float, fps: float | None = No
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise UserError(f"--fps is {fps:g}; give frames per second above 0")
     truth = find_truth(gt)
-    predictions = _predictions(pred)
+    predictions = find_places(pred)
     rows, warnings = [], []
     for name, path in _paired(truth, predictions, pred):
         tally, lines = _score(truth, name, path, limit_m, fps)
@@ -130,27 +131,42 @@ def _score(
         raise UserError(
             f"{truth.paths[name]}: frame {last} is beyond the stated length of {length} frames; mend either"
         )
+    return score_group(true, length, path, limit_m, fps)
+
+
+def score_group(
+    true: WorldTable, length: int, path: Path, limit_m: float, fps: float | None
+) -> tuple[GroundTally, list[str]]:
+    """Tally of one group.
+
+    Args:
+        true: where people stood.
+        length: number of frames.
+        path: predicted places, ``<group>.csv`` of a run or ``<group>.txt``.
+        limit_m: distance below which two places may be one person.
+        fps: frames per second of the truth; None takes that of the run's cameras.
+
+    Returns:
+        The tally, and what is to be said of it.
+
+    Raises:
+        UserError: the predictions are broken, or their frame rate is unknown.
+    """
     rate = fps if fps is not None else _run_fps(path)
     found = _read(path, rate)
     lines = []
     beyond = int((found.frames >= length).sum())
     if beyond:
         lines.append(f"{beyond} predicted rows after frame {length}, the last of the truth, are left out")
-    first, step = _sampling(true)
+    step = common_step([true.frames])
+    first = sampling(true.frames, step).first
+    count = sampling(true.frames, step).count(length)
     if step != 1:
-        lines.append(f"the truth has every {step}th frame: only these are scored")
-    count = (length - 1 - first) // step + 1
+        lines.append(f"the truth has every {step}th frame: only these {count} are scored")
     comparison = GroundComparison.of(
         _sampled(true, first, step, count), _sampled(found, first, step, count), count, limit_m
     )
     return GroundTally.of(comparison, limit_m, None if rate is None else step / rate), lines
-
-
-def _sampling(truth: WorldTable) -> tuple[int, int]:
-    """First annotated frame and the step between annotated frames; (0, 1) where every frame is."""
-    frames = np.unique(truth.frames)
-    step = int(np.gcd.reduce(np.diff(frames))) if len(frames) > 1 else 1
-    return (0, 1) if step == 1 else (int(frames[0]) % step, step)
 
 
 def _sampled(rows: WorldTable, first: int, step: int, count: int) -> WorldTable:
@@ -182,7 +198,7 @@ def _nearest_rows(places: DoubleArray, ids: np.ndarray, xy: DoubleArray) -> Worl
     return WorldTable.make(frames[kept], ids[kept], xy[kept])
 
 
-def _predictions(pred: Path) -> dict[str, Path]:
+def find_places(pred: Path) -> dict[str, Path]:
     """Files of predicted places by group."""
     if pred.is_file():
         return {pred.stem: pred}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.records import DoubleArray, IntArray
-from pipeline.evaluation.pairs import EPSILON, Compared, dense_ids
+from pipeline.evaluation.pairs import Compared, dense_ids
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,9 +55,9 @@ def identity_units(comparison: Compared, similarity: float) -> IdentityUnits:
     predicted_ids, predictions = dense_ids(comparison.predictions)
     of_truth = np.bincount(truth_ids, minlength=truths)
     of_prediction = np.bincount(predicted_ids, minlength=predictions)
-    pairs = comparison.pairs.select(comparison.pairs.similarity >= similarity - EPSILON)
-    together = np.zeros((truths, predictions))
-    np.add.at(together, (truth_ids[pairs.truth], predicted_ids[pairs.prediction]), 1)
+    pairs = comparison.pairs.select(comparison.pairs.similarity >= similarity)
+    cells = truth_ids[pairs.truth] * predictions + predicted_ids[pairs.prediction]
+    together = np.bincount(cells, minlength=truths * predictions).reshape(truths, predictions)
     # Rows found twice save a miss and a false one: the largest sum is the least cost.
     a, b = linear_sum_assignment(together, maximize=True)
     kept = together[a, b] > 0

@@ -6,6 +6,7 @@ Truth is ``<sequence>/gt/gt.txt`` with an optional ``seqinfo.ini`` (MOTChallenge
 """
 
 import configparser
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from data.errors import UserError
 from data.foreign import read_json, read_text
 from data.formats.mot import MotTable, read_mot
+from pipeline.evaluation.labels import LABELS_FILE
 
 LENGTHS_FILE = "lengths.json"
 _TRUTH_IN_SEQUENCE = Path("gt", "gt.txt")
@@ -71,7 +73,7 @@ def find_truth(root: Path) -> TruthFolder:
         lengths = {name: length for name, length in stated.items() if length is not None}
         return TruthFolder(root, in_folders, lengths, has_sequences=True)
     lengths = _read_lengths(root / LENGTHS_FILE)
-    paths = {path.stem: path for path in sorted(root.glob("*.txt"))}
+    paths = {path.stem: path for path in sorted(root.glob("*.txt")) if path.name != LABELS_FILE}
     if not paths:
         raise UserError(f"{root} holds no truth: neither <sequence>/gt/gt.txt nor <camera>.txt")
     absent = sorted(set(lengths) - set(paths))
@@ -128,9 +130,62 @@ def unknown_predictions(folder: Path, truth: TruthFolder) -> list[str]:
     """Names of predictions for sequences that the truth does not have, sorted."""
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; give the folder of the predictions")
-    found = {path.stem for pattern in ("*.txt", "tracks/*.txt") for path in folder.glob(pattern)}
-    found |= {path.name for path in folder.iterdir() if path.is_dir() and find_prediction(folder, path.name)}
-    return sorted(found - set(truth.paths))
+    return sorted(_predicted_names(folder) - set(truth.paths))
+
+
+def _predicted_names(folder: Path) -> set[str]:
+    # Beside its tracks a run folder has texts that are none (its log).
+    texts = (folder / "tracks" if (folder / "tracks").is_dir() else folder).glob("*.txt")
+    found = {path.stem for path in texts}
+    return found | {path.name for path in folder.iterdir() if path.is_dir() and find_prediction(folder, path.name)}
+
+
+def pair_predictions(
+    folder: Path, lengths: Mapping[str, int], allow_missing: bool, known: Collection[str]
+) -> tuple[dict[str, MotTable], list[str]]:
+    """Predictions of sequences whose truth is no MOTChallenge text.
+
+    Args:
+        folder: of the predictions, or a run folder.
+        lengths: frames of each sequence; rows beyond are left out and counted.
+        allow_missing: take an absent file as no predictions at all.
+        known: all sequences of the truth; predictions of others are named and counted.
+
+    Returns:
+        Rows by sequence, and what is to be said of them.
+
+    Raises:
+        UserError: a file is absent or broken.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder; give the folder of the predictions")
+    lines = [
+        f"{name}: predictions without a truth ({count_rows(folder, name)} rows), not scored"
+        for name in sorted(_predicted_names(folder) - set(known))
+    ]
+    tables = {}
+    for name, length in lengths.items():
+        path = find_prediction(folder, name)
+        if path is None and not allow_missing:
+            raise UserError(
+                f"{folder} has no predictions for {name} ({name}.txt); --allow-missing scores it as empty, "
+                f"--sequences leaves it out"
+            )
+        if path is None:
+            lines.append(f"{name}: no file of predictions, scored as empty")
+        found = MotTable.empty() if path is None else read_mot(path, "tracks")
+        kept = found.flags & (found.frames < length)
+        beyond = int((found.frames >= length).sum())
+        if beyond:
+            lines.append(f"{name}: {beyond} predicted rows after frame {length}, the last of the truth, are left out")
+        tables[name] = found.select(kept)
+    return tables, lines
+
+
+def count_rows(folder: Path, name: str) -> int:
+    """Number of predicted rows of a sequence that is not scored: its lines, whatever they say."""
+    path = find_prediction(folder, name)
+    return 0 if path is None else sum(1 for line in read_text(path).splitlines() if line.strip())
 
 
 def _sequence_length(path: Path) -> int | None:

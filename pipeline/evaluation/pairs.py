@@ -193,6 +193,47 @@ def split_conflicts(pairs: Pairs) -> tuple[NDArray[np.bool_], IntArray]:
     return alone, np.flatnonzero(~alone)
 
 
+def settle(pairs: Pairs, rows: IntArray, scores: DoubleArray) -> tuple[IntArray, IntArray]:
+    """Choose the pairs that every best assignment has, as far as that is seen at a glance.
+
+    A pair that scores more than the best other pair of its truth and the best other of its prediction together is in
+    every best assignment: putting it in place of both would gain. What it rules out is dropped, and others may follow.
+
+    Args:
+        pairs: of one sequence.
+        rows: indices of the pairs that compete, rising.
+        scores: (K,) of all pairs, above 0.
+
+    Returns:
+        Indices of the pairs that are chosen; indices of those that are still open, rising.
+    """
+    chosen = [np.zeros(0, np.int64)]
+    while len(rows):
+        truth, prediction, mine = pairs.truth[rows], pairs.prediction[rows], scores[rows]
+        certain = mine > _best_other(truth, mine) + _best_other(prediction, mine)
+        if not certain.any():
+            break
+        chosen.append(rows[certain])
+        taken_truth, taken_prediction = np.bincount(truth, certain) > 0, np.bincount(prediction, certain) > 0
+        rows = rows[~(taken_truth[truth] | taken_prediction[prediction])]
+    return np.concatenate(chosen), rows
+
+
+def _best_other(boxes: IntArray, scores: DoubleArray) -> DoubleArray:
+    """Largest score of any other pair of the same box; 0 where there is none."""
+    order = np.lexsort((-scores, boxes))
+    first = np.ones(len(order), bool)
+    first[1:] = np.diff(boxes[order]) != 0
+    starts = np.flatnonzero(first)
+    group = np.cumsum(first) - 1
+    best = scores[order][starts]
+    several = np.diff(np.append(starts, len(order))) > 1
+    second = np.where(several, scores[order][np.minimum(starts + 1, len(order) - 1)], 0.0)
+    others = np.empty(len(order))
+    others[order] = np.where(first, second[group], best[group])
+    return others
+
+
 def solve(truth: IntArray, prediction: IntArray, scores: DoubleArray) -> IntArray:
     """The one-to-one choice of pairs with the largest sum of scores, within one frame.
 
@@ -228,6 +269,8 @@ def assign(comparison: Compared, pairs: Pairs, scores: DoubleArray) -> IntArray:
     """
     free, rest = split_conflicts(pairs)
     taken = free.copy()
+    chosen, rest = settle(pairs, rest, scores)
+    taken[chosen] = True
     frames = comparison.truth.frames[pairs.truth[rest]]
     for block in np.split(rest, np.flatnonzero(np.diff(frames)) + 1) if len(rest) else []:
         taken[block[solve(pairs.truth[block], pairs.prediction[block], scores[block])]] = True

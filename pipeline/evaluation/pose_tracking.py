@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.records import DoubleArray
-from pipeline.evaluation.clear import ClearTally, clear_tally
+from data.records import DoubleArray, IntArray
+from pipeline.evaluation.clear import EventCounts, event_counts
 from pipeline.evaluation.hota import ALPHAS, HotaTally, matches_tally
 from pipeline.evaluation.pairs import EPSILON, assign
 from pipeline.evaluation.poses import FOUND_HEADS, JOINTS, JointComparison, PoseComparison, join_poses
@@ -45,13 +45,16 @@ class PoseScores:
         return {name: float(values[-1]) for name, values in self.measures.items()}
 
 
-def protocol_1(videos: Sequence[PoseComparison]) -> PoseScores:
-    """Keypoint HOTA with ids that count within each video."""
-    tallies = [[hota_of_joint(video.joint(number)) for number in range(len(JOINTS))] for video in videos]
+def protocol_1(tallies: Sequence[Sequence[HotaTally]]) -> PoseScores:
+    """Keypoint HOTA with ids that count within each video.
+
+    Args:
+        tallies: from ``video_tallies``.
+    """
     joints = [sum(of_joint[1:], start=of_joint[0]) for of_joint in zip(*tallies)]
     curves = [tally.curves() for tally in joints]
     measures = {name: np.array([curve[name].mean() for curve in curves]) for name in _MEASURES}
-    return _with_totals(measures, _pooled(tallies))
+    return _with_totals(measures, VideoSums.of(tallies).totals())
 
 
 def protocol_2(videos: Sequence[PoseComparison]) -> PoseScores:
@@ -78,35 +81,80 @@ def hota_of_joint_again(joint: JointComparison) -> HotaTally:
     return matches_tally(joint, found)
 
 
-def _pooled(tallies: Sequence[Sequence[HotaTally]]) -> dict[str, float]:
-    """Totals over joints and videos: joints are pooled for detection; association is the mean over the joints of a
-    video, and videos weigh as many matches as they have."""
-    flat = [tally for of_video in tallies for tally in of_video]
-    pooled = sum(flat[1:], start=flat[0]).curves()
-    weights = np.array([np.sum([tally.true_positives for tally in of_video], axis=0) for of_video in tallies])
-    for name in ("AssA", "AssRe", "AssPr"):
-        means = np.array([np.mean([tally.curves()[name] for tally in of_video], axis=0) for of_video in tallies])
-        pooled[name] = (means * weights).sum(axis=0) / np.maximum(1, weights.sum(axis=0))
-    pooled["HOTA"] = np.sqrt(pooled["DetA"] * pooled["AssA"])
-    return {name: float(pooled[name].mean()) for name in _MEASURES}
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoSums:
+    """What protocol 1's totals are pooled from: V videos at 19 thresholds.
+
+    Attributes:
+        matches: (V, 19) float64, over all joints.
+        truth: (V,) float64, true joints.
+        predicted: (V,) float64, predicted joints.
+        association: by measure (AssA, AssRe, AssPr), (V, 19) float64, mean over the joints.
+        overlap: (V, 19) float64, sum of the similarities of matched joints.
+    """
+
+    matches: DoubleArray
+    truth: DoubleArray
+    predicted: DoubleArray
+    association: dict[str, DoubleArray]
+    overlap: DoubleArray
+
+    @staticmethod
+    def of(tallies: Sequence[Sequence[HotaTally]]) -> "VideoSums":
+        """Sum the joints of each video."""
+        curves = [[tally.curves() for tally in of_video] for of_video in tallies]
+        return VideoSums(
+            np.array([np.sum([tally.true_positives for tally in of_video], axis=0) for of_video in tallies]),
+            np.array([sum(tally.truth_boxes for tally in of_video) for of_video in tallies], np.float64),
+            np.array([sum(tally.predicted_boxes for tally in of_video) for of_video in tallies], np.float64),
+            {
+                name: np.array([np.mean([joint[name] for joint in of_video], axis=0) for of_video in curves])
+                for name in ("AssA", "AssRe", "AssPr")
+            },
+            np.array([np.sum([tally.overlap for tally in of_video], axis=0) for of_video in tallies]),
+        )
+
+    def totals(self, weights: IntArray | None = None) -> dict[str, float]:
+        """Totals over joints and videos: joints are pooled for detection; association is the mean over the joints of a
+        video, and videos weigh as many matches as they have.
+
+        Args:
+            weights: (V,) how often each video counts; None: once.
+        """
+        times = np.ones(len(self.truth)) if weights is None else weights
+        found = times @ self.matches
+        truth, predicted = float(times @ self.truth), float(times @ self.predicted)
+        measures = {
+            name: (times @ (values * self.matches)) / np.maximum(1, found) for name, values in self.association.items()
+        }
+        measures["DetA"] = found / np.maximum(1, truth + predicted - found)
+        measures["DetRe"], measures["DetPr"] = found / max(1.0, truth), found / max(1.0, predicted)
+        measures["LocA"] = np.where(found > 0, (times @ self.overlap) / np.maximum(1, found), 1.0)
+        measures["HOTA"] = np.sqrt(measures["DetA"] * measures["AssA"])
+        return {name: float(measures[name].mean()) for name in _MEASURES}
 
 
-def mota_per_joint(videos: Sequence[PoseComparison]) -> PoseScores:
+def video_tallies(videos: Sequence[PoseComparison]) -> list[list[HotaTally]]:
+    """Protocol 1's counts, by video and joint."""
+    return [[hota_of_joint(video.joint(number)) for number in range(len(JOINTS))] for video in videos]
+
+
+def video_events(videos: Sequence[PoseComparison]) -> list[list[EventCounts]]:
+    """What MOTA is made of, by video and joint."""
+    return [[event_counts(video.joint(number), _ANY_PAIR) for number in range(len(JOINTS))] for video in videos]
+
+
+def mota_per_joint(events: Sequence[Sequence[EventCounts]]) -> PoseScores:
     """MOTA of each joint over all videos, ids within a video; the total is the mean of the joints that occur.
 
     The correspondence is that of ``clear_tally``; a joint is found within half a head.
+
+    Args:
+        events: from ``video_events``.
     """
-    tallies = [
-        sum((clear_tally(video.joint(number), _ANY_PAIR) for video in videos[1:]), start=_clear(videos[0], number))
-        for number in range(len(JOINTS))
-    ]
-    there = np.array([tally.matches + tally.switches + tally.misses > 0 for tally in tallies])
-    mota = np.where(there, [tally.rates()["MOTA"] for tally in tallies], np.nan)
-    return _with_totals({"MOTA": mota}, {"MOTA": float(np.nanmean(mota)) if there.any() else 0.0})
-
-
-def _clear(video: PoseComparison, number: int) -> ClearTally:
-    return clear_tally(video.joint(number), _ANY_PAIR)
+    joints = [sum(of_joint[1:], start=of_joint[0]) for of_joint in zip(*events)]
+    mota = np.array([joint.mota if joint.truth else np.nan for joint in joints])
+    return _with_totals({"MOTA": mota}, {"MOTA": float(np.nanmean(mota)) if np.isfinite(mota).any() else 0.0})
 
 
 def average_precision(videos: Sequence[PoseComparison]) -> PoseScores:

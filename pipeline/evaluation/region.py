@@ -11,11 +11,6 @@ from data.formats.mot import MotTable
 from data.records import DoubleArray
 
 
-def feet(table: MotTable) -> DoubleArray:
-    """(N, 2) px, the middle of the lower edges."""
-    return np.stack([table.boxes[:, [0, 2]].mean(axis=1), table.boxes[:, 3]], axis=1)
-
-
 def inside(points: DoubleArray, polygon: DoubleArray) -> NDArray[np.bool_]:
     """Which points are in a polygon or on its edge.
 

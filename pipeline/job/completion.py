@@ -16,7 +16,7 @@ from pipeline.association.transitions import save_transitions
 from pipeline.config import dump_config
 from pipeline.evaluation.association.links import check_links
 from pipeline.evaluation.association.runs import truth_of_run
-from pipeline.evaluation.evaluate import EvaluationOptions, evaluate_folders
+from pipeline.evaluation.evaluate import EvaluationOptions, NothingMatchedError, evaluate_folders
 from pipeline.evaluation.layout import find_truth
 from pipeline.evaluation.result import EvaluationResult
 from pipeline.folder.outcome import Outcome
@@ -115,10 +115,15 @@ def _counts(tracklets: Sequence[Tracklet], association: Association) -> dict[str
     }
 
 
-def _score(job: Job, truth: Path, association: Association) -> EvaluationResult:
+def _score(job: Job, truth: Path, association: Association) -> EvaluationResult | None:
     options = EvaluationOptions(cross_camera=len(job.cameras) > 1)
-    with job.clock.measure(Stage.SCORE):
-        result = evaluate_folders(truth, job.folder.tracks("x").parent, options)
+    try:
+        with job.clock.measure(Stage.SCORE):
+            result = evaluate_folders(truth, job.folder.tracks("x").parent, options)
+    except NothingMatchedError as error:
+        # The run itself is whole: its tracks are written, and the manifest says why there are no scores.
+        job.warn(WarningKind.SCORES, str(error))
+        return None
     for line in result.warnings:
         job.warn(WarningKind.SCORES, line)
     expected = association.expectation

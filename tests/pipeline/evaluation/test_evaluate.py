@@ -109,12 +109,72 @@ def test_warnings(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         result = evaluate_folders(gt, pred, EvaluationOptions(allow_missing=True))
     assert result.warnings == (
-        "lobby: predictions without a truth, not scored",
+        "lobby: predictions without a truth (1 rows), not scored",
         "c1: 1 predicted rows after frame 2, the last of the truth, are left out",
-        "c2: no file of predictions, scored as empty",
+        "c2: no file of predictions, scored as empty (1 true rows)",
     )
     assert [record.message for record in caplog.records] == list(result.warnings)
     assert result.rows[0].tally.fractions()["MOTA"] == 1
+
+
+def test_truth_with_gaps_is_scored_where_it_was_annotated(tmp_path: Path) -> None:
+    """Every fifth frame: a tracker that follows somebody through all frames is right, and the result says so."""
+    gt = tmp_path / "gt"
+    gt.mkdir()
+    frames = np.arange(3, 60, 5)
+    write_mot(gt / "c1.txt", MotTable.make(frames, np.full(12, 4), np.tile(BOX, (12, 1))), "gt")
+    (gt / "lengths.json").write_text('{"c1": 60}')
+    pred = write_cameras(tmp_path / "pred", {"c1": [7] * 60})
+    result = evaluate_folders(gt, pred)
+    assert result.warnings == (
+        "c1: the truth has every 5th frame: only these 12 are scored, 48 predicted rows between them are left out",
+    )
+    assert result.overall.tally.fractions()["MOTA"] == 1
+    assert result.overall.tally.counts()["frames"] == 12
+    write_mot(gt / "c2.txt", MotTable.make(frames + 1, np.full(12, 4), np.tile(BOX, (12, 1))), "gt")
+    write_cameras(pred, {"c2": [7] * 60})
+    assert [row.tally.counts()["frames"] for row in evaluate_folders(gt, pred).rows[:2]] == [12, 12], "own phases"
+    write_mot(gt / "c3.txt", MotTable.make(np.arange(60), np.full(60, 4), np.tile(BOX, (60, 1))), "gt")
+    write_cameras(pred, {"c3": [7] * 60})
+    whole = evaluate_folders(gt, pred)
+    assert whole.warnings == (), "one camera that has all frames: the others had nobody to see"
+    assert whole.rows[0].tally.fractions()["MOTA"] < 0
+
+
+def test_a_list_of_labels_says_who_is_a_person(tmp_path: Path) -> None:
+    gt = tmp_path / "gt"
+    gt.mkdir()
+    boxes = np.stack([BOX, BOX + 50])
+    truth = MotTable.make(np.zeros(2, int), np.arange(2), boxes, class_ids=np.array([2, 1]))
+    write_mot(gt / "c1.txt", truth, "gt")
+    pred = tmp_path / "pred"
+    pred.mkdir()
+    write_mot(pred / "c1.txt", truth)
+    result = evaluate_folders(gt, pred)
+    assert result.warnings == ("c1: 1 true rows of class 2 count as people; labels.txt would say who is",)
+    assert result.overall.tally.fractions()["MOTA"] == 1
+    (gt / "labels.txt").write_text("car\nPerson\n")
+    result = evaluate_folders(gt, pred)
+    assert result.warnings == ("c1: 1 true rows are no people by labels.txt and are left out",)
+    assert (result.overall.tally.truth_boxes, result.overall.tally.counts()["FP"]) == (1, 1)
+    (gt / "labels.txt").write_text("car\nbus\n")
+    with pytest.raises(UserError, match="none of car, bus is one of person"):
+        evaluate_folders(gt, pred)
+
+
+def test_nothing_matched_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gt = write_cameras(tmp_path / "gt", {"c1": [1] * 3, "c2": [1] * 3}, "gt")
+    pred = tmp_path / "pred"
+    pred.mkdir()
+    for name in ("c1", "c2"):
+        write_mot(pred / f"{name}.txt", MotTable.make(np.arange(3), np.ones(3, int), np.tile(BOX * 7 + 90, (3, 1))))
+    with pytest.raises(UserError, match=r"none of 6 predicted boxes lies on one of 6 true ones by plain, IoU >= 0\.5"):
+        evaluate_folders(gt, pred)
+    arguments = ["--gt", str(gt), "--pred", str(pred)]
+    assert run(evaluate_tracking.main, arguments) == 2
+    assert capsys.readouterr().out == ""
+    write_mot(pred / "c2.txt", MotTable.make(np.arange(3), np.ones(3, int), np.tile(BOX, (3, 1))))
+    assert run(evaluate_tracking.main, arguments) == 0, "one camera is enough"
 
 
 @pytest.mark.parametrize("rule", RULE_NAMES)

@@ -11,7 +11,7 @@ from pipeline.evaluation.identity import identity_units
 from pipeline.evaluation.mcta import MctaScores, mcta
 from pipeline.evaluation.pairs import Comparison, join
 from pipeline.evaluation.person_search import FoundPeople, TruePeople, person_search
-from pipeline.evaluation.region import feet, inside, within
+from pipeline.evaluation.region import inside, within
 from tests.pipeline.evaluation.scenes import random_scene
 
 BOX = np.array([0.0, 0, 10, 20])
@@ -105,15 +105,14 @@ def test_intervals_are_those_of_a_mean() -> None:
     assert [low, high] == pytest.approx([values.mean() - half, values.mean() + half], abs=0.1 * half)
 
 
-def test_feet_inside_a_region() -> None:
+def test_points_inside_a_region() -> None:
     """An L: its notch is outside, its edge is inside."""
     corners = np.array([[0, 0], [10, 0], [10, 4], [4, 4], [4, 10], [0, 10]], float)
     points = np.array([[2, 2], [8, 2], [8, 8], [4, 7], [0, 0], [10, 2], [11, 2], [-1, 5], [7, 4]], float)
     expected = [True, True, False, True, True, True, False, False, True]
     assert inside(points, corners).tolist() == expected
     assert inside(points, corners[::-1]).tolist() == expected
-    table = MotTable.make(np.arange(3), np.zeros(3, int), np.array([[1, 0, 3, 2], [0, 0, 8, 8], [7, 1, 9, 3]], float))
-    assert feet(table).tolist() == [[2, 2], [4, 8], [8, 3]]
+    table = MotTable.make(np.arange(3), np.zeros(3, int), np.tile(BOX, (3, 1)))
     assert within(table, 1, 2).frames.tolist() == [1, 2]
 
 

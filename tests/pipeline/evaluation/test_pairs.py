@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from data.formats.mot import MotTable
 from data.kernels.boxes import iou_matrix
 from pipeline.evaluation import pairs as module
-from pipeline.evaluation.pairs import Comparison, assign, join, overlapping_pairs, paired_iou
+from pipeline.evaluation.pairs import Comparison, Pairs, assign, join, overlapping_pairs, paired_iou, settle, solve
 from tests.pipeline.evaluation.scenes import random_scene
 
 
@@ -88,3 +88,22 @@ def test_assignment_is_the_best_there_is(scores: list[list[float]]) -> None:
         padded[order, range(width)].sum() for order in map(list, itertools.permutations(range(len(padded)), width))
     )
     assert chosen.similarity.sum() == pytest.approx(best)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_settled_at_a_glance_is_in_the_best_assignment(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth, prediction = np.nonzero(rng.random((8, 9)) < 0.4)
+    scores = rng.random(len(truth))
+    pairs = Pairs(truth, prediction, scores)
+    chosen, rest = settle(pairs, np.arange(len(truth)), scores)
+    best = solve(truth, prediction, scores)
+    assert set(chosen) <= set(best)
+    open_ = solve(truth[rest], prediction[rest], scores[rest]) if len(rest) else []
+    assert {*chosen, *rest[open_]} == set(best) if len(rest) else set(chosen) == set(best)
+
+
+def test_equal_rivals_are_not_settled() -> None:
+    pairs = Pairs(np.array([0, 0]), np.array([0, 1]), np.array([0.5, 0.5]))
+    chosen, rest = settle(pairs, np.arange(2), pairs.similarity)
+    assert (chosen.tolist(), rest.tolist()) == ([], [0, 1])

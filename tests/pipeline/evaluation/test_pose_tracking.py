@@ -9,6 +9,8 @@ from pipeline.evaluation.pose_tracking import (
     mota_per_joint,
     protocol_1,
     protocol_2,
+    video_events,
+    video_tallies,
     voc_average_precision,
 )
 from pipeline.evaluation.poses import JOINTS, PoseComparison, PoseTable
@@ -85,7 +87,7 @@ def test_keypoint_hota_is_that_of_loops(number: int) -> None:
     ours = protocol_2(videos).measures
     for name, values in loops(videos, number, again=True).items():
         assert ours[name][number] == pytest.approx(values.mean(), abs=1e-9), name
-    single = protocol_1(videos[:1]).measures
+    single = protocol_1(video_tallies(videos[:1])).measures
     for name, values in loops(videos[:1], number, again=False).items():
         assert single[name][number] == pytest.approx(values.mean(), abs=1e-9), name
 
@@ -97,7 +99,7 @@ def test_ids_count_within_a_video_or_over_all() -> None:
     truth = PoseTable.make(frames, people, points, head_boxes=np.tile(HEAD, (8, 1)))
     same = PoseComparison.of(truth, PoseTable.make(frames, people + 5, points), 4)
     anew = PoseComparison.of(truth, PoseTable.make(frames, people + 9, points), 4)
-    assert protocol_1([same, anew]).total()["HOTA"] == pytest.approx(1)
+    assert protocol_1(video_tallies([same, anew])).total()["HOTA"] == pytest.approx(1)
     assert protocol_2([same, same]).total()["HOTA"] == pytest.approx(1)
     assert protocol_2([same, anew]).total()["AssA"] == pytest.approx(0.5)
     assert protocol_2([same, anew]).total()["DetA"] == pytest.approx(1)
@@ -125,7 +127,7 @@ def test_mota_counts_misses_false_ones_and_switches() -> None:
     predictions = PoseTable.make(
         np.concatenate([frames[seen], [0, 1]]), np.append(ids[seen], [8, 8]), np.concatenate([points[seen], ghosts])
     )
-    scores = mota_per_joint([PoseComparison.of(truth, predictions, 10)])
+    scores = mota_per_joint(video_events([PoseComparison.of(truth, predictions, 10)]))
     assert scores.names == (*JOINTS, "total")
     assert scores.measures["MOTA"] == pytest.approx([1 - (1 + 2 + 1) / 10] * 16)
 
@@ -139,7 +141,7 @@ def test_a_joint_the_truth_never_has_is_no_zero() -> None:
         PoseTable.make(np.array([0]), np.array([0]), points),
         1,
     )
-    mota = mota_per_joint([part]).measures["MOTA"]
+    mota = mota_per_joint(video_events([part])).measures["MOTA"]
     assert np.isnan(mota[14])
     assert mota[15] == 1
 

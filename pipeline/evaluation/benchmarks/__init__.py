@@ -1,0 +1,1 @@
+"""Public benchmarks: each reads its published layout and scores by its own rules."""
