@@ -73,6 +73,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--offline", action="store_true", help="never fetch weights")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run in --output")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier run in --output")
+    parser.add_argument(
+        "--budget",
+        choices=["realtime"],
+        help="measure this machine on the videos for a minute and take the most accurate way to run that keeps up with "
+        "them (detector's schedule and size, cheaper networks that are at hand, frames per second); kept with --resume",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the resolved configuration and stop")
     parser.add_argument("-v", "--verbose", action="store_true", help="log details")
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="configuration values")
@@ -93,6 +99,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(dump_config(config))
         return 0
     request = _demo_request(arguments) if arguments.demo else _request(arguments)
+    if arguments.budget is not None:
+        from pipeline.sizing.budget import within_budget
+
+        config = within_budget(request, config)
     from pipeline.job.runner import run
     from pipeline.job.stopping import stopped_like_ctrl_c
 

@@ -33,6 +33,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path, action="append", default=[], help="YAML patch; may be given again")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. run.device=cpu")
     parser.add_argument("--seconds", type=float, default=60.0, help="how much of each to look at (default 60)")
+    parser.add_argument(
+        "--budget",
+        choices=["realtime"],
+        help="also propose what this machine can run on these cameras in real time, from a minute's measurement",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing site file")
     return parser
 
@@ -50,10 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--seconds must be above 0, not {arguments.seconds:g}")
     specs = parse_camera_specs(arguments.videos)
 
+    from data.runtime.choice import Runtimes
     from pipeline.backends.registry import build_detector
     from pipeline.config import load_config
     from pipeline.input.site_survey import cues, look, site_of
-    from pipeline.weights.store import WeightStore
+    from pipeline.weights.store import WeightStore, default_cache_dir
 
     config = load_config(arguments.config, arguments.set)
     detector = build_detector(config.detector, config.run.device, WeightStore(offline=config.run.offline))
@@ -68,6 +74,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{one.info.camera}: warning: {line}")
     for line in cues(site):
         print(line)
+    if arguments.budget is not None:
+        from pipeline.job.request import Videos
+        from pipeline.sizing.proposal import propose
+
+        weights = WeightStore(offline=config.run.offline, runtimes=Runtimes(default_cache_dir()))
+        for line in propose(Videos(tuple(specs)), site, config, weights).lines():
+            print(line)
     print(f"written: {arguments.site_out}")
     return 0
 
