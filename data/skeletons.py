@@ -18,6 +18,7 @@ class Skeleton:
         limbs: pairs of keypoint indices that are drawn as bones.
         sigmas: (K,) per-keypoint falloff of OKS (COCO keypoint evaluation).
         mirror: (K,) index of each keypoint's left-right partner.
+        placeholders: indices of keypoints that are never labelled and only keep the count.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Skeleton:
     limbs: tuple[tuple[int, int], ...]
     sigmas: tuple[float, ...]
     mirror: tuple[int, ...]
+    placeholders: tuple[int, ...] = ()
 
 
 _COCO_NAMES = (
@@ -53,6 +55,7 @@ POSETRACK17 = Skeleton(
     ),
     sigmas=COCO17.sigmas,
     mirror=(0, 1, 2, 4, 3, *COCO17.mirror[5:]),
+    placeholders=(3, 4),
 )  # fmt: skip
 
 SKELETONS = {skeleton.name: skeleton for skeleton in (COCO17, POSETRACK17)}
@@ -67,13 +70,19 @@ def convert(keypoints: FloatArray, source: str, target: str) -> FloatArray:
         target: name of the layout wanted.
 
     Returns:
-        (..., K', 3) in the target layout; points the source lacks are zero (confidence 0).
+        (..., K', 3) in the target layout; points that either layout lacks or only keeps the place of are zero
+        (confidence 0): between COCO-17 and PoseTrack's 17 these are eyes, ears, and the head's bottom and top.
     """
     if source == target:
         return keypoints
-    source_names, target_names = SKELETONS[source].names, SKELETONS[target].names
+    source_names, target_names = _real_names(SKELETONS[source]), _real_names(SKELETONS[target])
     out = np.zeros((*keypoints.shape[:-2], len(target_names), 3), dtype=keypoints.dtype)
-    shared = [(i, source_names.index(name)) for i, name in enumerate(target_names) if name in source_names]
+    shared = [(i, source_names.index(name)) for i, name in enumerate(target_names) if name and name in source_names]
     to_rows, from_rows = zip(*shared, strict=True)
     out[..., list(to_rows), :] = keypoints[..., list(from_rows), :]
     return out
+
+
+def _real_names(skeleton: Skeleton) -> tuple[str, ...]:
+    """Names of the keypoints, "" for placeholders."""
+    return tuple("" if index in skeleton.placeholders else name for index, name in enumerate(skeleton.names))

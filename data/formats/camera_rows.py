@@ -5,7 +5,8 @@ the data set has them, the place on the ground. What frames count from is said b
 DukeMTMC, 0 in AI City.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,6 +60,13 @@ class CameraRows:
         """From boxes and the camera of each; places are row for row with the table."""
         places = np.full((len(table), 2), np.nan) if xy is None else xy
         return CameraRows(cameras, table.frames, table.ids, table.boxes, places)
+
+    @staticmethod
+    def join(parts: Sequence["CameraRows"]) -> "CameraRows":
+        """Rows of several cameras, one after the other; at least one part."""
+        return CameraRows(
+            *(np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(CameraRows))
+        )
 
 
 def read_camera_rows(path: Path, what: str, base: int, keys: tuple[Key, Key, Key], fewest: int) -> CameraRows:

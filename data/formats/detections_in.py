@@ -20,6 +20,7 @@ from data.formats.features_in import (
 )
 from data.formats.mot import read_mot
 from data.records import FloatArray, IntArray, PartEmbeddings
+from data.skeletons import COCO17, convert
 from data.sources.open import is_camera_name
 
 _NEEDED = ("frame", "box_xyxy", "score")
@@ -122,7 +123,8 @@ def _from_text(path: Path, features: Path | None) -> CameraDetections:
 
 def _from_coco(path: Path) -> CameraDetections:
     images = sorted(read_coco(path), key=lambda image: image.image_id)
-    posed = [image.poses.keypoints for image in images if image.poses is not None]
+    # Everything behind a detector takes skeletons for COCO's, prompts too: another layout is mapped here.
+    posed = [convert(one.poses.keypoints, one.poses.skeleton, COCO17.name) for one in images if one.poses is not None]
     return _make(
         path,
         np.repeat(np.arange(len(images)), [len(image.detections) for image in images]),

@@ -1,0 +1,152 @@
+"""CVAT's XML 1.1, for video (tracks of boxes) and for images (boxes with an attribute ``track_id``); frames from 0.
+
+Source: the CVAT documentation, XML annotation format. CVAT writes a box for every frame of a track; one with
+``outside="1"`` ends it. Only boxes are read and written, no shapes, and no score.
+"""
+
+import logging
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from data.atomic import open_atomic
+from data.errors import UserError
+from data.formats.mot import MotTable
+from data.formats.track_sets import CameraTracks
+from data.formats.xml_in import read_xml
+
+logger = logging.getLogger(__name__)
+
+PERSON_LABELS = ("person", "pedestrian", "human")
+_CORNERS = ("xtl", "ytl", "xbr", "ybr")
+_IDENTITY = "track_id"
+
+
+def read_cvat(path: Path) -> CameraTracks:
+    """Read a file of either kind; boxes of other labels than a person's are left out with a warning.
+
+    Raises:
+        UserError: it is no such file, a box of a picture has no ``track_id``, or a value is broken.
+    """
+    root = read_xml(path)
+    if root.tag != "annotations":
+        raise UserError(f"{path} is no CVAT file: expected <annotations>, found <{root.tag}>")
+    try:
+        rows, strangers, length, size = _of_images(path, root) if root.find("image") is not None else _of_video(root)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: a number in it is missing or broken ({error})") from None
+    if strangers:
+        logger.warning(
+            "%s: %d boxes are not labelled %s and were left out", path, strangers, " or ".join(PERSON_LABELS)
+        )
+    values = np.array(rows, np.float64).reshape(-1, 6)
+    if not np.isfinite(values).all() or (values[:, :2] < 0).any():
+        raise UserError(f"{path}: a frame or id is below 0, or a corner is not finite")
+    table = MotTable.make(values[:, 0].astype(np.int64), values[:, 1].astype(np.int64), values[:, 2:])
+    last = int(table.frames[-1]) + 1 if len(table) else 0
+    return CameraTracks(path.stem, max(length, last), size, table)
+
+
+Found = tuple[list[list[float]], int, int, tuple[int, int]]
+
+
+def _of_video(root: ElementTree.Element) -> Found:
+    rows, strangers = [], 0
+    for track in root.iter("track"):
+        boxes = [box for box in track.iter("box") if box.get("outside", "0") != "1"]
+        if track.get("label", "").lower() not in PERSON_LABELS:
+            strangers += len(boxes)
+            continue
+        rows += [[int(_value(box, "frame")), int(_value(track, "id")), *_corners(box)] for box in boxes]
+    length = int(root.findtext(".//size") or 0)
+    size = (int(root.findtext(".//original_size/width") or 0), int(root.findtext(".//original_size/height") or 0))
+    return rows, strangers, length, size
+
+
+def _of_images(path: Path, root: ElementTree.Element) -> Found:
+    rows, strangers, length, size = [], 0, 0, (0, 0)
+    for image in root.iter("image"):
+        frame = int(_value(image, "id"))
+        length = max(length, frame + 1)
+        size = (int(image.get("width", "0")), int(image.get("height", "0")))
+        for box in image.iter("box"):
+            if box.get("label", "").lower() not in PERSON_LABELS:
+                strangers += 1
+                continue
+            whose = next((one.text for one in box.iter("attribute") if one.get("name") == _IDENTITY), None)
+            if whose is None:
+                raise UserError(
+                    f"{path}: a box of image {frame} has no attribute '{_IDENTITY}': nobody knows whose it is"
+                )
+            rows.append([frame, int(whose), *_corners(box)])
+    return rows, strangers, length, size
+
+
+def _value(element: ElementTree.Element, name: str) -> str:
+    found = element.get(name)
+    if found is None:
+        raise ValueError(f"<{element.tag}> has no {name}")
+    return found
+
+
+def _corners(box: ElementTree.Element) -> list[float]:
+    return [float(_value(box, name)) for name in _CORNERS]
+
+
+def write_cvat_video(path: Path, tracks: CameraTracks) -> None:
+    """Write tracks, atomically; where a track pauses or ends before the video, an "outside" box says so."""
+    root = _root(tracks)
+    table = tracks.table
+    for whose in np.unique(table.ids).tolist():
+        track = ElementTree.SubElement(root, "track", id=str(whose), label=PERSON_LABELS[0], source="file")
+        rows = np.flatnonzero(table.ids == whose)
+        for row, after in zip(rows.tolist(), [*table.frames[rows[1:]].tolist(), tracks.length], strict=True):
+            frame = int(table.frames[row])
+            _box(track, table, row, frame=str(frame), outside="0", keyframe="1")
+            if frame + 1 < after:
+                _box(track, table, row, frame=str(frame + 1), outside="1", keyframe="1")
+    _write(path, root)
+
+
+def write_cvat_images(path: Path, tracks: CameraTracks) -> None:
+    """Write one image per frame, atomically."""
+    root = _root(tracks)
+    table = tracks.table
+    offsets = table.frame_offsets(tracks.length)
+    for frame in range(tracks.length):
+        image = ElementTree.SubElement(
+            root,
+            "image",
+            id=str(frame),
+            name=f"frame_{frame:06d}",
+            width=str(tracks.size[0]),
+            height=str(tracks.size[1]),
+        )
+        for row in range(int(offsets[frame]), int(offsets[frame + 1])):
+            box = _box(image, table, row, label=PERSON_LABELS[0])
+            ElementTree.SubElement(box, "attribute", name=_IDENTITY).text = str(table.ids[row])
+    _write(path, root)
+
+
+def _root(tracks: CameraTracks) -> ElementTree.Element:
+    root = ElementTree.Element("annotations")
+    ElementTree.SubElement(root, "version").text = "1.1"
+    task = ElementTree.SubElement(ElementTree.SubElement(root, "meta"), "task")
+    ElementTree.SubElement(task, "size").text = str(tracks.length)
+    size = ElementTree.SubElement(task, "original_size")
+    for name, value in zip(("width", "height"), tracks.size, strict=True):
+        ElementTree.SubElement(size, name).text = str(value)
+    return root
+
+
+def _box(parent: ElementTree.Element, table: MotTable, row: int, **stated: str) -> ElementTree.Element:
+    corners = {name: f"{value:.3f}" for name, value in zip(_CORNERS, table.boxes[row].tolist(), strict=True)}
+    return ElementTree.SubElement(parent, "box", {**stated, "occluded": "0", **corners, "z_order": "0"})
+
+
+def _write(path: Path, root: ElementTree.Element) -> None:
+    ElementTree.indent(root)
+    with open_atomic(path, newline="\n") as stream:
+        stream.write('<?xml version="1.0" encoding="utf-8"?>\n')
+        stream.write(ElementTree.tostring(root, encoding="unicode") + "\n")
