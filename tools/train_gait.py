@@ -26,8 +26,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path, required=True, help="a file as configs/gait/*.yaml")
     parser.add_argument("--out", type=Path, required=True, help="folder of the model")
     parser.add_argument(
-        "--encoder", type=Path, nargs="+", default=[], metavar="FILE",
-        help="finished encoders (rev_rec_plus: reverse, prediction, sorting); only recognition is trained",
+        "--encoder", type=Path, action="append", default=[], metavar="FILE",
+        help="finished encoder; only recognition is trained; given three times for rev_rec_plus: reverse, prediction, "
+        "sorting",
     )  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<n> (default: auto)")
     parser.add_argument("--resume", action="store_true", help="go on with the encoders' trainings in --out")

@@ -33,10 +33,15 @@ def test_gaits_are_made_trained_on_and_scored(tmp_path: Path, capsys: pytest.Cap
     assert "nm               rank-1" in told
     assert "nm-nm            nearest" in told
     assert "too good" not in told
+    encoder = str(out / "encoders/reverse/best.safetensors")
+    again = ["--config", str(config), "--out", str(tmp_path / "sc"), "--encoder", encoder, "level=sc"]
+    assert train([*again, f"data.root={file}", *SETTINGS, "--device", "cpu"]) == 0
+    assert not (tmp_path / "sc" / "encoders").exists()
+    capsys.readouterr()
     assert evaluate([str(out), "--confusion", "--device", "cpu"]) == 0
-    again = capsys.readouterr().out
-    assert all(line in again for line in told.splitlines() if "rank-1" in line)
-    assert "columns who it was taken for" in again
+    scored = capsys.readouterr().out
+    assert all(line in scored for line in told.splitlines() if "rank-1" in line)
+    assert "columns who it was taken for" in scored
 
 
 @pytest.mark.parametrize(
