@@ -43,6 +43,8 @@ class TransitionModel:
         settings: how it follows.
         meta: where the evidence comes from (source, offsets); plain JSON values.
         version: of the file format.
+        doubt: (C, C) probability that a lag of one person, from camera to camera, is none the model expects, as a run
+            of other people found it; None before any did. It belongs to that run and is in no file.
     """
 
     cameras: tuple[str, ...]
@@ -59,6 +61,7 @@ class TransitionModel:
     settings: LagModelConfig
     meta: dict[str, Any]
     version: int = VERSION
+    doubt: DoubleArray | None = None
 
     def index(self, names: Sequence[str] | NDArray[np.str_]) -> IntArray:
         """Index of each camera name; -1 for a camera the model does not know."""

@@ -80,7 +80,8 @@ def build_parser() -> argparse.ArgumentParser:
     market.add_argument("--names", type=Path, metavar="PATH", help="folder or list of more names of the teachers")
     market.add_argument("--style", choices=("market", "duke"), help="naming of the pictures (default: detected)")
     market.add_argument("--teachers", choices=("first", "second"), default="first", help="half that teaches")
-    market.add_argument("--teacher-count", type=int, metavar="N", help="only N of the teachers teach")
+    market.add_argument("--teacher-count", type=int, metavar="N", help="only N of the teachers teach, drawn at random")
+    market.add_argument("--seed", type=int, default=0, help="of that draw (default 0)")
     market.add_argument("--no-times", action="store_true", help="clocks unknown, no transition model")
     market.add_argument("--self-taught", action="store_true", help="no teachers: the run learns from its own links")
     _add_overlap(market)
@@ -174,7 +175,8 @@ def _market(arguments: argparse.Namespace) -> tuple[Case, list[Row]]:
         if arguments.names is not None:
             names = read_names(arguments.names, arguments.style)
         if arguments.teacher_count is not None:
-            teachers = teachers[: arguments.teacher_count]
+            # Numbers of people follow the hour they were seen, so the first of them would know a part of the ways only.
+            teachers = np.random.default_rng(arguments.seed).permutation(teachers)[: arguments.teacher_count]
         taught = select_names(names, np.isin(names.identities, teachers))
         case.transition = build_model(visits_of_names(taught, GapRule()))
         case.facts["teachers"] = len(np.unique(taught.identities))
@@ -257,6 +259,11 @@ def _associate(case: Case, name: str, threshold: float | None, left_out: str = "
 
     left = without(left_out)
     settings = left.settings(case.config.associate)
+    transit = case.config.st
+    if case.transition is not None:
+        # What the teachers' model is worth, and nothing the run might learn beside it.
+        alone = transit.self_training.model_copy(update={"rounds": 0})
+        transit = transit.model_copy(update={"self_training": alone})
     if threshold is not None:
         if not 0 < threshold < 1:
             raise UserError(f"--thresholds are probabilities between 0 and 1, got {threshold:g}")
@@ -267,8 +274,8 @@ def _associate(case: Case, name: str, threshold: float | None, left_out: str = "
         [left.tracklet(item) for item in case.tracklets],
         case.site,
         settings,
-        transition=case.transition,
-        transit=case.config.st if case.transition is None else None,
+        transit=transit,
+        given=case.transition,
         seed=case.config.run.seed,
         cues=left.cues,
     )
@@ -277,6 +284,7 @@ def _associate(case: Case, name: str, threshold: float | None, left_out: str = "
         for line in found.warnings:
             logger.warning("%s", line)
         case.facts["calibration"] = found.calibration
+        case.facts["space_time"] = found.transitions.summary()
     expected = found.expectation
     check = check_links(case.truth, found.labels, expected.precision, expected.recall)
     return Row(name, score(case.truth, found.labels, found.links), cost, check)
@@ -291,7 +299,7 @@ def _peak_gb() -> float:
 
 
 def _print(case: Case, rows: Sequence[Row], reliability: bool) -> None:
-    facts = {name: value for name, value in case.facts.items() if name != "calibration"}
+    facts = {name: value for name, value in case.facts.items() if name not in ("calibration", "space_time")}
     first = rows[0].scores
     print(
         f"{first.tracklets} tracklets ({first.mixed} mixed) of {first.people} people; "

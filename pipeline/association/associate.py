@@ -56,6 +56,7 @@ def associate(
     *,
     transition: TransitionModel | None = None,
     transit: SpaceTimeConfig | None = None,
+    given: TransitionModel | None = None,
     previous: Sequence[GlobalTrack] | None = None,
     corrections: Sequence[Correction] = (),
     seed: int = 0,
@@ -71,6 +72,7 @@ def associate(
         config: settings.
         transition: when people go from camera to camera, or None: then time only excludes.
         transit: how to come by such a model, if need be from these tracklets themselves; None takes ``transition``.
+        given: in place of the file that ``transit`` names.
         previous: an earlier association of the same run, whose global ids are taken over.
         corrections: pairs a person declared the same or different.
         seed: of the sample that calibration draws from large sets.
@@ -90,8 +92,9 @@ def associate(
         return under(transition)
     if transition is not None:
         raise ValueError("give transition or transit, not both")
-    found = find_transitions(tracklets, site, transit, under)
-    return replace(under(found.model), transitions=found)
+    found = find_transitions(tracklets, site, transit, under, config, given)
+    result = under(found.model)
+    return replace(result, transitions=found, warnings=[*found.warnings, *result.warnings])
 
 
 def _associate_under(

@@ -120,6 +120,9 @@ class SpaceTimeCueConfig(Section):
     outlier_events: float = Field(
         10.0, gt=0, description="events from a camera by which a model's lags are doubted: none seen is no evidence"
     )
+    doubt_weight: float = Field(
+        20.0, gt=0, description="links that these are worth when a run says how often a given model is wrong"
+    )
     candidates: int = Field(16, ge=1, description="later tracklets that are compared for their lag, per tracklet")
     least_probability: float = Field(0.02, gt=0, lt=1, description="probability by its lag from which a pair is")
 

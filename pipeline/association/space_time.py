@@ -12,8 +12,9 @@ Negative lags are visits that overlap in time: the person is in both views at on
 of each camera pair, counted like the transitions, against the visits of b that begin by chance while one of a lasts. So
 views that overlap need not be declared.
 
-With probability ``outlier`` a person's lag is none the model expects, the more so the fewer events the model rests on.
-So no lag excludes, and the ratio is bounded by what the model has seen, not by a constant.
+With probability ``outlier`` a person's lag is none the model expects, the more so the fewer events the model rests on;
+of a given model, the run says how often (``model_check``). So no lag excludes, and the ratio is bounded by what the
+model has seen, not by a constant.
 """
 
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class SpaceTime:
         expected: (C,) expected visits per camera, earlier or later, by the person of a visit.
         overlapping: (C, C) expected visits of the second camera that begin while the visit of the first lasts.
         mean_s: (C,) mean length of a visit, seconds.
-        outlier: (C,) probability that a lag of one person, from each camera, is none that the model expects.
+        outlier: (C, C) probability that a lag of one person, from camera to camera, is none that the model expects.
         fragment_s: gaps up to this in one camera are no return: motion judges them.
     """
 
@@ -73,13 +74,17 @@ class SpaceTime:
         gap = self.table.start_s[b] - self.table.end_s[a]
         return known & ((left != right) | (gap > self.fragment_s))
 
-    def llr(self, a: IntArray, b: IntArray) -> DoubleArray:
-        """Log-likelihood ratio of the lag of each pair, earlier first, (E,); NaN where it means nothing."""
+    def log_ratio(self, a: IntArray, b: IntArray) -> DoubleArray:
+        """Log-likelihood ratio of each lag, earlier first, if it is one the model expects, (E,); NaN = no evidence."""
         left, right = self.table.camera[a], self.table.camera[b]
         ratio = self._log_intensity(left, right, self.table.lags_s(a, b)) + np.log(self.span_s[right])
-        ratio -= np.log(self.expected[left])
-        outlier = self.outlier[left]
-        speaks = self.speaks(a, b)
+        return np.where(self.speaks(a, b), ratio - np.log(self.expected[left]), np.nan)
+
+    def llr(self, a: IntArray, b: IntArray) -> DoubleArray:
+        """Log-likelihood ratio of the lag of each pair, earlier first, (E,); NaN where it means nothing."""
+        ratio = self.log_ratio(a, b)
+        outlier = self.outlier[self.table.camera[a], self.table.camera[b]]
+        speaks = np.isfinite(ratio)
         robust = np.logaddexp(np.log1p(-outlier) + np.where(speaks, ratio, 0.0), np.log(outlier))
         return np.where(speaks, robust, np.nan)
 
@@ -201,16 +206,24 @@ def space_time(
         expected=expected[number],
         overlapping=overlapping[np.ix_(number, number)],
         mean_s=mean_s,
-        outlier=_outliers(model, config)[number],
+        outlier=_outliers(model, config)[np.ix_(number, number)],
         fragment_s=fragment_s,
     )
 
 
 def _outliers(model: TransitionModel, config: SpaceTimeCueConfig) -> DoubleArray:
-    """Probability of a lag the model does not expect, (C,): certain of a camera without events, rarer with each."""
-    events = model.any_counts.sum(axis=1) + model.evidence.overlaps.sum(axis=1)
-    doubt: DoubleArray = (config.outlier * events + config.outlier_events) / (events + config.outlier_events)
-    return np.minimum(doubt, 1.0 - 1e-9)
+    """Probability of a lag the model does not expect, (C, C).
+
+    As a run found it; of a model that no run was held against, certain of a camera without events, rarer with each.
+    """
+    if model.doubt is not None:
+        doubt = model.doubt
+    else:
+        events = model.any_counts.sum(axis=1) + model.evidence.overlaps.sum(axis=1)
+        doubt = (config.outlier * events + config.outlier_events) / (events + config.outlier_events)
+        doubt = np.repeat(doubt[:, None], len(model.cameras), axis=1)
+    result: DoubleArray = np.clip(doubt, 1e-9, 1.0 - 1e-9)
+    return result
 
 
 def _expectations(model: TransitionModel) -> tuple[DoubleArray, DoubleArray, DoubleArray]:

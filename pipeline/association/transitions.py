@@ -1,4 +1,7 @@
-"""The transition model of a run: given by the user, learnt from the run's own links, or none."""
+"""The transition model of a run: given by the user, learnt from the run's own links, or none.
+
+A given model is held against the run first (``model_check``, ``model_chance``). One of another place teaches nothing.
+"""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -11,6 +14,9 @@ import numpy as np
 
 from data.records import Link, Tracklet
 from data.site import Site
+from pipeline.association.config import AssociateConfig
+from pipeline.association.model_chance import check_times
+from pipeline.association.model_check import ModelCheck, check_model
 from pipeline.association.table import TrackletTable, build_table
 from pipeline.association.walk import passages_of
 from pipeline.folder.run_folder import RunFolder
@@ -52,12 +58,19 @@ class Transitions:
         learnt: the run's own links shaped the model.
         rounds: held-out log likelihood per sighting before and after each round of learning.
         times_only: what was found where times alone had to teach, for the user; "" where they had not.
+        check: what the run says of the model it was given; None where it was given none.
     """
 
     model: TransitionModel | None
     learnt: bool
     rounds: tuple[tuple[float, float], ...]
     times_only: str = ""
+    check: ModelCheck | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Lines for the user."""
+        return () if self.check is None else self.check.lines
 
     def summary(self) -> dict[str, Any]:
         """For the manifest."""
@@ -66,6 +79,7 @@ class Transitions:
             "learnt_from_this_run": self.learnt,
             "held_out_log_likelihood": [[round(old, 6), round(new, 6)] for old, new in self.rounds],
             **({"times_only": self.times_only} if self.times_only else {}),
+            **({} if self.check is None else {"given_model": {"fits": self.check.fits, **self.check.facts}}),
         }
 
 
@@ -78,38 +92,56 @@ def lags_speak(site: Site, cameras: Sequence[str]) -> bool:
 
 
 def find_transitions(
-    tracklets: Sequence[Tracklet], site: Site, config: SpaceTimeConfig, associate: Associate
+    tracklets: Sequence[Tracklet],
+    site: Site,
+    config: SpaceTimeConfig,
+    associate: Associate,
+    settings: AssociateConfig | None = None,
+    given: TransitionModel | None = None,
 ) -> Transitions:
     """The transition model to associate a run with.
 
     Args:
         tracklets: of the whole run.
         site: clocks and overlap.
-        config: section ``st``; a model named there is the prior of what is learnt.
+        config: section ``st``; a model named there is the prior of what is learnt, if it is of this place.
         associate: associates these tracklets.
+        settings: of the associator; None takes the defaults.
+        given: in place of the file that ``config`` names.
 
     Raises:
         UserError: when the configured model cannot be read.
     """
-    prior = None if config.model is None else load_model(Path(config.model))
+    if given is None and config.model is not None:
+        given = load_model(Path(config.model))
+    settings = settings or AssociateConfig()
     cameras = sorted({tracklet.camera for tracklet in tracklets})
-    if config.self_training.rounds == 0 or not lags_speak(site, cameras):
-        return Transitions(prior, False, ())
+    if not lags_speak(site, cameras) or (given is None and config.self_training.rounds == 0):
+        return Transitions(given, False, ())
     # In the table's order: the views of one group are one stay, which begins and ends once.
     table = build_table(tracklets, site)
     rows, sightings = table.index(), _sightings(table)
+    looks = any(map(_has_looks, table.tracklets))
 
     def links(model: TransitionModel | None) -> CandidateLinks:
         found = _candidates(associate(model), rows, sightings)
         return found.select(table.departs[found.earlier] & table.arrives[found.later])
 
+    check = None
+    if given is not None:
+        if looks or not any(name in given.cameras for name in table.cameras):
+            check = check_model(given, table, sightings, links(None), settings.space_time, settings.motion.max_gap_s)
+        else:
+            check = check_times(given, table, sightings, config.times_only)
+    prior = check.model if check is not None and check.fits else None
     result = self_train(sightings, links, prior, LagGrid(**config.grid.model_dump()), config.lags, config.self_training)
-    if result.model is prior or result.model is None or float(result.model.next_counts.sum()) < _FEWEST_EVENTS:
-        # Without a single transition, all it could say is that everybody leaves for good.
-        if prior is None and config.times_only.enabled and not any(map(_has_looks, table.tracklets)):
-            return _from_times(table, sightings, config)
-        return Transitions(prior, False, result.rounds)
-    return Transitions(result.model, True, result.rounds)
+    learnt = result.model if result.model is not prior else None
+    if learnt is not None and float(learnt.next_counts.sum()) >= _FEWEST_EVENTS:
+        return Transitions(learnt, True, result.rounds, check=check)
+    # Without a single transition, all it could say is that everybody leaves for good.
+    if prior is None and config.times_only.enabled and not looks:
+        return replace(_from_times(table, sightings, config), check=check)
+    return Transitions(None if check is None else check.model, False, result.rounds, check=check)
 
 
 def _has_looks(tracklet: Tracklet) -> bool:

@@ -73,9 +73,14 @@ class WalkSource:
 
 def walk_source(given: CueInput) -> WalkSource | None:
     """Prepare the walks of a transition model; None without any."""
-    if given.transition is None or not given.transition.evidence.walks.any():
+    return None if given.transition is None else walks_of(given.table, given.transition)
+
+
+def walks_of(table: TrackletTable, model: TransitionModel) -> WalkSource | None:
+    """Prepare the walks of a transition model for some tracklets; None without any."""
+    if not model.evidence.walks.any():
         return None
-    table, passages = given.table, passages_of(given.table.tracklets)
+    passages = passages_of(table.tracklets)
     known = passages.known
     enter, leave = np.full(len(table), np.nan), np.full(len(table), np.nan)
     for camera in np.unique(table.camera[known]).tolist():
@@ -83,4 +88,4 @@ def walk_source(given: CueInput) -> WalkSource | None:
         own = passages.select(rows)
         enter[rows] = Background.of(own.entering).log_density(own.entering)
         leave[rows] = Background.of(own.leaving).log_density(own.leaving)
-    return WalkSource(table, given.transition, passages, enter, leave)
+    return WalkSource(table, model, passages, enter, leave)

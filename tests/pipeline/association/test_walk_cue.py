@@ -6,7 +6,10 @@ from data.site import Site
 from pipeline.association.associate import Association, associate
 from pipeline.association.config import AssociateConfig
 from pipeline.association.transitions import Transitions, find_transitions
+from pipeline.association.walk import passages_of
+from st_model.build import build_model
 from st_model.config import SpaceTimeConfig
+from st_model.visits import make_visits
 
 
 def crossing(camera: str, number: int, start_s: float, pace: float, left: float, to: float) -> Tracklet:
@@ -82,3 +85,33 @@ def test_one_person_only_and_a_camera_the_site_lacks(make) -> None:
     tracklets, _ = street(40, 0)
     found, _ = linked(tracklets, make.site("a"))
     assert all(len(track.visits) == 1 for track in found.global_tracks), "the clock of b is not known"
+
+
+def walkers_model(seed: int, late_s: float = 0.0):
+    """What other people of the same street teach, the clock of b ``late_s`` late."""
+    tracklets, truth = street(30, seed)
+    who = [truth[item.key] for item in tracklets]
+    enter = np.array([item.times_s[0] + late_s * (item.camera == "b") for item in tracklets])
+    stay = np.array([item.times_s[-1] - item.times_s[0] for item in tracklets])
+    cameras = [item.camera for item in tracklets]
+    return build_model(make_visits(who, cameras, enter, enter + stay, passages=passages_of(tracklets)))
+
+
+def test_walks_learnt_from_labels_link_people_nobody_could_recognise(make):
+    tracklets, truth = street(12, 0)
+    site, fixed = make.site("a", "b"), SpaceTimeConfig.model_validate({"self_training": {"rounds": 0}})
+    found = associate(tracklets, site, AssociateConfig(), transit=fixed, given=walkers_model(5))
+    pairs = [track.visits for track in found.global_tracks if len(track.visits) > 1]
+    assert len(pairs) >= 10
+    assert all(len({truth[visit.camera, visit.local_id] for visit in visits}) == 1 for visits in pairs)
+
+
+def test_a_labelled_model_of_other_clocks_is_not_used_and_the_user_is_told(make):
+    tracklets, truth = street(12, 0)
+    site, fixed = make.site("a", "b"), SpaceTimeConfig.model_validate({"self_training": {"rounds": 0}})
+    found = associate(tracklets, site, AssociateConfig(), transit=fixed, given=walkers_model(5, late_s=500.0))
+    assert "the transition model is not used" in found.warnings[0]
+    assert found.transitions.summary()["given_model"]["fits"] is False
+    # What the run's own times find in its place is right.
+    people = [{truth[visit.camera, visit.local_id] for visit in track.visits} for track in found.global_tracks]
+    assert all(len(one) == 1 for one in people)
