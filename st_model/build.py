@@ -55,6 +55,7 @@ def count_transitions(visits: Visits, grid: LagGrid | None = None) -> Transition
         count_cameras(visits.camera[last], visits.weights[last], cameras),
         overlaps,
         moments,
+        visits.gap_s,
     )
 
 

@@ -49,6 +49,7 @@ class TransitionCounts:
         overlaps: (C, C) soft number of consecutive visits whose lag is negative: the person is in both views at once.
             They speak of co-visibility and are in neither table.
         walks: (C, C, 8, 8) moments of the walks between consecutive visits whose passages are known (``walks``).
+        gap_s: gaps up to this in one camera were joined into one visit, seconds: of such lags the tables know nothing.
 
     All counts are multiples of 2^-20.
     """
@@ -61,6 +62,7 @@ class TransitionCounts:
     exits: DoubleArray
     overlaps: DoubleArray
     walks: DoubleArray
+    gap_s: float = 0.0
 
     def placed(self, cameras: tuple[str, ...]) -> "TransitionCounts":
         """The same evidence over a superset of the cameras."""
@@ -78,12 +80,13 @@ class TransitionCounts:
         visits[place], exits[place] = self.visits, self.exits
         pairs_of = (self.next, self.any, self.overlaps, self.walks)
         next_, any_, overlaps, walks = (spread(values) for values in pairs_of)
-        return TransitionCounts(cameras, self.grid, next_, any_, visits, exits, overlaps, walks)
+        return TransitionCounts(cameras, self.grid, next_, any_, visits, exits, overlaps, walks, self.gap_s)
 
     def scaled(self, factor: float) -> "TransitionCounts":
         """Every soft count times a factor: older or foreign evidence as a prior."""
         columns = (self.next, self.any, self.visits, self.exits, self.overlaps, self.walks)
-        return TransitionCounts(self.cameras, self.grid, *(quantise(column * factor) for column in columns))
+        scaled = (quantise(column * factor) for column in columns)
+        return TransitionCounts(self.cameras, self.grid, *scaled, gap_s=self.gap_s)
 
 
 def add_counts(a: TransitionCounts, b: TransitionCounts) -> TransitionCounts:
@@ -105,6 +108,7 @@ def add_counts(a: TransitionCounts, b: TransitionCounts) -> TransitionCounts:
         x.exits + y.exits,
         x.overlaps + y.overlaps,
         x.walks + y.walks,
+        max(x.gap_s, y.gap_s),
     )
 
 

@@ -1,7 +1,8 @@
 """Files of transition models and published distributions: npz with a JSON header, no pickle.
 
 An npz holds the array ``header`` (one string, JSON) and the counts. Densities are not stored: they follow from the
-counts, so that a file can be merged and updated without loss. Models of version 1 hold no walks and are still read.
+counts, so that a file can be merged and updated without loss. Models of version 1 hold no walks and are still read,
+as are those that do not say which gaps a visit may have.
 """
 
 import io
@@ -46,6 +47,7 @@ def save_model(model: TransitionModel, path: Path) -> None:
             "max_lag_s": float(model.grid.max_lag_s),
         },
         "settings": model.settings.model_dump(),
+        "gap_s": model.evidence.gap_s,
         "meta": model.meta,
     }
     evidence = model.evidence
@@ -74,6 +76,7 @@ def load_model(path: Path) -> TransitionModel:
             _counts(arrays, "exits", (count,)),
             _counts(arrays, "overlaps", (count, count)),
             _walks(arrays, count, header["version"]),
+            float(header.get("gap_s", 0.0)),
         )
         meta = dict(header["meta"])
     except (*_BROKEN, AttributeError, ValidationError, UserError) as error:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,6 +27,7 @@ class Visits:
         leave_s: (V,) float64, >= enter_s.
         weights: (V,) float64, 0-1: how sure it is that the visit is this identity's.
         passages: V rows; NaN where only the times are known.
+        gap_s: sightings up to this apart were joined into one visit, seconds; 0 where visits came as such.
     """
 
     cameras: tuple[str, ...]
@@ -36,6 +37,7 @@ class Visits:
     leave_s: DoubleArray
     weights: DoubleArray
     passages: Passages
+    gap_s: float = 0.0
 
     def __len__(self) -> int:
         return len(self.identities)
@@ -174,7 +176,7 @@ def visits_from_rows(
     )
     starts = np.flatnonzero(new)
     ends = np.append(starts[1:], len(order))[: len(starts)] - 1
-    return make_visits(
+    visits = make_visits(
         who[order[starts]],
         where[order[starts]],
         when[order[starts]],
@@ -182,3 +184,4 @@ def visits_from_rows(
         all_cameras=known,
         passages=None if boxes is None else boxes.passages(when, order, starts, ends),
     )
+    return replace(visits, gap_s=float(gap_s))

@@ -176,7 +176,8 @@ def _learn(
     from st_model.files import load_published
     from st_model.published import published_distribution
     from st_model.scores import arrival_rates_hz
-    from st_model.sources import GapRule, visits_of_names
+    from st_model.sources import NAME_GAP_S, GapRule, visits_of_names
+    from st_model.stays import learn_stays
 
     distribution = load_published(arguments.st) if arguments.st is not None else None
     if names is None or not len(names) or learnt is None:
@@ -189,7 +190,11 @@ def _learn(
     slope, midpoint = calibrate_similarity(learnt.select(np.isin(learnt.identities, names.identities)))
     model = build_model(visits)
     rates = arrival_rates_hz(visits.camera, len(visits.cameras), max(duration, 1.0))
-    return distribution, LikelihoodFusion(model, slope, midpoint, rates, fps)
+    stays = learn_stays(
+        names.identities, [f"c{number}" for number in names.cameras.tolist()], names.times_s, NAME_GAP_S
+    )
+    pictures_hz = np.maximum(stays.sightings, 0.5) / max(duration, 1.0)
+    return distribution, LikelihoodFusion(model, slope, midpoint, rates, fps, stays, pictures_hz)
 
 
 def _print(rows: "Sequence[ProtocolRow]") -> None:

@@ -67,12 +67,12 @@ class SpaceTime:
         """Whether the lag of each pair, earlier first, means anything.
 
         The model has to know the cameras and their clocks have to be common; in one camera the person must have been
-        away for longer than fragments of one track are apart.
+        away for longer than fragments of one track, or what the model took for one visit, are apart.
         """
         left, right = self.table.camera[a], self.table.camera[b]
         known = (self.number[left] >= 0) & (self.number[right] >= 0) & self.table.comparable(a, b)
         gap = self.table.start_s[b] - self.table.end_s[a]
-        return known & ((left != right) | (gap > self.fragment_s))
+        return known & ((left != right) | (gap > max(self.fragment_s, self.model.evidence.gap_s)))
 
     def log_ratio(self, a: IntArray, b: IntArray) -> DoubleArray:
         """Log-likelihood ratio of each lag, earlier first, if it is one the model expects, (E,); NaN = no evidence."""

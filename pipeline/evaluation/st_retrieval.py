@@ -5,7 +5,7 @@ calibrated on other people, plus that of the lag under a transition model (``st_
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from reid.ranking.rerank import Neighbourhood, rerank_features, rerank_rows
 from st_model.model import TransitionModel
 from st_model.published import PublishedDistribution
 from st_model.scores import llr, st_reid_joint
+from st_model.stays import Stays
 
 _BLOCK_CELLS = 1 << 21
 Blocks = Iterator[tuple[int, NDArray[np.floating[Any]]]]
@@ -71,6 +72,10 @@ class LikelihoodFusion:
         midpoint: similarity that says nothing.
         rates_hz: (C,) people that enter each camera of the model, per second.
         fps: frames per second of the time line.
+        stays: how soon pictures of one visit follow one another; None takes two pictures of one camera for two visits,
+            however close they are. That is of the wrong sign, and Market-1501's rule hides it: of one camera it only
+            counts pictures of others.
+        picture_rates_hz: (C,) pictures that each camera of ``stays`` takes, per second.
     """
 
     model: TransitionModel
@@ -78,6 +83,8 @@ class LikelihoodFusion:
     midpoint: float
     rates_hz: DoubleArray
     fps: float
+    stays: Stays | None = None
+    picture_rates_hz: DoubleArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +157,7 @@ def evaluate_protocol(
         rule: which gallery items a query ranks.
 
     Returns:
-        Two, four or six lines. Memory is bounded by blocks and the features.
+        Two to eight lines. Memory is bounded by blocks and the features.
     """
     gallery = gallery.select(gallery.identities != -1)
     if not len(query) or not len(gallery):
@@ -193,7 +200,10 @@ def evaluate_protocol(
     if distribution is not None:
         lines += both("st-reid joint score", lambda some, others: _joint_distance(some, others, distribution))
     if fusion is not None:
-        lines += both("likelihood ratios", lambda some, others: _likelihood_distance(some, others, fusion))
+        visits = replace(fusion, stays=None)
+        lines += both("likelihood ratios", lambda some, others: _likelihood_distance(some, others, visits))
+        if fusion.stays is not None:
+            lines += both("the same with stays", lambda some, others: _likelihood_distance(some, others, fusion))
     return lines
 
 
@@ -226,7 +236,15 @@ def _likelihood_distance(some: Sightings, others: Sightings, fusion: LikelihoodF
     here_later = lag > 0
     entered = np.where(here_later, here, there)
     left = np.where(here_later, there, here)
-    evidence += llr(fusion.model, left, entered, np.abs(lag), fusion.rates_hz[entered], "any").astype(np.float32)
+    times = llr(fusion.model, left, entered, np.abs(lag), fusion.rates_hz[entered], "any")
+    if fusion.stays is not None and fusion.picture_rates_hz is not None:
+        # One camera: the picture is of the same visit, or of a later one. Both are expected pictures over all pictures.
+        later = fusion.model.any_counts.sum(axis=1) / np.maximum(fusion.model.evidence.visits, 1.0)
+        times += np.log(np.maximum(later, 1.0 / len(later)))[left]
+        same = np.where(left == entered, left, -1)
+        stays = fusion.stays.log_rate(same, np.abs(lag)) - np.log(fusion.picture_rates_hz[entered])
+        times = np.where(np.isnan(lag), 0.0, np.logaddexp(times, stays))
+    evidence += times.astype(np.float32)
     np.clip(evidence, -80.0, 80.0, out=evidence)
     np.exp(evidence, out=evidence)
     evidence += np.float32(1.0)

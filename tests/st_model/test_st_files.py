@@ -10,7 +10,7 @@ from st_model.files import load_model, load_published, save_model, save_publishe
 from st_model.grid import LagGrid
 from st_model.model import TransitionModel
 from st_model.published import PublishedDistribution, published_distribution
-from st_model.visits import make_visits
+from st_model.visits import make_visits, visits_from_rows
 
 
 @pytest.fixture
@@ -135,3 +135,11 @@ def test_a_truncated_file_is_a_user_error(model: TransitionModel, tmp_path: Path
 def test_a_model_of_nobody_is_written_and_read(tmp_path: Path) -> None:
     save_model(build_model(make_visits([], [], [], [], all_cameras=["a", "b"])), tmp_path / "st.npz")
     assert load_model(tmp_path / "st.npz").cameras == ("a", "b")
+
+
+def test_a_model_remembers_which_gaps_a_visit_may_have(tmp_path: Path) -> None:
+    joined = build_model(visits_from_rows([1, 1, 1], ["a", "a", "b"], [0.0, 9.0, 30.0], gap_s=10.0))
+    save_model(joined, tmp_path / "st.npz")
+    assert load_model(tmp_path / "st.npz").evidence.gap_s == 10.0
+    other = build_model(make_visits([2, 2], ["a", "b"], [0, 5], [1, 6]))
+    assert other.merged(joined).evidence.gap_s == 10.0

@@ -7,7 +7,7 @@ from pipeline.association.exclusions import build_exclusions
 from pipeline.association.space_time import space_time, space_time_source
 from pipeline.association.table import build_table
 from st_model.build import build_model
-from st_model.visits import make_visits
+from st_model.visits import make_visits, visits_from_rows
 
 
 def model(lag_s=20.0, count=100):
@@ -49,6 +49,17 @@ def test_it_is_silent_where_a_lag_means_nothing(make, second, site):
         make.site("a", "b", "c", **site),
     )
     assert np.isnan(found.llr(np.array([0]), np.array([1]))).all()
+
+
+def test_gaps_that_the_model_joined_into_one_visit_say_nothing(make):
+    """Charging them would be of the wrong sign: seconds apart in one camera it is mostly the same person."""
+    times = np.arange(0, 400, 15.0)
+    joined = build_model(visits_from_rows([0] * len(times), ["a"] * len(times), times, gap_s=20.0))
+    tracklets = [make.tracklet("a", 0, 0, 5), make.tracklet("a", 1, 15, 20), make.tracklet("a", 2, 60, 65)]
+    found = space_time(build_table(tracklets, make.site("a")), joined, SpaceTimeCueConfig(), 2.0)
+    ratio = found.llr(np.array([0, 0]), np.array([1, 2]))
+    assert np.isnan(ratio[0])
+    assert np.isfinite(ratio[1])
 
 
 @pytest.mark.parametrize("overlap", ["none", "unknown", "partial"])
