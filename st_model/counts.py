@@ -85,8 +85,8 @@ class TransitionCounts:
     def scaled(self, factor: float) -> "TransitionCounts":
         """Every soft count times a factor: older or foreign evidence as a prior."""
         columns = (self.next, self.any, self.visits, self.exits, self.overlaps, self.walks)
-        scaled = (quantise(column * factor) for column in columns)
-        return TransitionCounts(self.cameras, self.grid, *scaled, gap_s=self.gap_s)
+        next_, any_, visits, exits, overlaps, walks = (quantise(column * factor) for column in columns)
+        return TransitionCounts(self.cameras, self.grid, next_, any_, visits, exits, overlaps, walks, self.gap_s)
 
 
 def add_counts(a: TransitionCounts, b: TransitionCounts) -> TransitionCounts:
