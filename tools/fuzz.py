@@ -11,7 +11,7 @@ from data.errors import UserError
 from pipeline.cli import run
 
 if TYPE_CHECKING:
-    from tools.fuzzing.readers import Reader
+    from tools.fuzzing.reader import Reader
 
 _EPILOG = """\
 examples:

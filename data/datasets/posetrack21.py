@@ -6,7 +6,7 @@ Of the 17 keypoints, 1 and 2 are the head's bottom and top, in the places of COC
 labelled.
 """
 
-import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -167,7 +167,7 @@ def _image(path: Path, root: Path, told: Mapping[str, Any]) -> PoseTrackImage:
     video = str(told["vid_id"])
     if not _VIDEO.fullmatch(video):
         raise UserError(f"{path}: '{video}' is no id of a video")
-    return PoseTrackImage(int(told["id"]), video, path_inside(root, told["file_name"], path), _is_labelled(told))
+    return PoseTrackImage(_whole(told["id"]), video, path_inside(root, told["file_name"], path), _is_labelled(told))
 
 
 def _is_labelled(told: Mapping[str, Any]) -> bool:
@@ -177,7 +177,7 @@ def _is_labelled(told: Mapping[str, Any]) -> bool:
 
 
 def _person(told: Mapping[str, Any]) -> tuple[int, int, int, list[float], list[float]]:
-    number = int(told["id"])
+    number = _whole(told["id"])
     box = [float(value) for value in told["bbox"]]
     if len(box) != 4 or not np.isfinite(box).all():
         raise ValueError(f"annotation {number} has the box {box}, expected left, top, width, height")
@@ -185,7 +185,16 @@ def _person(told: Mapping[str, Any]) -> tuple[int, int, int, list[float], list[f
     if len(points) != 3 * _KEYPOINTS:
         raise ValueError(f"annotation {number} has {len(points)} keypoint values, expected {3 * _KEYPOINTS}")
     person = told.get("person_id")
-    return number, int(told["image_id"]), NOBODY if person is None else int(person), box, points
+    return number, _whole(told["image_id"]), NOBODY if person is None else _whole(person), box, points
+
+
+def _whole(value: Any) -> int:
+    """A number of at most 18 digits. Raises ``ValueError``."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no whole number")
+    if abs(number := int(value)) >= 10**18:
+        raise ValueError(f"{str(value)[:40]} is no number of anything")
+    return number
 
 
 def _unique(values: list[int], complaint: str) -> IntArray:

@@ -135,7 +135,7 @@ def _length(path: Path) -> int:
     content = read_json(path)
     try:
         return max(int(frame["frame_index"]) for frame in content)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise UserError(f"{path}: expected a list of frames with a frame_index each") from None
 
 

@@ -18,6 +18,7 @@ from data.foreign import read_text
 from data.formats.mot import PEDESTRIAN, MotTable
 
 _COLUMNS = 10
+_LARGEST = 2.0**31
 # MOTChallenge's numbers.
 _LABELS = {"human": PEDESTRIAN, "person": PEDESTRIAN, "pedestrian": PEDESTRIAN, "car/vehicle": 3, "car": 3,
            "vehicle": 3, "bicycle": 4}  # fmt: skip
@@ -91,7 +92,8 @@ def _read_file(path: Path) -> MotTable:
             label = " ".join(words[_COLUMNS - 1 :]).lower()
         except ValueError:
             raise UserError(f"{path}:{number}: not a row of VATIC: {line.strip()[:60]!r}") from None
-        whole = len(values) == _COLUMNS - 1 and all(value == int(value) for value in (values[0], *values[5:]))
+        whole = len(values) == _COLUMNS - 1 and all(value % 1 == 0 for value in (values[0], *values[5:]))
+        whole = whole and all(abs(value) < _LARGEST for value in values)
         if len(words) < _COLUMNS or not whole:
             raise UserError(
                 f"{path}:{number}: expected track xmin ymin xmax ymax frame lost occluded generated label"

@@ -7,6 +7,7 @@ cylinder and reach beyond the picture; they are cut at its edge, as no predictio
 ``calibrations`` holds OpenCV files: rotation vector, translation in centimetres, camera matrix without distortion.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ _GRID_WIDTH, _GRID_DEPTH = 480, 1440
 _CELL_M = 0.025
 _ORIGIN_M = (-3.0, -9.0)
 _STEP = 5
+_LARGEST = 2**31
+_NAME = re.compile(r"[0-9]{8}\.json")
 _FRAMES = 400
 _CM_PER_M = 100.0
 _SIZE = (1920, 1080)
@@ -89,7 +92,7 @@ def grid_metres(positions: IntArray) -> DoubleArray:
 
 
 def _number(path: Path) -> int:
-    if not path.stem.isdigit() or int(path.stem) % _STEP:
+    if not _NAME.fullmatch(path.name) or int(path.stem) % _STEP:
         raise UserError(f"{path}: annotations are named 00000000.json, 00000005.json, ... ({_STEP} apart, from 0)")
     return int(path.stem)
 
@@ -112,8 +115,8 @@ def _rows(paths: list[Path], numbers: list[int]) -> tuple[IntArray, GroundPlaces
         seen: set[int] = set()
         for person in _people(path):
             try:
-                whose, position = int(person["personID"]), int(person["positionID"])
-                views = [[int(view[key]) for key in _VIEW] for view in person["views"]]
+                whose, position = _whole(person["personID"]), _whole(person["positionID"])
+                views = [[_whole(view[key]) for key in _VIEW] for view in person["views"]]
             except (KeyError, TypeError, ValueError) as error:
                 raise UserError(f"{path} is no annotation of WILDTRACK: {error!r}") from None
             if not 0 <= position < _GRID_WIDTH * _GRID_DEPTH:
@@ -128,6 +131,13 @@ def _rows(paths: list[Path], numbers: list[int]) -> tuple[IntArray, GroundPlaces
 
 
 _VIEW = ("viewNum", "xmin", "ymin", "xmax", "ymax")
+
+
+def _whole(value: Any) -> int:
+    """A whole number of a believable size. Raises ``ValueError``."""
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > _LARGEST:
+        raise ValueError(f"{str(value)[:40]} is no whole number")
+    return value
 
 
 def _people(path: Path) -> list[Any]:

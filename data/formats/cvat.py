@@ -34,7 +34,7 @@ def read_cvat(path: Path) -> CameraTracks:
         raise UserError(f"{path} is no CVAT file: expected <annotations>, found <{root.tag}>")
     try:
         rows, strangers, length, size = _of_images(path, root) if root.find("image") is not None else _of_video(root)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{path}: a number in it is missing or broken ({error})") from None
     if strangers:
         logger.warning(

@@ -161,7 +161,7 @@ def _read_posetrack(path: Path) -> CameraTracks:
             person = np.array(one["keypoints"], np.float32).reshape(17, 3)
             person[:, 2] = one.get("scores", person[:, 2])
             points.append(person)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{path} is no submission of PoseTrack21: {error!r}") from None
     values = np.array(rows, np.float64).reshape(-1, 6)
     table = MotTable.make(values[:, 0].astype(np.int64), values[:, 1].astype(np.int64), values[:, 2:])

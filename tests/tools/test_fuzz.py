@@ -6,7 +6,8 @@ import pytest
 from data.errors import UserError
 from tools.fuzz import Tally, main
 from tools.fuzzing.mutations import mutate
-from tools.fuzzing.readers import Reader, readers
+from tools.fuzzing.reader import Reader
+from tools.fuzzing.readers import readers
 
 _SLOW = ("mat file", "video")
 

@@ -1,34 +1,19 @@
 """Every reader of files from outside, with a sound file for it to be damaged."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-Write = Callable[[Path], None]
-Read = Callable[[Path], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """One reader.
-
-    Attributes:
-        file: path of the file that is damaged, below an empty folder.
-        write: writes a sound file there, and what has to lie beside it; given the folder.
-        read: reads it; given the folder.
-    """
-
-    file: str
-    write: Write
-    read: Read
+from tools.fuzzing.dataset_readers import dataset_readers
+from tools.fuzzing.reader import Reader
 
 
 def readers() -> dict[str, Reader]:
     """By name, in the order in which they are tried."""
-    return {**_texts(), **_yaml(), **_arrays(), **_run_folder(), **_weights(), **_pictures()}
+    own = {**_texts(), **_yaml(), **_arrays(), **_run_folder(), **_weights(), **_pictures()}
+    return {**own, **dataset_readers()}
 
 
 def _text(name: str, content: str, read: Callable[[Path], object]) -> Reader:

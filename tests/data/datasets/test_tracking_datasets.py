@@ -206,3 +206,15 @@ def test_real_nlpr_rows_survive_its_layout(testdata: Path, tmp_path: Path) -> No
     for one, other in zip(dataset.sequences, prepared.sequences, strict=True):
         np.testing.assert_array_equal(one.truth.boxes, other.truth.boxes)
         np.testing.assert_array_equal(one.truth.ids, other.truth.ids)
+
+
+@pytest.mark.parametrize("value", ["1e400", "NaN", "99999999999999999999", '"7"', "1.5"])
+def test_numbers_nobody_can_mean_are_told(value: str, tmp_path: Path) -> None:
+    write_wildtrack(tmp_path, {0: [person(7, 0, (1, 1, 5, 5))]})
+    path = tmp_path / "annotations_positions" / "00000000.json"
+    path.write_text(path.read_text().replace('"personID": 7', f'"personID": {value}'))
+    with pytest.raises(UserError, match="is no annotation of WILDTRACK"):
+        read_dataset("wildtrack", tmp_path)
+    (tmp_path / "view-IP1.txt").write_text(f'{value} 1 1 5 5 0 0 0 0 "human"\n'.replace('"7"', "x"))
+    with pytest.raises(UserError, match=r"view-IP1\.txt:1: (expected track|not a row)"):
+        read_dataset("campus", tmp_path)
