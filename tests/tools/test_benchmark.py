@@ -9,7 +9,7 @@ import pytest
 from data.errors import UserError
 from data.registry import resolve
 from tools.benchmark import BENCHMARKS, main
-from tools.benchmarks import base, bytetrack, environment, evaluation, references, reranking, space_time, whole
+from tools.benchmarks import base, bytetrack, environment, evaluation, references, reranking, space_time, whole, worker
 from tools.benchmarks.base import Case, Contender, Measurement, measure
 
 
@@ -165,3 +165,18 @@ def test_benchmarks_of_real_data_say_what_is_absent(name: str, tmp_path: Path, m
     monkeypatch.setenv("MTMCT_TESTDATA", str(tmp_path))
     with pytest.raises(UserError, match=r"needs the real test data.*set MTMCT_TESTDATA"):
         resolve("benchmark", name, BENCHMARKS)(True)
+
+
+def test_a_contender_of_another_environment_sees_no_package_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    monkeypatch.setattr(base, "environment_python", lambda _: Path(sys.executable))
+    monkeypatch.setattr(base, "_WORKER", tmp_path / "worker.py")
+    (tmp_path / "worker.py").write_text(Path(worker.__file__).read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "trackers.py").write_text("THEIRS = 7.0\n", encoding="utf-8")
+    (tmp_path / "own.py").write_text(
+        "def job():\n    import trackers\n    return lambda: trackers.THEIRS\n", encoding="utf-8"
+    )
+    assert measure(Contender("theirs", "own:job", packages=("trackers",)), 1).check == 7

@@ -16,7 +16,7 @@ from typing import Any
 from data.errors import UserError
 from tools.benchmarks.environment import environment_python
 
-_HOME = Path(__file__).resolve().parents[2]
+_WORKER = Path(__file__).resolve().with_name("worker.py")
 Job = Callable[[], float]
 THREADS = "OMP_NUM_THREADS"
 """Environment variable that tells a job how many threads it has."""
@@ -33,7 +33,8 @@ class Contender:
             the job is timed.
         arguments: of the function, plain JSON values.
         scale: the job does 1 / scale of the work (a loop that would take too long); times are multiplied by it.
-        packages: requirements it needs and the project does not have; it then runs in an environment of its own.
+        packages: requirements it needs and the project does not have; it then runs in an environment of its own, and
+            ``target`` names a module of this folder.
         score: tells, once the job is done, how good its result is; None tells nothing.
         items: frames or rows of the job, for its rate; 0 tells none.
     """
@@ -92,9 +93,13 @@ def measure(contender: Contender, threads: int) -> Measurement:
         UserError: when it fails; the last line of its error output is given.
     """
     environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
-    python = environment_python(contender.packages) if contender.packages else sys.executable
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_HOME), os.environ.get("PYTHONPATH")]))
-    command = [str(python), "-m", "tools.benchmarks.worker", contender.target, json.dumps(dict(contender.arguments))]
+    what = [contender.target, json.dumps(dict(contender.arguments))]
+    if contender.packages:
+        # As a script: this folder alone is on the path, so that no package of ours (trackers) hides one of theirs.
+        environment.pop("PYTHONPATH", None)
+        command = [str(environment_python(contender.packages)), str(_WORKER), *what]
+    else:
+        command = [sys.executable, "-m", "tools.benchmarks.worker", *what]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or ["no output"]
