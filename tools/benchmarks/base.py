@@ -97,6 +97,7 @@ def measure(contender: Contender, threads: int) -> Measurement:
     if contender.packages:
         # As a script: this folder alone is on the path, so that no package of ours (trackers) hides one of theirs.
         environment.pop("PYTHONPATH", None)
+        what[0] = contender.target.rpartition(".")[2]
         command = [str(environment_python(contender.packages)), str(_WORKER), *what]
     else:
         command = [sys.executable, "-m", "tools.benchmarks.worker", *what]

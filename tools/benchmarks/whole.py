@@ -82,7 +82,7 @@ def pipeline_cases(quick: bool) -> list[Case]:
         "frames": frames, "fps": _FPS, "out": str(out / "plain.txt"),
     }  # fmt: skip
     reference = Contender(
-        "ONNX Runtime + ByteTrack", "bytetrack:plain", plain, packages=PACKAGES,
+        "ONNX Runtime + ByteTrack", "tools.benchmarks.bytetrack:plain", plain, packages=PACKAGES,
         score=partial(idf1, plain["out"], frames),
     )  # fmt: skip
     result = []
