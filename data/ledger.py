@@ -67,11 +67,19 @@ class Ledger:
             return path
         if self._listed is None:
             self._listed = set(self.names())
+            self._mend()
         if name not in self._listed:
             with self.path.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(name, ensure_ascii=False) + "\n")
             self._listed.add(name)
         return path
+
+    def _mend(self) -> None:
+        """Take away a last line that a kill or a full disk cut off, before another is written behind it."""
+        content = self.path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(self.path, whole)
 
     def names(self) -> list[str]:
         """Paths that are listed, relative to the folder, each once, in the order in which they were first written.

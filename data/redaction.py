@@ -7,7 +7,7 @@ from typing import Any
 
 _STARS = "***"
 # user:password@ and token@; a password may hold what an address may not, a slash too.
-_USER = re.compile(r"(?<=://)(?:[^/\s'\"]+@|[^/:\s'\"]*:[^\s'\"]*@)")
+_USER = re.compile(r"(?<=://)(?:[^/\s'\"]+@|[^/:\s'\"]*:\S*@)")
 _SECRET = (
     r"[\w.-]*(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|access[_-]?key|auth(?:orization)?|sig(?:nature)?|"
     r"credential|session(?:id)?|jwt)[\w.-]*"

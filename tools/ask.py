@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from pipeline.association.corrections import corrections_of_run, write_corrections
     from pipeline.folder.run_folder import RunFolder
+    from pipeline.folder.writer import only_writer
     from pipeline.review.answers import corrections_of, read_answers
     from pipeline.review.questions import find_questions
     from pipeline.review.replay import replay
@@ -67,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         answers = [] if arguments.list else _from_terminal(questions, found)
     fresh = corrections_of(answers, found)
     if fresh:
-        write_corrections(path, [*known, *fresh])
+        with only_writer(folder.root):
+            write_corrections(path, [*known, *fresh])
         option = "" if arguments.corrections is None else f" --corrections {path}"
         print(f"{len(fresh)} answers are in {path}; run python -m tools.associate {folder.root}{option}")
     elif not arguments.list:

@@ -37,11 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             out_of_reach = found.out_of_reach
             print(
                 f"person {person}: {found.tracklets} tracklets with their vectors, {found.pictures} pictures and "
-                f"{found.links} links are gone; every file was read again and none names it"
+                f"{found.links} links are gone, and its rows, places and entries in the report"
             )
             for path in found.removed:
                 print(f"  removed, make it again if you need it: {path}")
     print("not in reach of this tool:")
+    print("  ids of its tracks in log.txt and in warnings of the manifest, without pictures or vectors")
     for line in out_of_reach:
         print(f"  {line}")
     return 0

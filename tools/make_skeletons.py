@@ -110,7 +110,7 @@ def _tracked(arguments: argparse.Namespace, output: Path) -> "RunFolder":
     from pipeline.job.calls import track_videos
     from tools.network_options import network_config
 
-    config = network_config(arguments, ["run.crops=false"])
+    config = network_config(arguments, ["run.crops=false", "pose.when=always"])
     return track_videos(arguments.source, output, config=config, site=arguments.site).folder
 
 

@@ -208,6 +208,10 @@ def compare(build: Callable[[str], Network], names: Iterable[str], trial: Trial)
         except UserError as error:
             first, refused[name] = first or error, str(error)
             continue
+        if difference(found, found) > 0:
+            refused[name] = f"{_APART}: its output is not finite"
+            first = first or UserError(f"{name} gives values that are not finite on a picture")
+            continue
         expected = found if expected is None else expected
         apart, most = difference(expected, found), TOLERANCE[name.partition(" ")[2]]
         if apart > most:

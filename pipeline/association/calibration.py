@@ -207,7 +207,9 @@ def fit(sample: CalibrationSample, prior: AppearancePrior, config: AppearanceCon
     recognised = learner.recognised(calibration, meeting)
     enough = recognised >= max(_FEWEST_PAIRS, _SMALLEST_SHARE * sample.tracklets)
     learnt = calibration.tells_apart and (enough or sample.tracklets < _ENOUGH_TRACKLETS)
-    return Fit(calibration if learnt else learner.start, meeting, recognised, learnt)
+    if not learnt:
+        calibration, meeting = learner.start, learner.meet(learner.start, prior_meeting(config))
+    return Fit(calibration, meeting, recognised, learnt)
 
 
 class _Learner:
@@ -240,6 +242,14 @@ class _Learner:
         for q, q0 in ((meeting.match, expected.match), (meeting.comes_back, expected.comes_back)):
             likelihood += weight * float(q0 * np.log(max(q, 1e-9)) + (1 - q0) * np.log(max(1 - q, 1e-9)))
         return calibration, meeting, likelihood
+
+    def meet(self, calibration: Calibration, meeting: Meeting) -> Meeting:
+        """How often people are seen again where what distances mean is given."""
+        expected, weight = prior_meeting(self._config), self._config.match_prior_weight
+        for _ in range(_ROUNDS):
+            probabilities = self._competition.probabilities(self._total(calibration), meeting)
+            meeting = self._competition.measure(probabilities, expected, weight)
+        return meeting
 
     def recognised(self, calibration: Calibration, meeting: Meeting) -> float:
         """Expected number of pairs between visits that are one person."""

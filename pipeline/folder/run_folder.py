@@ -170,12 +170,21 @@ class RunFolder:
         Raises:
             UserError: when a folder above it is a link: nothing is written through one.
         """
-        for parent in path.parents:
-            if parent == self.root:
-                break
-            if parent.is_symlink():
-                raise UserError(f"{parent} is a link; a run writes into folders of its own only: remove the link")
+        self.check_no_link(path)
         return self.ledger.claim(path)
+
+    def check_no_link(self, path: Path) -> Path:
+        """Refuse a path of this folder that is a link, or lies below one; gives the path back.
+
+        Raises:
+            UserError: naming the link.
+        """
+        for part in (path, *path.parents):
+            if part == self.root:
+                break
+            if part.is_symlink():
+                raise UserError(f"{part} is a link; only files of the run folder itself are used: remove the link")
+        return path
 
     def remove_results(self) -> None:
         """Remove everything that runs wrote here, and nothing else.
@@ -203,7 +212,7 @@ class RunFolder:
 
     def read_tracked(self, camera: str | None = None) -> list[Tracklet]:
         """Closed tracklets as they were tracked, of one camera or of all, by camera and local id."""
-        parts = (read_tracklets(path) for path in self.part_paths())
+        parts = (read_tracklets(self.check_no_link(path)) for path in self.part_paths())
         found = [tracklet for part in parts for tracklet in part if camera in (None, tracklet.camera)]
         return sorted(found, key=lambda tracklet: tracklet.key)
 

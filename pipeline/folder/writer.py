@@ -15,24 +15,29 @@ _OWNER_FOLDER = 0o700
 
 
 @contextmanager
-def only_writer(root: Path, *, private: bool = True) -> Iterator[None]:
+def only_writer(root: Path, *, private: bool | None = None) -> Iterator[None]:
     """Hold a run folder for the length of the block; it is made where it is missing, and removed if it stays empty.
 
     The lock is the system's: it ends with the process that holds it, however that ends.
 
     Args:
         root: the folder.
-        private: new folders and files are for their owner only: a run holds biometric data.
+        private: new folders and files are for their owner only: a run holds biometric data. None keeps to what the
+            folder is; a new one is private.
 
     Raises:
         UserError: when another process writes there, or the folder cannot be written.
     """
+    if private is None:
+        private = not root.is_dir() or not root.stat().st_mode & _OWNER_ONLY
     before = os.umask(_OWNER_ONLY) if private else None
     try:
         try:
             made = not root.is_dir()
             root.mkdir(mode=_OWNER_FOLDER if private else 0o777, parents=True, exist_ok=True)
-            stream = (root / LOCK).open("a+", encoding="utf-8")
+            # Nothing is followed: a folder of someone else may hold a link in the lock's place.
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+            stream = os.fdopen(os.open(root / LOCK, flags, 0o600), "r+", encoding="utf-8")
         except OSError as error:
             raise UserError(f"cannot write to {root}: {error.strerror}; choose another --output") from None
         with stream:

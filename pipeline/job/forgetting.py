@@ -15,9 +15,10 @@ from data.site import load_site
 from data.splits import Span, Split, apply_splits, piece_spans
 from pipeline.association.corrections import corrections_of_run, tracklets_of, write_corrections
 from pipeline.association.table import build_table
-from pipeline.config import load_config
+from pipeline.config import RunConfig, load_config
 from pipeline.folder.crop_notes import read_note
 from pipeline.folder.run_folder import RunFolder
+from pipeline.folder.track_files import mot_table, root_ids
 from pipeline.report.page import write_report
 
 Key = tuple[str, int]
@@ -64,13 +65,14 @@ def forget(folder: RunFolder, person: int) -> Forgotten:
     keys = {(visit.camera, visit.local_id) for visit in found[0].visits}
     splits = folder.read_splits()
     cut = {split_key for split_key, pieces in _pieces(splits).items() if keys.intersection(pieces)}
+    roots = root_ids(folder.read_tracklets())
+    config = load_config([folder.config])
     # First what shows and describes the person, last what says who it was: killed in between, it can be done again.
     _forget_answers(folder, keys)
     pictures = _forget_pictures(folder, keys, cut, splits)
     _forget_tracklets(folder, keys, cut, splits)
     for camera in manifest["inputs"]:
         _forget_rows(folder, folder.tracks(camera), {person})
-        _forget_rows(folder, folder.local_tracks(camera), {local_id for name, local_id in keys if name == camera})
     for path in sorted(folder.world("x").parent.glob("*.csv")):
         paths = read_world_paths(path)
         write_world_paths(folder.claim(path), paths.select(paths.ids != person))
@@ -79,9 +81,9 @@ def forget(folder: RunFolder, person: int) -> Forgotten:
     kept = [link for link in links if link.a not in keys and link.b not in keys]
     folder.write_links(kept)
     folder.write_splits(split for split in splits if (split.camera, split.local_id) not in cut)
+    _rewrite_local_tracks(folder, list(manifest["inputs"]), roots, config.run)
     folder.write_global_tracks([one for one in people if one.global_id != person])
-    folder.write_json(folder.manifest, {**manifest, "forgotten": manifest.get("forgotten", 0) + 1})
-    write_report(folder, load_config([folder.config]).report)
+    write_report(folder, config.report)
     _prove(folder, person, keys)
     return Forgotten(len(keys), pictures, len(links) - len(kept), removed, _out_of_reach(folder, manifest["inputs"]))
 
@@ -101,6 +103,7 @@ def _forget_pictures(folder: RunFolder, keys: set[Key], cut: set[Key], splits: S
         spans = {name: span for (where, name), span in piece_spans(splits).items() if where == camera}
         own = {name: span for name, span in spans.items() if span.local_id == local_id}
         for path in sorted((folder.crops / camera).glob(f"{local_id}_*.jpg")):
+            folder.check_no_link(path)
             owner = _owner(path, own) if (camera, local_id) in cut else local_id
             if owner is not None and (camera, owner) not in keys:
                 number = int(path.stem.rpartition("_")[2])
@@ -146,6 +149,16 @@ def _forget_rows(folder: RunFolder, path: Path, ids: set[int]) -> None:
     if path.exists():
         table = read_mot(path, "tracks")
         write_mot(folder.claim(path), table.select(~np.isin(table.ids, sorted(ids))))
+
+
+def _rewrite_local_tracks(folder: RunFolder, cameras: Sequence[str], roots: Mapping[Key, int], run: RunConfig) -> None:
+    """The cameras' own tracks of who is left, whose pieces go by the id of the first of their chain."""
+    left = folder.read_tracklets()
+    for camera in cameras:
+        path = folder.local_tracks(camera)
+        if path.exists():
+            own = [item for item in left if item.camera == camera]
+            write_mot(folder.claim(path), mot_table(own, roots, run.interpolate_s, run.smooth_s))
 
 
 def _remove_drawn(folder: RunFolder) -> tuple[Path, ...]:

@@ -113,6 +113,8 @@ def _open_videos(
 def poses_on_demand(config: Config) -> bool:
     """Whether skeletons serve appearance alone, and an estimator that looks into boxes gives them."""
     used_elsewhere = config.tracker.association.pose_weight > 0 or config.associate.gait.model is not None
+    # Skeletons say where heads are: what is to be blurred for good must not depend on whom appearance was asked of.
+    used_elsewhere |= config.render.anonymize or config.report.anonymize
     by_box = config.pose.name in BOX_POSES and config.pose.when == "demand"
     return by_box and config.reid.name != "none" and not used_elsewhere
 

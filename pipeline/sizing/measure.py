@@ -8,6 +8,7 @@ from data.runtime.stage_clock import StageClock
 from data.site import Site
 from pipeline.config import Config
 from pipeline.job.opening import open_input
+from pipeline.job.poses_on_demand import PosesOnDemand
 from pipeline.job.request import Videos
 from pipeline.job.tracking_stage import TrackingStage
 from pipeline.weights.store import WeightStore
@@ -53,7 +54,9 @@ def measure(
         scopes = [
             build_tracker(scope, opened.site, config.tracker) for scope in opened.site.scopes(opened.source.cameras)
         ]
-        stage = TrackingStage(scopes, opened.embedder, None, lambda _: None, StageClock())
+        clock = StageClock()
+        poses = None if opened.estimator is None else PosesOnDemand(opened.estimator, clock)
+        stage = TrackingStage(scopes, opened.embedder, None, lambda _: None, clock, None, poses)
         began_s = last_s = used_s = 0.0
         seen = before = 0
         started, cpu_s = time.monotonic(), time.process_time()

@@ -14,6 +14,7 @@ from data.redaction import RedactingFormatter, redact, redact_tree
         ("rtsp://host/x", "rtsp://host/x"),
         ("rtsp://token123@host/x", "rtsp://***@host/x"),
         ("rtsp://me:ge/heim@host/x", "rtsp://***@host/x"),
+        ("rtsp://me:ge'heim\"@host/x", "rtsp://***@host/x"),
         ("http://h/v?channel=2&password=geheim&x=1", "http://h/v?channel=2&password=***&x=1"),
         ("http://h/v?Token=geheim", "http://h/v?Token=***"),
         ("http://h/v?access_token=geheim&api-key=geheim", "http://h/v?access_token=***&api-key=***"),

@@ -28,7 +28,7 @@ def test_one_set_is_split_by_identity(tmp_path: Path, capsys: pytest.CaptureFixt
     out = capsys.readouterr().out
     assert "60 queries, 120 gallery pictures; transition times from 20 other identities" in out
     rows = json.loads((tmp_path / "s.json").read_text())
-    assert len(rows) == 6
+    assert len(rows) == 8
     assert rows[4]["standard"]["mAP"] > rows[0]["standard"]["mAP"] + 0.05
     assert rows[0]["standard"]["mAP"] != rows[0]["trapezoid"]["mAP"]
 

@@ -156,7 +156,8 @@ def _read(request: BenchmarkRequest, rule: Rule, folder: Path) -> tuple[list[Seq
     truth = find_truth(folder)
     used = read_rule(folder, rule.rule)
     if request.min_visibility is not None or (used.rule == "plain" and not used.min_visibility):
-        used = replace(used, min_visibility=request.min_visibility or rule.min_visibility).check("the options")
+        least = rule.min_visibility if request.min_visibility is None else request.min_visibility
+        used = replace(used, min_visibility=least).check("the options")
     names = request.choose(list(truth.paths))
     if not names:
         raise UserError(f"{folder} holds no sequence")

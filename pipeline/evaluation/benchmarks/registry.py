@@ -15,9 +15,9 @@ BENCHMARKS: Registry[Score] = Registry(
     "benchmark",
     {
         "mot15": "pipeline.evaluation.benchmarks.registry:mot15",
-        "mot16": "pipeline.evaluation.benchmarks.registry:mot17",
+        "mot16": "pipeline.evaluation.benchmarks.registry:mot16",
         "mot17": "pipeline.evaluation.benchmarks.registry:mot17",
-        "mot20": "pipeline.evaluation.benchmarks.registry:mot17",
+        "mot20": "pipeline.evaluation.benchmarks.registry:mot20",
         "posetrack21": "pipeline.evaluation.benchmarks.posetrack21:score",
         "posetrack21_mot": "pipeline.evaluation.benchmarks.registry:posetrack21_mot",
         "dukemtmc": "pipeline.evaluation.benchmarks.duke:score",
@@ -35,9 +35,19 @@ def mot15(request: BenchmarkRequest) -> BenchmarkResult:
     return score_mot(request, "mot15", Rule("mot15"))
 
 
+def mot16(request: BenchmarkRequest) -> BenchmarkResult:
+    """MOT16, by the rule of MOT17."""
+    return score_mot(request, "mot16", Rule("mot17"))
+
+
 def mot17(request: BenchmarkRequest) -> BenchmarkResult:
-    """MOT16, MOT17 and MOT20: pedestrians count, predictions on distractors are taken back."""
+    """MOT17: pedestrians count, predictions on distractors are taken back."""
     return score_mot(request, "mot17", Rule("mot17"))
+
+
+def mot20(request: BenchmarkRequest) -> BenchmarkResult:
+    """MOT20, by the rule of MOT17."""
+    return score_mot(request, "mot20", Rule("mot17"))
 
 
 def posetrack21_mot(request: BenchmarkRequest) -> BenchmarkResult:

@@ -9,6 +9,7 @@ import pytest
 from data.errors import UserError
 from data.records import GlobalTrack, Link, Visit
 from pipeline.folder.run_folder import RunFolder
+from pipeline.folder.writer import LOCK, only_writer
 
 
 def test_links_round_trip_with_unknown_lag_and_no_runner_up(tmp_path: Path) -> None:
@@ -170,3 +171,29 @@ def test_broken_json_is_named(tmp_path: Path, content: str | None) -> None:
         folder.manifest.write_text(content)
     with pytest.raises(UserError, match=r"manifest\.json"):
         folder.read_json(folder.manifest)
+
+
+def test_a_list_whose_last_line_was_cut_off_is_written_on_after_it(tmp_path: Path) -> None:
+    folder = _listed(tmp_path)
+    with folder.ledger.path.open("a") as stream:
+        stream.write('"tracks/ha')
+    again = RunFolder(tmp_path)
+    again.write_json(again.progress, {})
+    assert RunFolder(tmp_path).ledger.names() == ["tracklets/part-0-0.parquet", "manifest.json", "progress.json"]
+
+
+def test_a_file_that_is_a_link_is_neither_written_nor_read(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "run").mkdir()
+    folder = _listed(tmp_path / "run")
+    folder.log.symlink_to(victim)
+    with pytest.raises(UserError, match="is a link"):
+        folder.claim(folder.log)
+    (folder.tracklets / "part-0-1.parquet").symlink_to(victim)
+    with pytest.raises(UserError, match="is a link"):
+        folder.read_tracked()
+    (folder.root / LOCK).symlink_to(victim)
+    with pytest.raises(UserError, match="cannot write"), only_writer(folder.root):
+        pass
+    assert victim.read_text() == "precious"

@@ -63,7 +63,6 @@ def test_a_forgotten_person_is_nowhere_and_the_others_stay(folder: RunFolder) ->
         local = {local_id for name, local_id in keys if name == camera}
         assert not local.intersection(read_mot(folder.local_tracks(camera), "tracks").ids.tolist())
     assert f'id="person-{gone.global_id}"' not in folder.report.read_text()
-    assert folder.read_manifest()["forgotten"] == 1
 
 
 def test_of_a_cut_track_only_the_persons_piece_goes(folder: RunFolder) -> None:

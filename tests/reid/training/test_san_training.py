@@ -129,7 +129,7 @@ def test_a_generator_draws_textures_that_train_san(
     file.write_text(yaml.safe_dump(tree))
     assert train(["--config", str(file), "--out", str(tmp_path / "pg"), "--device", "cpu"]) == 0
     out = capsys.readouterr().out
-    assert float(out.split()[1]) < 0.25
+    assert float(out.split()[1]) < 0.3
     weights = tmp_path / "pg" / "last.safetensors"
     drawn = tmp_path / "drawn"
     asked = [str(site / "query"), "--weights", str(weights), "--out", str(drawn), "--device", "cpu"]
