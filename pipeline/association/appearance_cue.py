@@ -223,7 +223,8 @@ def _seen(distance: float, visibility: float, learnt: Calibration) -> str:
 def _uncalibrated(family: Family, found: Fit) -> str:
     return (
         f"appearance ({family.model_id}) could not be calibrated on this site: among {len(family)} tracklets only "
-        f"{found.recognised:.1f} pairs stand out as one person; what was expected beforehand is used, and links are few"
+        f"{found.recognised:.1f} pairs stand out as one person; what was expected beforehand is used: look at its "
+        "links with care"
     )
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.association import calibration
 from pipeline.association.calibration import (
     Calibration,
     CalibrationSample,
@@ -174,6 +175,21 @@ def test_a_site_on_which_nobody_stands_out_says_so_and_keeps_the_prior():
     found = fit(given, PRIOR, CONFIG)
     assert not found.learnt
     assert found.calibration == prior_calibration(PRIOR, CONFIG)
+
+
+def test_where_the_prior_stays_in_force_meetings_are_counted_by_it(monkeypatch):
+    """Not by what learning ended with, which may be that nobody ever meets."""
+    expected = prior_calibration(PRIOR, CONFIG)
+    rng = np.random.default_rng(0)
+    distances = rng.normal(expected.different.mean, 0.03, (60, 60))
+    np.fill_diagonal(distances, rng.normal(expected.same.mean, 0.03, 60))
+    monkeypatch.setattr(calibration, "_FEWEST_PAIRS", 1e9)
+    found = fit(sample(distances, 60, 60, rng.normal(expected.different.mean, 0.03, 2000)), PRIOR, CONFIG)
+    assert not found.learnt
+    assert found.meeting.match > 0.8
+    nobody = rng.normal(expected.different.mean, 0.03, (60, 60))
+    alone = fit(sample(nobody, 60, 60, rng.normal(expected.different.mean, 0.03, 2000)), PRIOR, CONFIG)
+    assert alone.meeting.match < 0.3
 
 
 def test_two_sided_densities_are_found_again():

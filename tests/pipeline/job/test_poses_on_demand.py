@@ -121,6 +121,8 @@ def test_a_view_without_a_picture_or_a_wish_costs_nothing() -> None:
         (["pose.name=none"], False),
         (["pose.name=openpifpaf"], False),
         (["pose.name=movenet", "reid.name=none"], False),
+        (["pose.name=movenet", "render.anonymize=true"], False),
+        (["pose.name=movenet", "report.anonymize=true"], False),
         (["pose.name=movenet", "tracker.association.pose_weight=0.3"], False),
         (["pose.name=movenet", "associate.gait.model=walks.safetensors"], False),
     ],
