@@ -74,15 +74,38 @@ class GaitSource:
         return Cue(NAME, llr, evident=True, facts=self.facts, warnings=self.warnings)
 
 
-def gait_source(given: CueInput) -> GaitSource | None:
-    """Describe the gaits of the tracklets; None without a matcher, or where none of them shows its gait."""
+@dataclass(frozen=True, slots=True, eq=False)
+class NoGait:
+    """A cue that was asked for and has nothing to compare: it says so.
+
+    Attributes:
+        facts: plain values for the report.
+        warnings: lines for the user.
+    """
+
+    facts: dict[str, Any]
+    warnings: tuple[str, ...]
+
+    def propose(self) -> tuple[IntArray, IntArray]:
+        """No pairs."""
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+
+    def measure(self, a: IntArray, b: IntArray) -> Cue:
+        """No evidence about any pair."""
+        return Cue(NAME, np.full(len(a), np.nan), evident=True, facts=self.facts, warnings=self.warnings)
+
+
+def gait_source(given: CueInput) -> GaitSource | NoGait | None:
+    """Describe the gaits of the tracklets; None without a matcher."""
     config = given.config.gait
     if config.model is None:
         return None
     matcher, encoder = load_matcher(Path(config.model))
     rows, features, reasons = _described(given, matcher, config, encoder)
     if len(rows) < _FEWEST:
-        return None
+        why = ", ".join(f"{reason}: {count}" for reason, count in sorted(reasons.items())) or "there are no tracklets"
+        line = f"gait says nothing: {len(rows)} tracklets show theirs ({why}); give skeletons and calibrated cameras"
+        return NoGait({"gaits": len(rows), "left_out": reasons}, (line,))
     gaits = matcher.adapt(features)
     facts = {"gaits": len(rows), "strange": round(gaits.strange, 2), "left_out": reasons}
     place = np.full(len(given.table), -1)

@@ -108,8 +108,12 @@ def test_without_calibration_or_matcher_there_is_no_cue(tracklets: list[Tracklet
     table = build_table(tracklets, site)
     exclusions = build_exclusions(table, config(matcher).constraints)
     assert gait_source(CueInput(table, exclusions, config(None), site=site)) is None
-    assert gait_source(CueInput(table, exclusions, config(matcher), site=Site.blank(["a", "b"]))) is None
-    assert gait_source(CueInput(table, exclusions, config(matcher))) is None
+    for site_of_none in (Site.blank(["a", "b"]), None):
+        silent = gait_source(CueInput(table, exclusions, config(matcher), site=site_of_none))
+        assert silent is not None
+        cue = silent.measure(*(np.array([row]) for row in (0, 1)))
+        assert not cue.speaks.any()
+        assert "gait says nothing: 0 tracklets show theirs" in cue.warnings[0]
 
 
 def test_bad_keypoints_silence_it_with_a_warning(tracklets: list[Tracklet], site: Site, matcher: Path) -> None:
