@@ -87,6 +87,8 @@ def _gather(table: TrackletTable, rows: IntArray, config: AppearanceConfig) -> F
         visibility[place, :, : len(item)] = np.nan_to_num(item.visibility.T)
     np.nan_to_num(vectors, copy=False, posinf=0.0, neginf=0.0)
     _to_unit_length(vectors)
+    # Before the camera's mean is taken away: nothing less a mean would look like every other nothing.
+    visibility[~vectors.any(axis=-1)] = 0.0
     share = 0.0
     if config.camera_mean:
         share = _remove_camera_means(vectors, visibility, table.camera[rows], config.camera_mean_prior)
