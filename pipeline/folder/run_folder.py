@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from data.atomic import write_text
 from data.errors import UserError
+from data.foreign import JSON_BYTES, read_text
 from data.formats.tracklets import read_tracklets, write_tracklets
 from data.ledger import Ledger
 from data.names import is_plain_name
@@ -31,8 +32,7 @@ from pipeline.folder.schema import (
 )
 
 _FOLDERS = ("tracklets", "tracks", "local_tracks", "crops", "world", "video", "checkpoint", "space_time")
-_LONGEST_JSON = 1 << 28
-_LONGEST_LINES = 1 << 31
+_LINES_BYTES = 1 << 31
 _PART_NAME = re.compile(r"part-(\d+)-(\d+)\.parquet")
 
 
@@ -244,7 +244,7 @@ class RunFolder:
         Raises:
             UserError: when it is absent, cannot be read, or leads elsewhere.
         """
-        return self._read(path, _LONGEST_JSON)
+        return self._read(path, JSON_BYTES)
 
     def write_json(self, path: Path, value: Mapping[str, Any]) -> None:
         """Write a JSON object atomically, keys in the order given."""
@@ -277,13 +277,7 @@ class RunFolder:
 
     def read_json(self, path: Path) -> dict[str, Any]:
         """Read a JSON object; ``UserError`` when it is absent or broken."""
-        try:
-            value = json.loads(self._read(path, _LONGEST_JSON))
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path} is not valid JSON ({error}); restore it or run again") from None
-        if not isinstance(value, dict):
-            raise UserError(f"{path} must hold a JSON object")
-        return value
+        return _object(self._read(path, JSON_BYTES), path)
 
     def write_links(self, links: Iterable[Link]) -> None:
         """Write the evidence."""
@@ -324,7 +318,7 @@ class RunFolder:
             UserError: when they are absent or damaged.
         """
         found = parse(
-            self._read(self.global_tracks, _LONGEST_JSON), IdentitiesModel, str(self.global_tracks), self._cure()
+            self._read(self.global_tracks, JSON_BYTES), IdentitiesModel, str(self.global_tracks), self._cure()
         )
         return [
             GlobalTrack(
@@ -336,8 +330,9 @@ class RunFolder:
         ]
 
     def _checked(self, path: Path, model: type[BaseModel]) -> dict[str, Any]:
-        value = self.read_json(path)
-        parse(json.dumps(value), model, str(path), "restore it, or run again with --overwrite")
+        text = self._read(path, JSON_BYTES)
+        value = _object(text, path)
+        parse(text, model, str(path), "restore it, or run again with --overwrite")
         return value
 
     def _write_lines(self, path: Path, values: Iterable[Mapping[str, Any]]) -> None:
@@ -345,26 +340,33 @@ class RunFolder:
         self.write_text(path, "".join(line + "\n" for line in lines))
 
     def _read_lines(self, path: Path, model: type[Line]) -> list[Line]:
-        lines = self._read(path, _LONGEST_LINES).splitlines()
+        lines = self._read(path, _LINES_BYTES).splitlines()
         return [parse(line, model, f"{path}, line {row}", self._cure()) for row, line in enumerate(lines, start=1)]
 
     def _read(self, path: Path, longest: int) -> str:
         """Text of a file of the folder itself."""
         try:
-            if not path.resolve().is_relative_to(self.root.resolve()):
-                raise UserError(f"{path} is a link that leads out of the run folder; nothing is read through it")
-            if path.exists() and not path.is_file():
-                raise UserError(f"{path} is no file; restore it or run again")
-            if path.exists() and path.stat().st_size > longest:
-                raise UserError(f"{path} is larger than {longest >> 20} MiB: no run wrote that")
-            return path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise UserError(f"{path} is missing: the run did not get that far; run it again with --resume") from None
-        except (OSError, UnicodeDecodeError, RuntimeError) as error:
+            inside = path.resolve().is_relative_to(self.root.resolve())
+        except (OSError, RuntimeError) as error:
             raise UserError(f"{path} cannot be read ({error}); restore it or run again") from None
+        if not inside:
+            raise UserError(f"{path} is a link that leads out of the run folder; nothing is read through it")
+        if not path.exists():
+            raise UserError(f"{path} is missing: the run did not get that far; run it again with --resume")
+        return read_text(path, longest)
 
     def _cure(self) -> str:
         return f"associate the run again: python -m tools.associate {self.root}"
+
+
+def _object(text: str, path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not valid JSON ({error}); restore it or run again") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path} must hold a JSON object")
+    return value
 
 
 def _plain(name: str) -> str:
