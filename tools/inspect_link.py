@@ -29,7 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("a", metavar="A", help="a tracklet, camera:local_id, or a person, its global id")
     parser.add_argument("b", metavar="B", help="the other one")
     parser.add_argument(
-        "--corrections", type=Path, metavar="FILE", help="those the run was made with (default: its corrections.yaml)"
+        "--corrections",
+        type=Path,
+        metavar="FILE",
+        help="pairs declared the same or different (default: the run's)",
     )
     arguments = parser.parse_args(argv)
 
@@ -50,7 +53,7 @@ def _inspected(folder: "RunFolder", arguments: argparse.Namespace) -> "tuple[Rep
     from pipeline.review.inspection import candidate_row, inspect, strongest_pair
     from pipeline.review.replay import replay
 
-    corrections = corrections_of_run(folder.corrections, arguments.corrections)
+    corrections = corrections_of_run(folder.used_corrections, arguments.corrections)
     found = replay(folder, corrections)
     a, b = strongest_pair(found.judgement, found.rows_of(arguments.a), found.rows_of(arguments.b))
     if a == b:

@@ -103,6 +103,11 @@ class RunFolder:
         return self.root / "corrections.yaml"
 
     @property
+    def used_corrections(self) -> Path:
+        """The corrections that the identities here were decided with, YAML; absent where there were none."""
+        return self.root / "corrections_used.yaml"
+
+    @property
     def links(self) -> Path:
         """Evidence, one JSON object a line."""
         return self.root / "links.jsonl"

@@ -10,7 +10,7 @@ from data.records import Tracklet
 from data.site import site_text
 from data.splits import apply_splits
 from pipeline.association.associate import Association, associate
-from pipeline.association.corrections import Correction
+from pipeline.association.corrections import Correction, write_corrections
 from pipeline.association.splitting import find_splits
 from pipeline.association.transitions import save_transitions
 from pipeline.config import dump_config
@@ -21,6 +21,7 @@ from pipeline.evaluation.layout import find_truth
 from pipeline.evaluation.result import EvaluationResult
 from pipeline.folder.outcome import Outcome
 from pipeline.folder.output_formats import write_outputs
+from pipeline.folder.run_folder import RunFolder
 from pipeline.folder.stages import Stage, Status, WarningKind
 from pipeline.job.job import Job
 from pipeline.job.request import RunResult
@@ -83,6 +84,7 @@ def _associate(job: Job, corrections: Sequence[Correction]) -> Association:
         folder.write_text(folder.site, site_text(job.site))
         save_transitions(association.transitions, folder)
         folder.write_splits(splits)
+        _keep_corrections(folder, corrections)
         found = Outcome(
             folder=folder,
             site=job.site,
@@ -97,6 +99,14 @@ def _associate(job: Job, corrections: Sequence[Correction]) -> Association:
         write_outputs(found)
     job.counts["association"] = {"splits": len(splits), **_counts(tracklets, association)}
     return association
+
+
+def _keep_corrections(folder: RunFolder, corrections: Sequence[Correction]) -> None:
+    """What was declared belongs to the evidence: the file it came from may change, or be another folder's."""
+    if corrections:
+        write_corrections(folder.claim(folder.used_corrections), corrections)
+    else:
+        folder.used_corrections.unlink(missing_ok=True)
 
 
 def _counts(tracklets: Sequence[Tracklet], association: Association) -> dict[str, object]:

@@ -124,12 +124,13 @@ def _owner(path: Path, spans: Mapping[int, Span]) -> int | None:
 
 def _forget_answers(folder: RunFolder, keys: set[Key]) -> None:
     """Answers about the person say where it was."""
-    known = corrections_of_run(folder.corrections)
-    if known:
-        table = build_table(folder.read_tracklets(), load_site(folder.site))
-        config = load_config([folder.config]).associate.corrections
-        kept = [one for one in known if keys.isdisjoint(tracklets_of(one, table, config))]
-        write_corrections(folder.corrections, kept)
+    for path in (folder.corrections, folder.used_corrections):
+        known = corrections_of_run(path)
+        if known:
+            table = build_table(folder.read_tracklets(), load_site(folder.site))
+            config = load_config([folder.config]).associate.corrections
+            kept = [one for one in known if keys.isdisjoint(tracklets_of(one, table, config))]
+            write_corrections(path, kept)
 
 
 def _forget_tracklets(folder: RunFolder, keys: set[Key], cut: set[Key], splits: Sequence[Split]) -> None:

@@ -72,8 +72,8 @@ class RunRequest:
         site: cameras, clocks and overlap, or a ``site.yaml``; None: nothing is known of them (of an earlier run: its
             own).
         truth: folder of ground truth to score against, or None.
-        corrections: file of pairs that a person declared the same or different, or None (of an earlier run: its own
-            ``corrections.yaml``, if there is one).
+        corrections: file of pairs that a person declared the same or different, or None (the ``corrections.yaml`` of
+            ``output``, if there is one).
         limit: only the first so many frames of every camera, or None.
         save_video: render overlay videos into ``video/``.
         resume: go on with an interrupted run in ``output``.

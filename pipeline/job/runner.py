@@ -1,12 +1,13 @@
 """A whole run: from a request and a configuration to a complete run folder."""
 
+import logging
 from pathlib import Path
 
 from data.errors import UserError, is_of_the_place
 from data.formats.tracks_in import read_track_folder
 from data.runtime.choice import Runtimes, refusals
 from data.site import Site
-from pipeline.association.corrections import Correction, corrections_of_run, load_corrections
+from pipeline.association.corrections import Correction, corrections_of_run
 from pipeline.config import Config
 from pipeline.folder.manifest import describe_file
 from pipeline.folder.run_folder import RunFolder
@@ -29,6 +30,8 @@ from pipeline.job.request import DetectionFiles, EarlierRun, RunRequest, RunResu
 from pipeline.job.stopping import InterruptedRun, resume_line
 from pipeline.job.tracking import track
 from pipeline.weights.store import WeightStore, default_cache_dir
+
+logger = logging.getLogger(__name__)
 
 
 def run(request: RunRequest, config: Config) -> RunResult:
@@ -68,10 +71,12 @@ def run(request: RunRequest, config: Config) -> RunResult:
 
 
 def _corrections(request: RunRequest) -> list[Correction]:
-    """Those of the request; of an earlier run also what was answered about it, unless others are given."""
-    if isinstance(request.start, EarlierRun):
-        return corrections_of_run(RunFolder(request.output).corrections, request.corrections)
-    return [] if request.corrections is None else load_corrections(request.corrections)
+    """Those of the request, else what was answered about the run in this folder: answers outlive results."""
+    own = RunFolder(request.output).corrections
+    found = corrections_of_run(own, request.corrections)
+    if found and request.corrections is None:
+        logger.info("%d answers of %s are used", len(found), own)
+    return found
 
 
 def _tracked(request: RunRequest, config: Config) -> Job:

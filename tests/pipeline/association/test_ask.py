@@ -13,6 +13,7 @@ from pipeline.review.questions import find_questions
 from pipeline.review.replay import replay
 from tools.ask import main
 from tools.associate import main as associate
+from tools.inspect_link import main as inspect_link
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_an_answered_pair_is_not_asked_again(doubtful, tmp_path, capsys):
         associate([str(doubtful.root)])
 
 
-def test_answers_hold_when_the_run_is_associated_again(doubtful, tmp_path):
+def test_answers_hold_when_the_run_is_associated_again(doubtful, tmp_path, capsys):
     found = replay(doubtful)
     keys, people = found.judgement.table.keys, identity(doubtful)
     joined = next((a, b) for a in keys for b in keys if a < b and people[a] == people[b])
@@ -92,7 +93,12 @@ def test_answers_hold_when_the_run_is_associated_again(doubtful, tmp_path):
     )
     lines = [f"{name(joined[0])} {name(joined[1])} n", f"{name(apart[0])} {name(apart[1])} y"]
     answer(doubtful, *lines, tmp_path=tmp_path)
+    assert inspect_link([str(doubtful.root), *map(name, joined)]) == 0
+    assert "declared" not in capsys.readouterr().out, "what was answered since did not decide this run"
     associate([str(doubtful.root)])
+    assert load_corrections(doubtful.used_corrections) == load_corrections(doubtful.corrections)
+    assert inspect_link([str(doubtful.root), *map(name, joined)]) == 0
+    assert "declared" in capsys.readouterr().out
     people = identity(doubtful)
     assert people[joined[0]] != people[joined[1]]
     assert people[apart[0]] == people[apart[1]]
@@ -101,6 +107,8 @@ def test_answers_hold_when_the_run_is_associated_again(doubtful, tmp_path):
     associate([str(doubtful.root), "--corrections", str(other)])
     people = identity(doubtful)
     assert people[joined[0]] == people[joined[1]], "without the answers it is as before"
+    assert not doubtful.used_corrections.exists()
+    assert doubtful.corrections.exists(), "they are the person's"
 
 
 def test_on_the_terminal_answers_end_with_the_input(doubtful, monkeypatch, capsys):

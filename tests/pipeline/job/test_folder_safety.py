@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from data.site import Site
+from data.site import Site, load_site
+from pipeline.association.config import CorrectionConfig
+from pipeline.association.corrections import Correction, anchor_of, load_corrections, write_corrections
+from pipeline.association.table import build_table
 from pipeline.cli import run
 from pipeline.config import Config
 from pipeline.folder.run_folder import RunFolder
@@ -61,6 +64,29 @@ def test_overwriting_keeps_what_no_run_wrote(
     assert "holiday.mp4 was not written by a run" in capsys.readouterr().err
     assert (out / "video" / "holiday.mp4").read_text() == "mine"
     assert (out / "global_tracks.json").read_bytes() == before
+
+
+def test_answers_about_a_run_outlive_it_and_are_used_by_the_next(
+    arguments: tuple[object, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost = [n for n in range(1, 41) if not 11 <= n <= 30]
+    rows = (f"{n + (60 if n > 20 else 0)},-1,{5 + 2 * n},20,20,60,0.9,-1,-1,-1" for n in lost)
+    (tmp_path / "det" / "hall.txt").write_text("\n".join(rows) + "\n")
+    assert _call(*arguments) == 0
+    folder = RunFolder(tmp_path / "run")
+    assert len(folder.read_global_tracks()) == 2
+    assert not folder.used_corrections.exists()
+    table = build_table(folder.read_tracklets(), load_site(folder.site))
+    ends = [anchor_of(table, row, CorrectionConfig()) for row in range(2)]
+    assert ends[0] is not None
+    assert ends[1] is not None
+    write_corrections(folder.corrections, [Correction("same", ends[0], ends[1])])
+    caplog.set_level("INFO")
+    for option in ("--overwrite", "--resume"):
+        assert _call(*arguments, option) == 0
+        assert len(folder.read_global_tracks()) == 1, option
+        assert load_corrections(folder.used_corrections) == load_corrections(folder.corrections)
+    assert "1 answers of" in caplog.text
 
 
 def test_a_folder_that_only_looks_like_a_run_is_left_alone(arguments: tuple[object, ...], tmp_path: Path) -> None:

@@ -121,6 +121,8 @@ def test_answers_about_a_forgotten_person_go_and_others_stay(folder: RunFolder) 
         return Correction("different", places[0], places[1])
 
     others = folder.read_global_tracks()[2]
-    write_corrections(folder.corrections, [answer(gone, kept), answer(kept, others)])
+    copies = folder.corrections, folder.used_corrections
+    for path in copies:
+        write_corrections(path, [answer(gone, kept), answer(kept, others)])
     forget(folder, gone.global_id)
-    assert load_corrections(folder.corrections) == [answer(kept, others)]
+    assert [load_corrections(path) for path in copies] == [[answer(kept, others)]] * 2
