@@ -1,5 +1,6 @@
 """Which runtime computes a network: measured once on a machine, remembered, and the same until the end of a run."""
 
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -7,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from data.atomic import write_text
+from data.atomic import write_bytes, write_text
 from data.errors import UserError
 from data.foreign import read_json
 from data.runtime.machine import machine_id
@@ -15,6 +16,7 @@ from data.runtime.network import Network
 from data.runtime.onnx import OnnxNetwork, execution_providers
 from data.runtime.openvino import OpenVinoNetwork, computes_bf16, has_openvino
 from data.runtime.trial import TOLERANCE, Trial, cpu_ms_per_row, difference
+from data.runtime.unfolding import is_folded, unfolded
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +27,7 @@ _WORTH_SHARE = 0.9
 _WORTH_MS = 0.2
 _FILE = "runtimes.json"
 _APART = "differs"
+_UNFOLDED = "unfolded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +36,22 @@ class RuntimeChoice:
 
     Attributes:
         runtime: onnxruntime or openvino.
-        precision: fp32 or bf16 (what a file computes in 8 bits stays so).
+        precision: fp32 or bf16; int8: convolutions that quantise their input stay so.
+        unfolded: such convolutions are computed in floating point, see ``data.runtime.unfolding``.
         cpu_ms: per candidate, CPU milliseconds of a row; empty where nothing was measured.
         refused: per candidate that was not taken although it might be faster, why.
     """
 
     runtime: str
     precision: str = "fp32"
+    unfolded: bool = False
     cpu_ms: Mapping[str, float] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        """ "openvino bf16"."""
-        return f"{self.runtime} {self.precision}"
+        """ "openvino bf16", "openvino bf16 unfolded"."""
+        return f"{self.runtime} {self.precision}" + (f" {_UNFOLDED}" if self.unfolded else "")
 
     def to_json(self) -> dict[str, Any]:
         """For a manifest."""
@@ -60,7 +65,11 @@ class RuntimeChoice:
             KeyError, TypeError: for anything else.
         """
         return RuntimeChoice(
-            str(value["runtime"]), str(value["precision"]), dict(value["cpu_ms"]), dict(value["refused"])
+            str(value["runtime"]),
+            str(value["precision"]),
+            bool(value.get("unfolded", False)),
+            dict(value["cpu_ms"]),
+            dict(value["refused"]),
         )
 
 
@@ -114,7 +123,7 @@ class Runtimes:
         Raises:
             UserError: when no runtime reads the file, or one that was asked for or began the run does not.
         """
-        build = _Opener(model, device, threads, None if self._folder is None else self._folder / "openvino")
+        build = _Opener(model, device, threads, self._folder)
         fixed = self._fixed.get(model.key)
         if fixed is not None:
             self.chosen[model.key] = fixed
@@ -125,16 +134,17 @@ class Runtimes:
                     f"{error}; the run began with {fixed.name}, so resume where that works, or --overwrite"
                 ) from None
         how = f"{runtime} {device} {threads} threads"
-        network, choice = self._known(build, how) or self._new(build, _candidates(model, runtime, device), trial, how)
+        names = _candidates(model, runtime, device)
+        network, choice = self._known(build, names, how) or self._new(build, names, trial, how)
         self.chosen[model.key] = choice
         return network
 
-    def _known(self, build: "_Opener", how: str) -> tuple[Network, RuntimeChoice] | None:
+    def _known(self, build: "_Opener", names: list[str], how: str) -> tuple[Network, RuntimeChoice] | None:
         """What was measured on this machine before."""
         if self._folder is None:
             return None
         known = _read(self._folder / _FILE).get(machine_id(), {}).get(f"{build.model.key} {how}")
-        if known is None:
+        if known is None or known.name not in names:
             return None
         try:
             return build(known.name), known
@@ -144,7 +154,8 @@ class Runtimes:
 
     def _new(self, build: "_Opener", names: list[str], trial: Trial, how: str) -> tuple[Network, RuntimeChoice]:
         if self._folder is None or len(names) == 1:
-            return build(names[0]), _choice(names[0])
+            stored = next(name for name in names if not name.endswith(_UNFOLDED))
+            return build(stored), _choice(stored)
         logger.info("%s: %s are compared, once on this machine", build.model.label, " and ".join(names))
         network, choice = compare(build, names, trial)
         kept = _read(self._folder / _FILE)
@@ -161,13 +172,29 @@ class _Opener:
     model: Model
     device: str
     threads: int
-    compiled: Path | None
+    folder: Path | None
 
     def __call__(self, name: str) -> Network:
-        runtime, _, precision = name.partition(" ")
+        runtime, precision, *form = name.split()
+        source = self._unfolded() if form else self.model.source
         if runtime == "openvino":
-            return OpenVinoNetwork(self.model.source, self.threads, self.model.label, precision, self.compiled)
-        return OnnxNetwork(self.model.source, self.device, self.threads, self.model.label)
+            compiled = None if self.folder is None else self.folder / "openvino"
+            return OpenVinoNetwork(source, self.threads, self.model.label, precision, compiled)
+        return OnnxNetwork(source, self.device, self.threads, self.model.label)
+
+    def _unfolded(self) -> Path | bytes:
+        """The model with convolutions in floating point, from the cache where there is one."""
+        if self.folder is None:
+            return unfolded(self.model.source, self.model.label)
+        kept = self.folder / _UNFOLDED / f"{hashlib.sha256(self.model.key.encode()).hexdigest()[:16]}.onnx"
+        if not kept.exists():
+            graph = unfolded(self.model.source, self.model.label)
+            try:
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                write_bytes(kept, graph)
+            except OSError:
+                return graph
+        return kept
 
 
 def _candidates(model: Model, runtime: str, device: str) -> list[str]:
@@ -178,11 +205,17 @@ def _candidates(model: Model, runtime: str, device: str) -> list[str]:
     """
     if model.is_ir and runtime == "onnxruntime":
         raise UserError(f"{model.label} is an OpenVINO model, which onnxruntime does not read; set runtime to openvino")
+    folded = not model.is_ir and is_folded(model.source)
+    stored = "int8" if folded else "fp32"
     on_gpu = device != "cpu" and execution_providers(device) != ["CPUExecutionProvider"]
-    if runtime == "onnxruntime" or (runtime == "auto" and not model.is_ir and (on_gpu or not has_openvino())):
-        return ["onnxruntime fp32"]
-    own = ["openvino fp32"] + (["openvino bf16"] if has_openvino() and computes_bf16() else [])
-    return own if model.is_ir or runtime == "openvino" else ["onnxruntime fp32", *own]
+    if runtime == "onnxruntime" or (runtime == "auto" and not model.is_ir and on_gpu):
+        return [f"onnxruntime {stored}"]
+    form = f" {_UNFOLDED}" if folded else ""
+    names = [] if model.is_ir or runtime == "openvino" else [f"onnxruntime fp32{form}"]
+    if has_openvino() or not names:
+        names += [f"openvino fp32{form}"] + ([f"openvino bf16{form}"] if has_openvino() and computes_bf16() else [])
+    # Last, as what rounds most cannot be what the others are compared with.
+    return [*names, f"{names[0].split()[0]} int8"] if folded else names
 
 
 def compare(build: Callable[[str], Network], names: Iterable[str], trial: Trial) -> tuple[Network, RuntimeChoice]:
@@ -213,7 +246,7 @@ def compare(build: Callable[[str], Network], names: Iterable[str], trial: Trial)
             first = first or UserError(f"{name} gives values that are not finite on a picture")
             continue
         expected = found if expected is None else expected
-        apart, most = difference(expected, found), TOLERANCE[name.partition(" ")[2]]
+        apart, most = difference(expected, found), TOLERANCE[name.split()[1]]
         if apart > most:
             refused[name] = f"{_APART} by {apart:.2%} from {next(iter(running))}, at most {most:.0%} is allowed"
         else:
@@ -240,8 +273,8 @@ def refusals(chosen: Mapping[str, RuntimeChoice]) -> list[str]:
 def _choice(
     name: str, cpu_ms: Mapping[str, float] | None = None, refused: Mapping[str, str] | None = None
 ) -> RuntimeChoice:
-    runtime, _, precision = name.partition(" ")
-    return RuntimeChoice(runtime, precision, dict(cpu_ms or {}), dict(refused or {}))
+    runtime, precision, *form = name.split()
+    return RuntimeChoice(runtime, precision, bool(form), dict(cpu_ms or {}), dict(refused or {}))
 
 
 def _read(path: Path) -> dict[str, dict[str, RuntimeChoice]]:

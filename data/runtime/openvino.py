@@ -10,7 +10,7 @@ from data.errors import UserError
 from data.runtime.network import FloatArray, Shape, first_line, run_in_portions
 
 # OpenVINO's words; fp32 must be said, as it takes half precision by itself where the processor has it.
-_PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
+_PRECISIONS = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
 
 
 def has_openvino() -> bool:
@@ -42,7 +42,7 @@ class OpenVinoNetwork:
             model: ONNX or IR file (.xml, its .bin beside it), or a serialised ONNX graph.
             threads: CPU threads of one run; 0 takes all cores.
             label: what to call the model in error messages.
-            precision: fp32 or bf16; what a file computes in 8 bits stays so.
+            precision: fp32 or bf16, which leave what a file computes in 8 bits so; int8 is fp32 for a file that does.
             compiled: folder for compiled models, which opens the next one in a tenth of the time; None keeps none.
 
         Raises:
