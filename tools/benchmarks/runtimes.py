@@ -21,17 +21,25 @@ _NETWORKS = {
 
 
 def network(path: str, name: str, rows: int) -> Job:
-    """Run so many rows, four at a time where the network takes them; the check value is of the first rows' norm."""
+    """Run so many rows, four at a time where the network takes them; the check value is of the first rows' norm.
+
+    Args:
+        path: of the network.
+        name: runtime, precision, and "unfolded" for quantised convolutions in floating point.
+        rows: how many.
+    """
     from data.runtime.onnx import OnnxNetwork
     from data.runtime.openvino import OpenVinoNetwork
     from data.runtime.trial import sample_pictures
+    from data.runtime.unfolding import unfolded
 
-    runtime, _, precision = name.partition(" ")
+    runtime, precision, *form = name.split()
+    model = unfolded(Path(path), path) if form else Path(path)
     threads = int(os.environ[THREADS])
     opened = (
-        OnnxNetwork(Path(path), "cpu", threads, path)
+        OnnxNetwork(model, "cpu", threads, path)
         if runtime == "onnxruntime"
-        else OpenVinoNetwork(Path(path), threads, path, precision)
+        else OpenVinoNetwork(model, threads, path, precision)
     )
     shape = opened.input_shape
     first = shape[1] == 3
@@ -52,18 +60,21 @@ def network(path: str, name: str, rows: int) -> Job:
 def cases(quick: bool) -> list[Case]:
     """Every network of the test data on every runtime that reads it."""
     from data.runtime.openvino import computes_bf16
+    from data.runtime.unfolding import is_folded
 
     names = ["onnxruntime fp32", "openvino fp32", *(["openvino bf16"] if computes_bf16() else [])]
     result = []
     for path, rows in _NETWORKS.items():
         count = 4 if quick else rows
+        forms = ["", " unfolded"] if is_folded(real_data() / path) else [""]
         contenders = [
             Contender(
-                name,
+                name + form,
                 f"{_HERE}:network",
-                {"path": str(real_data() / path), "name": name, "rows": count},
+                {"path": str(real_data() / path), "name": name + form, "rows": count},
                 items=count,
             )
+            for form in forms
             for name in names
             if name.startswith("openvino") or not path.endswith(".xml")
         ]
