@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import UserError
+from data.listing import is_hidden
 from data.records import Image
 
 PICTURE_ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -14,7 +15,7 @@ _JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 
 def is_picture(path: Path) -> bool:
     """Whether a file's name has the ending of a picture, and is no hidden one."""
-    return path.suffix.lower() in PICTURE_ENDINGS and not path.name.startswith(".")
+    return path.suffix.lower() in PICTURE_ENDINGS and not is_hidden(path)
 
 
 def read_picture(path: Path) -> Image:

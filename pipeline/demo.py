@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from data.errors import UserError
+from data.listing import listed
 from data.sources.base import CameraSpec
 from data.synthetic.export import TRUTH_FILE, VERSION, make_site
 from data.synthetic.scenario import Preset, frozen_hashes, load_preset, preset_names
@@ -62,7 +63,7 @@ def demo_site(preset: str, seed: int | None = None, cache: Path | None = None) -
 
 def site_videos(site: Path) -> tuple[CameraSpec, ...]:
     """The videos of a synthetic site."""
-    return tuple(CameraSpec(path.stem, str(path)) for path in sorted((site / "video").glob("*.mp4")))
+    return tuple(CameraSpec(path.stem, str(path)) for path in listed(site / "video", "*.mp4"))
 
 
 def demo_request(preset: str) -> RunRequest:
@@ -85,7 +86,7 @@ def demo_request(preset: str) -> RunRequest:
 def describe(result: RunResult) -> str:
     """What to read and look at when the tour has ended: scores and paths."""
     folder = result.folder
-    videos = ", ".join(str(path) for path in sorted(folder.root.glob("video/*.mp4")))
+    videos = ", ".join(str(path) for path in listed(folder.root, "video/*.mp4"))
     return "\n".join(
         (
             *([] if result.scores is None else [result.scores.table()]),

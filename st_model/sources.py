@@ -10,6 +10,7 @@ from data.errors import UserError
 from data.foreign import read_text
 from data.formats.mot import PEDESTRIAN, read_mot
 from data.formats.reid_names import ReidNames, Style, parse_names
+from data.listing import listed
 from data.site import Site
 from st_model.visits import Boxes, Visits, make_visits, visits_from_rows
 
@@ -84,7 +85,7 @@ def visits_of_ground_truth(
     Raises:
         UserError: when there is no file, a frame rate is not known, or a camera's clock is not common.
     """
-    paths = sorted(folder.glob("*.txt"))
+    paths = listed(folder, "*.txt")
     if not paths:
         raise UserError(f"{folder} holds no <camera>.txt with ground truth")
     who, where, when = [], [], []

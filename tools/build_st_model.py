@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.errors import UserError
+from data.listing import listed
 from pipeline.cli import run
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _visits(arguments: argparse.Namespace) -> "tuple[Visits, dict[str, Any]]":
         return visits_of_table(path, gaps), meta
     if (path / "tracklets").is_dir():
         return _visits_of_run(path, arguments.min_confidence), {**meta, "offsets": "site of the run"}
-    if path.is_dir() and any(path.glob("*.txt")):
+    if listed(path, "*.txt"):
         site = load_site(arguments.site) if arguments.site else None
         size = None if arguments.size is None else (arguments.size[0], arguments.size[1])
         visits = visits_of_ground_truth(path, gaps, arguments.fps, site, size)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.errors import UserError
+from data.listing import is_empty
 from pipeline.cli import run
 
 NAMES = ("mot", "aicity", "duke", "posetrack", "coco", "cvat_video", "cvat_images")
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     arguments = build_parser().parse_args(argv)
     output: Path = arguments.output
-    taken = output.exists() and (output.is_file() or any(output.iterdir()))
+    taken = output.exists() and (output.is_file() or not is_empty(output))
     if taken and not arguments.overwrite:
         raise UserError(f"{output} is there already; give another output or --overwrite")
     target = FORMATS[arguments.target]

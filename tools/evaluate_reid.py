@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.errors import UserError
+from data.listing import is_empty
 from pipeline.cli import run
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def _check(arguments: argparse.Namespace) -> None:
     folder = arguments.show_out
     if arguments.overwrite or folder is None:
         return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or not is_empty(folder)):
         raise UserError(f"{folder} exists and is not empty; choose another folder, or draw into it with --overwrite")
 
 

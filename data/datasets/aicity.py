@@ -5,6 +5,7 @@ metres, for all cameras ``camera_<number>`` of the scene; frames count from 0. `
 the projection.
 """
 
+from data.listing import listed
 import re
 from pathlib import Path
 
@@ -37,13 +38,13 @@ def read_aicity(root: Path, split: str) -> TrackingDataset:
         folder = root
     else:
         place = find_root(root, "AI City", (f"scene_*/{TRUTH_FILE}",), ("train", "val"))
-        scenes = sorted(path.parent.name for path in place.glob(f"scene_*/{TRUTH_FILE}"))
+        scenes = sorted(path.parent.name for path in listed(place, f"scene_*/{TRUTH_FILE}"))
         folder = place / choose_part(split, "", scenes, "AI City")
     path = folder / TRUTH_FILE
     rows = read_camera_rows(path, "AI City", 0, ("camera", "id", "frame"), 9)
     if not len(rows):
         raise UserError(f"{path} holds no row")
-    folders = {int(match[1]): one for one in sorted(folder.iterdir()) if (match := _CAMERA.fullmatch(one.name))}
+    folders = {int(match[1]): one for one in listed(folder, "*") if (match := _CAMERA.fullmatch(one.name))}
     numbers = sorted(folders) or np.unique(rows.cameras).tolist()
     problems: list[Problem] = []
     unknown = ~np.isin(rows.cameras, numbers)

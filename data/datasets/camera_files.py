@@ -3,6 +3,7 @@
 This is what people write for their own sites. Files count frames from 1, ids hold over all cameras.
 """
 
+from data.listing import by_stem, listed
 from pathlib import Path
 
 from data.datasets.layout import check_length, find_root
@@ -28,7 +29,7 @@ def read_site_truth(root: Path, split: str) -> TrackingDataset:
     if split:
         raise UserError("the truth of a site has no parts; leave --split out")
     place = find_root(root, "the truth of a site (<camera>.txt)", ("*.txt",))
-    paths = {path.stem: path for path in sorted(place.glob("*.txt")) if path.name not in _NO_CAMERA}
+    paths = by_stem(path for path in listed(place, "*.txt") if path.name not in _NO_CAMERA)
     if not paths:
         raise UserError(f"{place} holds no <camera>.txt")
     lengths = _lengths(place / _LENGTHS)

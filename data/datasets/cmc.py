@@ -4,6 +4,7 @@
 five times -1, the centre of the body x, y, z in metres and its half extents. Frames count from 1.
 """
 
+from data.listing import listed
 import re
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def read_cmc(root: Path, split: str) -> TrackingDataset:
     """
     if _world_file(root) is None:
         place = find_root(root, "CMC", ("CMC*/*",))
-        parts = [path.name for path in sorted(place.glob("CMC*")) if _world_file(path) is not None]
+        parts = [path.name for path in listed(place, "CMC*") if _world_file(path) is not None]
         if not parts:
             raise UserError(f"{root} is not CMC: missing GT_<set>_WORLD_CENTROID.txt in {place}/CMC1, CMC2, ...")
         folder = place / choose_part(split, "", parts, "CMC")
@@ -47,7 +48,7 @@ def read_cmc(root: Path, split: str) -> TrackingDataset:
     if world is None:
         raise UserError(f"{folder} is not CMC: missing GT_<set>_WORLD_CENTROID.txt")
     places = _places(world)
-    files = {int(match[2]): path for path in sorted(folder.glob("*.txt")) if (match := _CAMERA.fullmatch(path.name))}
+    files = {int(match[2]): path for path in listed(folder, "*.txt") if (match := _CAMERA.fullmatch(path.name))}
     absent = [f"camera {number}" for number in _CAMERAS if number not in files]
     problems = [Problem("missing file", str(folder), len(absent), f"boxes of {absent[0]}")] if absent else []
     tables = {f"cam{number}": read_mot(path, "gt") for number, path in files.items()}
@@ -64,7 +65,7 @@ def read_cmc(root: Path, split: str) -> TrackingDataset:
 
 
 def _world_file(folder: Path) -> Path | None:
-    return next((path for path in sorted(folder.glob("*.txt")) if _WORLD.fullmatch(path.name)), None)
+    return next((path for path in listed(folder, "*.txt") if _WORLD.fullmatch(path.name)), None)
 
 
 def _places(path: Path) -> GroundPlaces:

@@ -5,6 +5,7 @@
 ``cuhk-03.mat``; ``cuhk03_new_protocol_config_{labeled,detected}.mat`` tell which are for training, queries and gallery.
 """
 
+from data.listing import listed
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,7 +51,7 @@ def list_cuhk03(root: Path, boxes: Boxes, use: Use = "all") -> CropSplits:
     place = data_root(root, f"CUHK03 ({boxes})", _FOLDERS, (folder,))
     protocol = _Protocol(place / f"cuhk03_new_protocol_config_{boxes}.mat")
     wanted = {"all": _SPLITS, "train": _SPLITS[:1], "test": _SPLITS[1:]}[use]
-    there = {path.name for path in (place / folder).iterdir()}
+    there = {path.name for path in listed(place / folder, "*")}
     found = {name: protocol.crops(name, place / folder, there) if name in wanted else () for name in _SPLITS}
     return CropSplits(place, found["train"], found["query"], found["gallery"])
 

@@ -7,6 +7,7 @@ Windows are in frames of all. Regions of interest are read as text from the devk
 ``name{camera} = [x y; x y; ...]`` are matched, not run. The data was withdrawn by its makers in 2019.
 """
 
+from data.listing import listed
 import re
 from pathlib import Path
 
@@ -118,7 +119,7 @@ def _places(rows: CameraRows) -> GroundPlaces | None:
 
 def _regions(root: Path) -> tuple[dict[int, DoubleArray], list[Problem]]:
     """Polygons by camera, from the devkit's file in the folder or below it."""
-    path = next(iter(sorted([*root.glob("getROIs.m"), *root.glob("*/getROIs.m"), *root.glob("*/*/getROIs.m")])), None)
+    path = next(iter(listed(root, "getROIs.m", "*/getROIs.m", "*/*/getROIs.m")), None)
     if path is None:
         return {}, [Problem("missing file", str(root / "getROIs.m"), 1, "no region of interest: the whole picture counts")]
     found: dict[int, DoubleArray] = {}

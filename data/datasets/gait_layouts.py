@@ -17,6 +17,7 @@ Our own set is one ``.npz`` of ``data.formats.skeleton_recordings``: of each per
 whose name does not begin with "test" are the training, the others are one test per condition.
 """
 
+from data.listing import listed
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,9 +140,9 @@ def _place(root: Path, name: str, frames: int, view: int | None) -> Path:
     steps = [name, str(frames), *([] if view is None else [f"view_{view}"])]
     for skipped in range(len(steps) + 1):
         place = root.joinpath(*steps[skipped:])
-        if any(place.glob("*_train_npy_data")):
+        if listed(place, "*_train_npy_data"):
             return place
-    there = sorted(path.name for path in root.iterdir() if path.is_dir())[:8] if root.is_dir() else []
+    there = [path.name for path in listed(root, "*") if path.is_dir()][:8]
     raise UserError(
         f"{root}: no {'/'.join(steps)}/*_train_npy_data below it; there {'are' if there else 'is nothing'} "
         f"{', '.join(there)}".rstrip()

@@ -1,5 +1,6 @@
 """Where in a folder a data set lies, and exactly what of it is missing."""
 
+from data.listing import listed
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,11 +23,11 @@ def find_root(root: Path, what: str, parts: Sequence[str], below: Sequence[str] 
     if not root.is_dir():
         raise UserError(f"{root} is not a folder; give the folder of {what}")
     places = [root, *(root / one for one in below if (root / one).is_dir())]
-    lacking = {place: [part for part in parts if not any(place.glob(part))] for place in places}
+    lacking = {place: [part for part in parts if not listed(place, part)] for place in places}
     best = min(places, key=lambda place: len(lacking[place]))
     if not lacking[best]:
         return best
-    there = sorted(path.name for path in best.iterdir())
+    there = [path.name for path in listed(best, "*")]
     seen = ", ".join(there[:6]) + (", ..." if len(there) > 6 else "")
     raise UserError(
         f"{root} is not {what}: missing {', '.join(lacking[best])} in {best} (there: {seen or 'nothing'})"

@@ -7,6 +7,7 @@ Occluded-Duke (Miao et al., "Pose-Guided Feature Alignment for Occluded Person R
 split of DukeMTMC-reID: 15,618 training pictures, 2,210 occluded queries, a gallery of 17,661.
 """
 
+from data.listing import listed
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -39,7 +40,7 @@ def list_market_layout(root: Path, use: Use = "all", distractors: bool = False) 
     more = (DISTRACTORS,) if distractors and GALLERY in wanted else ()
     place = data_root(root, "a data set in Market-1501's layout", _FOLDERS, (*wanted, *more))
     skeletons: dict[str, CropSkeletons] = {}
-    for path in sorted(place.glob("crops_*.json")):
+    for path in listed(place, "crops_*.json"):
         skeletons |= read_synthetic_crops(path)
     splits = {name: tuple(_crops(place, name, skeletons)) for name in (*wanted, *more)}
     gallery = splits.get(GALLERY, ()) + splits.get(DISTRACTORS, ())

@@ -4,6 +4,7 @@
 three times, once for each of three detectors. Files count frames from 1.
 """
 
+from data.listing import listed
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def _read(name: str, root: Path, split: str, rule: Rule, expected: Callable[[tup
     what = name.upper()
     choose_part(split, "train", ("train",), what)
     place = find_root(root, what, ("*/gt/gt.txt",), ("train", f"{what}/train", what))
-    names = tuple(path.parents[1].name for path in sorted(place.glob("*/gt/gt.txt")))
+    names = tuple(path.parents[1].name for path in listed(place, "*/gt/gt.txt"))
     problems = missing_names("missing sequence", place, expected(names), names)
     sequences = []
     for one in names:

@@ -4,6 +4,7 @@ Four recordings of 3 to 5 cameras that hardly overlap. ``annotation/Dataset<k>/C
 person, left, top, width, height, separated by white space; frames and cameras count from 1, ids hold over cameras.
 """
 
+from data.listing import listed
 import re
 from pathlib import Path
 
@@ -31,10 +32,10 @@ def read_nlpr_mct(root: Path, split: str) -> TrackingDataset:
         UserError: nothing is there, no recording was chosen, or a file is broken.
     """
     place = find_root(root, "NLPR_MCT", ("Dataset*/Cam*.dat",), _BELOW)
-    there = [part for part in _PARTS if any((place / part).glob("Cam*.dat"))]
+    there = [part for part in _PARTS if listed(place / part, "Cam*.dat")]
     part = choose_part(split, "", there, "NLPR_MCT")
     folder = place / part
-    found = {path.stem: path for path in sorted(folder.glob("Cam*.dat")) if _NAME.fullmatch(path.name)}
+    found = {path.stem: path for path in listed(folder, "Cam*.dat") if _NAME.fullmatch(path.name)}
     names = tuple(f"Cam{number}" for number in range(1, _CAMERAS[part] + 1))
     problems = missing_names("missing file", folder, names, found)
     tables = {}

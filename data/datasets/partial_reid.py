@@ -5,6 +5,7 @@ in both. Keypoints and parsing labels lie beside a picture: ``<picture>.predicti
 first of which is the person's) and ``<picture>.confidence_fields.npy``.
 """
 
+from data.listing import listed
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +38,7 @@ def list_partial_reid(root: Path, use: Use = "all") -> CropSplits:
 def _crops(root: Path, folder: str, camera: int) -> Iterator[ReidCrop]:
     """Where a folder has any keypoint file, every picture is expected to have one; the same holds for labels."""
     posed, labelled = (
-        any((root / folder).glob(f"*{ending}")) for ending in (".predictions.json", ".confidence_fields.npy")
+        bool(listed(root / folder, f"*{ending}")) for ending in (".predictions.json", ".confidence_fields.npy")
     )
     for crop in numbered_crops(root, folder, camera, per_person=False):
         beside = crop.path.with_name

@@ -6,6 +6,7 @@ Of the 17 keypoints, 1 and 2 are the head's bottom and top, in the places of COC
 labelled.
 """
 
+from data.listing import listed
 import math
 import re
 from collections.abc import Mapping
@@ -81,7 +82,7 @@ def read_posetrack21(root: Path, split: str) -> PoseTrackSplit:
             data set's folder.
     """
     folder = root / ANNOTATIONS / split
-    files = sorted(folder.glob("*.json"))
+    files = listed(folder, "*.json")
     if not files:
         raise UserError(f"{folder}: expected one JSON file per video of PoseTrack21, found none")
     return _read_files(root, folder, files)

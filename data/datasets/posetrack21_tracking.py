@@ -5,6 +5,7 @@ person ids, which hold over all videos. In ``posetrack_mot/mot/<split>/<video>/`
 ``gt/gt_kpts.txt``, rows of frame, id and 17 times x, y, flag, and ``image_info.json``, a list of the frames.
 """
 
+from data.listing import listed
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ def read_posetrack21_boxes(root: Path, split: str) -> TrackingDataset:
     place = find_root(root, "PoseTrack21", (f"{_MOT}/{part}/*/gt/gt.txt",), FOLDERS)
     problems: list[Problem] = []
     sequences = []
-    for path in sorted((place / _MOT / part).glob("*/gt/gt.txt")):
+    for path in listed(place / _MOT / part, "*/gt/gt.txt"):
         sequence, found = _box_video(place, path)
         sequences.append(sequence)
         problems += found

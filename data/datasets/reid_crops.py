@@ -1,5 +1,6 @@
 """What every re-identification data set comes down to: crops with an identity and a camera, in three splits."""
 
+from data.listing import listed
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ def numbered_crops(root: Path, folder: str, camera: int, per_person: bool) -> It
         UserError: when there is no picture, or a name does not start with an identity.
     """
     place = root / folder
-    pictures = sorted(path for path in place.glob("*/*" if per_person else "*") if is_picture(path))
+    pictures = [path for path in listed(place, "*/*" if per_person else "*") if is_picture(path)]
     if not pictures:
         where = "the folders below it" if per_person else "it"
         raise UserError(f"{place}: expected pictures in {where}, found none")

@@ -1,5 +1,6 @@
 """The folder layout re-identification data sets share: one folder of pictures per split, all facts in the names."""
 
+from data.listing import listed
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ def data_root(root: Path, what: str, names: Sequence[str], folders: Sequence[str
     if fitting:
         raise UserError(f"{root} holds several data sets: give one of {', '.join(str(place) for place in fitting)}")
     place = next((root / name for name in names if (root / name).is_dir()), root)
-    there = sorted(path.name for path in place.iterdir())[:8] if place.is_dir() else None
+    there = [path.name for path in listed(place, "*")][:8] if place.is_dir() else None
     found = "there is no such folder" if there is None else f"found: {', '.join(there) or 'nothing'}"
     expected = " and ".join([", ".join(folders[:-1]), folders[-1]] if len(folders) > 1 else folders)
     raise UserError(
@@ -86,7 +87,7 @@ def picture_names(folder: Path) -> list[str]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder")
-    names = sorted(path.name for path in folder.iterdir() if is_picture(path))
+    names = [path.name for path in listed(folder, "*") if is_picture(path)]
     if not names:
         raise UserError(f"{folder} holds no pictures ({', '.join(PICTURE_ENDINGS)})")
     return names

@@ -5,6 +5,7 @@ One text file per camera, rows of ``track xmin ymin xmax ymax frame lost occlude
 ``<Sequence>/view-<camera>.txt``, EPFL ``<sequence>/<recording>-c<k>.txt``.
 """
 
+from data.listing import listed
 import re
 import shlex
 from pathlib import Path
@@ -52,18 +53,18 @@ def _read(
         UserError: nothing is there, no sequence was chosen, or a row is broken.
     """
     what = name.upper()
-    if any(root.glob(pattern)):
+    if listed(root, pattern):
         folder, part = root, ""
         if split:
             raise UserError(f"{root} is one sequence of {what}; leave --split out or give the folder above it")
     else:
         place = find_root(root, what, (f"*/{pattern}",), (what,))
-        parts = sorted({path.parent.name for path in place.glob(f"*/{pattern}")})
+        parts = sorted({path.parent.name for path in listed(place, f"*/{pattern}")})
         part = choose_part(split, "", parts, what)
         folder = place / part
     problems: list[Problem] = []
     tables: dict[str, MotTable] = {}
-    for path in sorted(folder.glob(pattern)):
+    for path in listed(folder, pattern):
         match = named.fullmatch(path.name)
         if match is None:
             raise UserError(f"{path}: the name does not tell the camera")

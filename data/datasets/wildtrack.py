@@ -7,6 +7,7 @@ cylinder and reach beyond the picture; they are cut at its edge, as no predictio
 ``calibrations`` holds OpenCV files: rotation vector, translation in centimetres, camera matrix without distortion.
 """
 
+from data.listing import listed
 import re
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def read_wildtrack(root: Path, split: str) -> TrackingDataset:
     if split:
         raise UserError("WILDTRACK has no parts; leave --split out")
     place = find_root(root, "WILDTRACK", ("annotations_positions/*.json",), ("Wildtrack_dataset", "Wildtrack"))
-    paths = sorted((place / "annotations_positions").glob("*.json"))
+    paths = listed(place / "annotations_positions", "*.json")
     numbers = [_number(path) for path in paths]
     problems = _gaps(place, numbers)
     rows, places = _rows(paths, numbers)

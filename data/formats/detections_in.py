@@ -19,6 +19,7 @@ from data.formats.features_in import (
     usable_scores,
 )
 from data.formats.mot import read_mot
+from data.listing import by_stem, listed
 from data.records import FloatArray, IntArray, PartEmbeddings
 from data.skeletons import COCO17, convert
 from data.sources.open import is_camera_name
@@ -90,14 +91,14 @@ def read_detection_folder(folder: Path, features: Path | None = None) -> dict[st
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; give the folder that holds <camera>.txt, .npz or .json")
-    archives, texts = sorted(folder.glob("*.npz")), sorted(folder.glob("*.txt"))
+    archives, texts = by_stem(listed(folder, "*.npz")), by_stem(listed(folder, "*.txt"))
     if archives:
-        found = {path.stem: _from_archive(path) for path in archives}
+        found = {camera: _from_archive(path) for camera, path in archives.items()}
     elif texts:
         # Before .json: text files often have something else of that kind beside them.
-        found = {path.stem: _from_text(path, features) for path in texts}
+        found = {camera: _from_text(path, features) for camera, path in texts.items()}
     else:
-        found = {path.stem: _from_coco(path) for path in sorted(folder.glob("*.json"))}
+        found = {camera: _from_coco(path) for camera, path in by_stem(listed(folder, "*.json")).items()}
     if not found:
         raise UserError(f"{folder} holds no <camera>.txt, .npz or .json; give a folder of detections")
     for camera in found:

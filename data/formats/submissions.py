@@ -29,6 +29,7 @@ from data.formats.coco import CocoImage, read_coco, write_coco
 from data.formats.cvat import read_cvat, write_cvat_images, write_cvat_video
 from data.formats.mot import MotTable, read_mot, write_mot
 from data.formats.track_sets import CameraTracks, from_table
+from data.listing import listed
 from data.records import Detections, FloatArray, Poses
 from data.skeletons import convert
 
@@ -58,7 +59,7 @@ def _per_camera(
     """A format of one file per camera."""
 
     def read_folder(folder: Path) -> list[CameraTracks]:
-        paths = sorted(folder.glob(f"*{ending}"))
+        paths = listed(folder, f"*{ending}")
         if not paths:
             raise UserError(f"{folder} holds no <camera>{ending}")
         return [read(path) for path in paths]

@@ -8,6 +8,7 @@ import numpy as np
 from data.errors import UserError
 from data.formats.features_in import FileFeatures, check_one_size, read_features, sound_boxes, usable_scores
 from data.formats.mot import MotTable, read_mot
+from data.listing import by_stem, listed
 from data.records import FloatArray, IntArray, PartEmbeddings, Tracklet
 from data.site import Site
 from data.sources.open import is_camera_name
@@ -39,10 +40,10 @@ def read_track_folder(folder: Path, site: Site, features: Path | None = None) ->
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; give the folder that holds <camera>.txt")
-    paths = sorted(folder.glob("*.txt"))
+    paths = by_stem(listed(folder, "*.txt"))
     if not paths:
         raise UserError(f"{folder} holds no <camera>.txt; give a folder of MOTChallenge tracks")
-    cameras = [path.stem for path in paths]
+    cameras = list(paths)
     for camera in cameras:
         if not is_camera_name(camera):
             raise UserError(f"{folder}: '{camera}' cannot name a camera; rename the file (letters, digits, _ - .)")
@@ -51,8 +52,8 @@ def read_track_folder(folder: Path, site: Site, features: Path | None = None) ->
     for camera in cameras:
         if site.fps(camera) is None:
             raise UserError(f"the frame rate of camera '{camera}' is unknown; give --site with cameras.{camera}.fps")
-    tables = {path.stem: read_mot(path, "tracks") for path in paths}
-    appearances = {path.stem: read_features(path, features, len(tables[path.stem])) for path in paths}
+    tables = {camera: read_mot(path, "tracks") for camera, path in paths.items()}
+    appearances = {camera: read_features(path, features, len(tables[camera])) for camera, path in paths.items()}
     check_one_size(appearances)
     return {camera: _tracklets(camera, tables[camera], appearances[camera], site) for camera in cameras}
 

@@ -10,6 +10,7 @@ import numpy as np
 from data.config import SourcesConfig
 from data.errors import UserError
 from data.foreign import read_text
+from data.listing import listed
 from data.pictures import is_picture
 from data.records import Frame, Image
 from data.sources.base import CameraSpec, SourceInfo
@@ -113,7 +114,7 @@ class ImageFolderSource:
 def _pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    found = [path for path in folder.iterdir() if is_picture(path)]
+    found = [path for path in listed(folder, "*") if is_picture(path)]
     return sorted(found, key=lambda path: (natural_key(path.name), path.name))
 
 

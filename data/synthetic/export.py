@@ -20,6 +20,7 @@ from data.calibration import Calibration
 from data.clock import Clock
 from data.errors import UserError
 from data.ledger import Ledger
+from data.listing import is_empty
 from data.site import CameraSite, Group, OverlapPair, Site, save_site
 from data.synthetic.crops import FOLDERS, CropJob, make_crops
 from data.synthetic.gait import JOINTS
@@ -225,7 +226,7 @@ def _check_place(out: Path, overwrite: bool) -> None:
     if out.exists():
         if not out.is_dir():
             raise UserError(f"{out} is a file; choose another --out")
-        if any(out.iterdir()):
+        if not is_empty(out):
             if not overwrite:
                 raise UserError(f"{out} exists; choose another --out or give --overwrite")
             ledger = Ledger(out, _KIND)

@@ -15,6 +15,7 @@ from data.clock import ClockStatus
 from data.config import Section, explain
 from data.errors import UserError
 from data.foreign import read_yaml
+from data.listing import listed
 
 PRESET_FOLDER = Path(__file__).resolve().parents[2] / "configs" / "synthetic"
 FROZEN_FILE = PRESET_FOLDER / "frozen.yaml"
@@ -126,7 +127,7 @@ class Preset(Section):
 
 def preset_names() -> list[str]:
     """Names of the shipped presets."""
-    return sorted(path.stem for path in PRESET_FOLDER.glob("*.yaml") if path != FROZEN_FILE)
+    return [path.stem for path in listed(PRESET_FOLDER, "*.yaml") if path != FROZEN_FILE]
 
 
 def load_preset(name: str) -> Preset:

@@ -11,6 +11,7 @@ import numpy as np
 
 from data.errors import UserError
 from data.formats.world import WorldTable, read_world_mot, read_world_paths
+from data.listing import by_stem, listed
 from data.records import DoubleArray
 from data.site import load_site
 from pipeline.evaluation.annotated import common_step, sampling
@@ -203,7 +204,7 @@ def find_places(pred: Path) -> dict[str, Path]:
     if pred.is_file():
         return {pred.stem: pred}
     for pattern in ("world/*.csv", "*.csv", "*.txt"):
-        found = {path.stem: path for path in sorted(pred.glob(pattern))}
+        found = by_stem(listed(pred, pattern))
         if found:
             return found
     raise UserError(

@@ -14,6 +14,7 @@ from typing import Any
 from data.errors import UserError
 from data.foreign import read_json, read_text
 from data.formats.mot import MotTable, read_mot
+from data.listing import by_stem, listed
 from pipeline.evaluation.labels import LABELS_FILE
 
 LENGTHS_FILE = "lengths.json"
@@ -67,13 +68,13 @@ def find_truth(root: Path) -> TruthFolder:
     """
     if not root.is_dir():
         raise UserError(f"{root} is not a folder; give the folder of the truth")
-    in_folders = {path.parents[1].name: path for path in sorted(root.glob(f"*/{_TRUTH_IN_SEQUENCE.as_posix()}"))}
+    in_folders = {path.parents[1].name: path for path in listed(root, f"*/{_TRUTH_IN_SEQUENCE.as_posix()}")}
     if in_folders:
         stated = {name: _sequence_length(root / name / "seqinfo.ini") for name in in_folders}
         lengths = {name: length for name, length in stated.items() if length is not None}
         return TruthFolder(root, in_folders, lengths, has_sequences=True)
     lengths = _read_lengths(root / LENGTHS_FILE)
-    paths = {path.stem: path for path in sorted(root.glob("*.txt")) if path.name != LABELS_FILE}
+    paths = by_stem(path for path in listed(root, "*.txt") if path.name != LABELS_FILE)
     if not paths:
         raise UserError(f"{root} holds no truth: neither <sequence>/gt/gt.txt nor <camera>.txt")
     absent = sorted(set(lengths) - set(paths))
@@ -135,9 +136,9 @@ def unknown_predictions(folder: Path, truth: TruthFolder) -> list[str]:
 
 def _predicted_names(folder: Path) -> set[str]:
     # Beside its tracks a run folder has texts that are none (its log).
-    texts = (folder / "tracks" if (folder / "tracks").is_dir() else folder).glob("*.txt")
+    texts = listed(folder / "tracks" if (folder / "tracks").is_dir() else folder, "*.txt")
     found = {path.stem for path in texts}
-    return found | {path.name for path in folder.iterdir() if path.is_dir() and find_prediction(folder, path.name)}
+    return found | {path.name for path in listed(folder, "*") if path.is_dir() and find_prediction(folder, path.name)}
 
 
 def pair_predictions(

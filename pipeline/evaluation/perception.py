@@ -16,6 +16,7 @@ from data.config import SourcesConfig
 from data.errors import UserError
 from data.formats.coco import CocoImage, read_coco, write_coco
 from data.formats.mot import read_mot
+from data.listing import listed
 from data.pictures import read_picture
 from data.records import Detections, FloatArray, Image, Poses
 from data.sources.base import CameraSpec
@@ -76,7 +77,7 @@ def site_frames(site: Path, every: int) -> Iterator[tuple[Truth, Image]]:
     Raises:
         UserError: when the folder is none, its videos cannot be read, or its ground truth is of other people.
     """
-    tables = sorted((site / "keypoints").glob("*.json"))
+    tables = listed(site / "keypoints", "*.json")
     if not tables:
         raise UserError(f"{site} is no synthetic site with videos; make one with `python -m tools.make_synthetic`")
     for path in tables:

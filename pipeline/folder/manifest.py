@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from data.listing import listed
 from data.weight_records import file_sha256
 
 VERSION = 2
@@ -34,9 +35,9 @@ def describe_input(path: Path) -> dict[str, Any]:
     """
     if not path.is_dir():
         return describe_file(path)
-    listed = sorted((one.name, one.stat().st_size) for one in path.iterdir() if one.is_file())
-    digest = sha256("".join(f"{name}\0{size}\n" for name, size in listed).encode("utf-8", "surrogateescape"))
-    return {"bytes": sum(size for _, size in listed), "sha256": digest.hexdigest()}
+    files = [(one.name, one.stat().st_size) for one in listed(path, "*") if one.is_file()]
+    digest = sha256("".join(f"{name}\0{size}\n" for name, size in files).encode("utf-8", "surrogateescape"))
+    return {"bytes": sum(size for _, size in files), "sha256": digest.hexdigest()}
 
 
 def versions() -> dict[str, str]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from data.formats.world import WorldPaths, write_world_paths
 from data.instants import instant_numbers
+from data.listing import listed
 from data.records import DoubleArray, IntArray, Tracklet
 from data.site import Group, Site
 from pipeline.folder.outcome import Outcome
@@ -16,7 +17,7 @@ def write_world_files(found: Outcome) -> None:
 
     A group whose tracks were given has no places and gets none.
     """
-    for path in sorted(found.folder.world("x").parent.glob("*.csv")):
+    for path in listed(found.folder.world("x").parent, "*.csv"):
         if found.folder.ledger.lists(path):
             path.unlink()
     for group in found.site.groups:

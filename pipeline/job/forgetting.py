@@ -10,6 +10,7 @@ from data.errors import UserError
 from data.formats.mot import read_mot, write_mot
 from data.formats.tracklets import read_tracklets, write_tracklets
 from data.formats.world import read_world_paths, write_world_paths
+from data.listing import listed
 from data.records import Tracklet
 from data.site import load_site
 from data.splits import Span, Split, apply_splits, piece_spans
@@ -73,7 +74,7 @@ def forget(folder: RunFolder, person: int) -> Forgotten:
     _forget_tracklets(folder, keys, cut, splits)
     for camera in manifest["inputs"]:
         _forget_rows(folder, folder.tracks(camera), {person})
-    for path in sorted(folder.world("x").parent.glob("*.csv")):
+    for path in listed(folder.world("x").parent, "*.csv"):
         paths = read_world_paths(path)
         write_world_paths(folder.claim(path), paths.select(paths.ids != person))
     removed = _remove_drawn(folder)
@@ -102,7 +103,7 @@ def _forget_pictures(folder: RunFolder, keys: set[Key], cut: set[Key], splits: S
     for camera, local_id in sorted((keys - set(piece_spans(splits))) | cut):
         spans = {name: span for (where, name), span in piece_spans(splits).items() if where == camera}
         own = {name: span for name, span in spans.items() if span.local_id == local_id}
-        for path in sorted((folder.crops / camera).glob(f"{local_id}_*.jpg")):
+        for path in listed(folder.crops / camera, f"{local_id}_*.jpg"):
             folder.check_no_link(path)
             owner = _owner(path, own) if (camera, local_id) in cut else local_id
             if owner is not None and (camera, owner) not in keys:
@@ -177,7 +178,7 @@ def _prove(folder: RunFolder, person: int, keys: set[Key]) -> None:
     left = [f"tracklets of {key}" for key in keys if key in {item.key for item in folder.read_tracked()}]
     left += ["its links" for link in folder.read_links() if link.a in keys or link.b in keys]
     left += ["its identity" for one in folder.read_global_tracks() if one.global_id == person]
-    left += [f"pictures of {key}" for key in keys if list((folder.crops / key[0]).glob(f"{key[1]}_*.jpg"))]
+    left += [f"pictures of {key}" for key in keys if listed(folder.crops / key[0], f"{key[1]}_*.jpg")]
     for camera in {camera for camera, _ in keys}:
         path = folder.tracks(camera)
         if path.exists() and person in read_mot(path, "tracks").ids:

@@ -3,6 +3,7 @@
 import logging
 
 from data.errors import UserError
+from data.listing import listed
 from data.weight_records import file_sha256
 from pipeline.weights.store import WeightStore
 from reid.weights.checkpoints import read_info
@@ -24,7 +25,7 @@ def real_kpr(store: WeightStore) -> str | None:
         if fits and store.path_of(name).exists():
             return name
     synthetic = {record.sha256 for record in store.records.values() if record.trained_on == "synthetic"}
-    for path in sorted(store.cache_dir.glob("*.safetensors")):
+    for path in listed(store.cache_dir, "*.safetensors"):
         try:
             info = read_info(path)
         except UserError as error:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from data.errors import UserError
 from data.formats.reid_keypoints import CropSkeletons, read_keypoint_file, read_synthetic_crops
+from data.listing import listed
 from data.pictures import PICTURE_ENDINGS, is_picture, read_picture
 from data.records import Image
 
@@ -55,7 +56,7 @@ def crop_names(folder: Path, leave_out: Path | None = None) -> list[str]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder")
-    found = [path for path in folder.rglob("*") if is_picture(path) and path.is_file()]
+    found = [path for path in listed(folder, "**/*") if is_picture(path) and path.is_file()]
     if leave_out is not None and leave_out.resolve() != folder.resolve():
         found = [path for path in found if not path.resolve().is_relative_to(leave_out.resolve())]
     if not found:
@@ -87,7 +88,7 @@ class CropKeypoints:
         self._single = place.is_file() and not place.match(_SIDECARS)
         self._owner: Path | None = None
         self._sidecar: dict[str, CropSkeletons] = {}
-        for path in [place] if place.is_file() and not self._single else sorted(place.glob(_SIDECARS)):
+        for path in [place] if place.is_file() and not self._single else listed(place, _SIDECARS):
             self._sidecar |= read_synthetic_crops(path)
         self.missing: list[str] = []
         self.without_target: list[str] = []

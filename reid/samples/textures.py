@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import UserError
+from data.listing import listed
 from data.pictures import is_picture, read_picture
 from data.records import Image
 from reid.models.san_spec import TEXTURE_SIZE
@@ -37,7 +38,7 @@ class TextureFolder:
             )
         self.folder = folder
         self._paths: dict[str, Path] = {}
-        for path in sorted(path for path in folder.rglob("*") if is_picture(path)):
+        for path in [path for path in listed(folder, "**/*") if is_picture(path)]:
             first = self._paths.setdefault(path.stem, path)
             if first != path:
                 raise UserError(f"{folder} holds two textures of the name '{path.stem}': {first} and {path}")

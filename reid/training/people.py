@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from data.listing import listed
+
 # Only our own generator describes its crops in such files.
 _SYNTHETIC = "crops_*.json"
 
@@ -13,4 +15,4 @@ def people_of_sources(folders: Iterable[Path]) -> str:
     Args:
         folders: of the data sets it learned from.
     """
-    return " and ".join(sorted({"synthetic" if any(folder.glob(_SYNTHETIC)) else "real" for folder in folders}))
+    return " and ".join(sorted({"synthetic" if listed(folder, _SYNTHETIC) else "real" for folder in folders}))

@@ -18,6 +18,7 @@ from data.errors import UserError
 from data.foreign import read_text
 from data.formats.mot import MotTable
 from data.formats.world import WorldTable
+from data.listing import by_stem, listed
 from data.records import DoubleArray
 from pipeline.evaluation.benchmarks.request import BenchmarkRequest
 from pipeline.evaluation.benchmarks.result import BenchmarkResult, Cell, Table
@@ -41,7 +42,7 @@ class _Scene:
 
 def score(request: BenchmarkRequest) -> BenchmarkResult:
     """Score every scene; the whole is the mean of the scenes' figures, as on the challenge's board."""
-    files = {path.parent.name: path for path in sorted(request.root.glob("*/ground_truth.txt"))}
+    files = {path.parent.name: path for path in listed(request.root, "*/ground_truth.txt")}
     if not files:
         raise UserError(f"{request.root}: expected <scene>/ground_truth.txt of the AI City Challenge, found none")
     limit = _ZERO_M if request.ground_m is None else request.ground_m
@@ -115,7 +116,7 @@ def _predictions(
         return {name: rows[np.isin(rows[:, 0], mine)] for name, mine in cameras.items()}
     if not request.pred.is_dir():
         raise UserError(f"{request.pred} is neither a file nor a folder of predictions")
-    found = {path.stem: path for path in sorted(request.pred.glob("*.txt"))}
+    found = by_stem(listed(request.pred, "*.txt"))
     for name in sorted(set(found) - set(truths)):
         warnings.append(f"{name}: predictions without a truth ({len(read_rows(found[name]))} rows), not scored")
     missing = [name for name in truths if name not in found]

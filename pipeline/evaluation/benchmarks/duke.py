@@ -24,6 +24,7 @@ from data.foreign import read_json, read_text
 from data.formats.mat import read_mat
 from data.formats.mot import MotTable, read_mot
 from data.formats.world import WorldTable
+from data.listing import listed
 from data.records import DoubleArray
 from pipeline.evaluation.benchmarks.boxes import score_cameras
 from pipeline.evaluation.benchmarks.request import BenchmarkRequest
@@ -105,7 +106,7 @@ def read_predictions(pred: Path) -> tuple[DoubleArray, list[str]]:
     if len(rows) == 1:
         raise UserError(f"{pred} has neither camera1.txt to camera8.txt nor is it one file of DukeMTMC's rows")
     known = {f"camera{camera}" for camera in range(1, len(STARTS) + 1)}
-    found = {path.stem for pattern in ("*.txt", "tracks/*.txt") for path in pred.glob(pattern)}
+    found = {path.stem for path in listed(pred, "*.txt", "tracks/*.txt")}
     return np.concatenate(rows), sorted(found - known)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from data.datasets.posetrack21 import ANNOTATIONS
 from data.errors import UserError
 from data.foreign import read_json
+from data.listing import by_stem, listed
 from pipeline.evaluation.benchmarks.request import BenchmarkRequest
 from pipeline.evaluation.benchmarks.result import BenchmarkResult, Cell, Table
 from pipeline.evaluation.bootstrap import bootstrap
@@ -117,13 +118,13 @@ def score(request: BenchmarkRequest) -> BenchmarkResult:
     """Score both protocols, MOTA and average precision."""
     split = request.split or "val"
     folder = request.root / ANNOTATIONS / split
-    files = {path.stem: path for path in sorted(folder.glob("*.json"))}
+    files = by_stem(listed(folder, "*.json"))
     if not files:
         raise UserError(f"{folder}: expected one JSON file per video of PoseTrack21, found none")
     if not request.pred.is_dir():
         raise UserError(f"{request.pred} is not a folder; give the folder of <video>.json")
     names = request.choose(list(files))
-    given = {path.stem: path for path in sorted(request.pred.glob("*.json"))}
+    given = by_stem(listed(request.pred, "*.json"))
     warnings = []
     for name in sorted(set(given) - set(files)):
         people = read_json(given[name])
