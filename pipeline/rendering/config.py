@@ -17,7 +17,9 @@ class RenderConfig(Section):
     skeletons: bool = Field(True, description="draw the keypoints where the run has them")
     min_confidence: float = Field(0.3, ge=0, le=1, description="keypoints below it are neither drawn nor trusted, 0-1")
     trail_s: float = Field(1.5, ge=0, description="length of the trail of foot points, seconds; 0 = none")
-    fill_gap_s: float = Field(1.0, ge=0, description="gaps up to this long are bridged by dashed boxes, seconds")
+    fill_gap_s: float = Field(
+        1.0, ge=0, description="gaps up to this long are bridged by dashed boxes, and between skeletons, seconds"
+    )
     crf: int = Field(23, ge=0, le=51, description="H.264 quality, 0-51: lower is better and larger")
     preset: Preset = Field("veryfast", description=f"x264 speed: {', '.join(PRESETS)}")
     queue_frames: int = Field(8, ge=1, description="drawn frames that may wait for the encoder")

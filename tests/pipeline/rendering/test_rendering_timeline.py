@@ -55,6 +55,26 @@ def test_predicted_rows_are_dashed() -> None:
     assert _timeline([_tracklet(0, [0, 1, 2], scores=scores)]).scene(1).dashed.tolist() == [True]
 
 
+def test_between_two_skeletons_a_detected_row_shows_one_that_blurs_nothing() -> None:
+    frames = [0, 1, 2, 3, 4, 5, 40, 60]
+    keypoints = np.zeros((len(frames), 17, 3), np.float32)
+    keypoints[[0, 4, 7], :2] = [[[5, 10, 0.9], [9, 10, 0.0]], [[49, 10, 0.5], [49, 10, 0.9]], [[605, 10, 0.9]] * 2]
+    scores = np.array([0.9, 0.9, 0.0, 0.9, 0.9, 0.9, 0.9, 0.9], np.float32)
+    timeline = _timeline([_tracklet(0, frames, keypoints=keypoints, scores=scores)], {0: 1})
+    shown = {frame: timeline.scene(frame).keypoints for frame in (0, 1, 2, 3, 4, 5, 40)}
+    assert all(found is not None for found in shown.values())
+    # A quarter of the way: 5 px and 9 px from the box's left edge give 6, in a box that has moved to 10.
+    np.testing.assert_allclose(shown[1][0, 0], [16, 10, 0.5], atol=1e-4)  # type: ignore[index]
+    np.testing.assert_allclose(shown[3][0, 0], [38, 10, 0.5], atol=1e-4)  # type: ignore[index]
+    assert shown[1][0, 1, 2] == 0, "one of the two did not show it"  # type: ignore[index]
+    for frame, why in ((2, "nobody was detected"), (5, "the next one is too late"), (40, "likewise")):
+        assert not shown[frame].any(), why  # type: ignore[union-attr]
+    for frame, seen in ((0, True), (1, False), (4, True)):
+        heads = timeline.heads_nearby(frame, frame / _FPS, 0.05)[1]
+        assert heads is not None
+        assert heads.any() == seen
+
+
 def test_of_duplicate_boxes_the_better_stays() -> None:
     low = _tracklet(1, [5, 6, 7], scores=np.full(3, 0.2, np.float32), boxes=np.ones((3, 4), np.float32))
     timeline = _timeline([low, _tracklet(0, [5, 6, 7])], {0: 2, 1: 2})
