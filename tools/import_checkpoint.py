@@ -109,7 +109,7 @@ def _tell(named: Iterable[tuple[str, Sequence[str]]]) -> None:
 
 
 def _import(source: Path, out: Path, arguments: argparse.Namespace) -> None:
-    from reid.weights.published import LICENCE, import_published
+    from reid.weights.published import LICENCE, import_published, swinv2_windows
 
     if arguments.accept_licence != "hl3":
         raise UserError(
@@ -122,8 +122,11 @@ def _import(source: Path, out: Path, arguments: argparse.Namespace) -> None:
         overrides["height"], overrides["width"] = arguments.size
     if arguments.semantic_weight is not None:
         overrides["semantic_weight"] = arguments.semantic_weight
-    if arguments.prompt_groups:
-        overrides["prompt_groups"] = arguments.prompt_groups
+    if arguments.window:
+        overrides |= swinv2_windows(arguments.window)
+    for field in ("prompt_groups", "negatives", "background_token"):
+        if getattr(arguments, field) is not None:
+            overrides[field] = getattr(arguments, field)
     taken = import_published(source, overrides)
     save_checkpoint(out, taken.state, taken.spec, taken.provenance)
     spec = taken.spec
@@ -158,7 +161,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--normalisation", choices=sorted(_NORMALISATIONS), help="where the file does not tell")
     parser.add_argument("--size", type=_size, metavar="HxW", help="input size px, where the file does not tell")
     parser.add_argument("--semantic-weight", type=float, help="SOLIDER's semantic weight; -1 switches it off")
-    parser.add_argument("--prompt-groups", choices=sorted(PROMPT_GROUPS), help="where the file does not tell")
+    parser.add_argument(
+        "--prompt-groups", choices=sorted(PROMPT_GROUPS), help="keypoints of each prompt channel, against what it tells"
+    )
+    parser.add_argument(
+        "--negatives",
+        action=argparse.BooleanOptionalAction,
+        help="whether a prompt channel is for other people's keypoints, where its tensors do not tell",
+    )
+    parser.add_argument(
+        "--background-token",
+        action=argparse.BooleanOptionalAction,
+        help="whether the prompt tokenizer sees the background's channel, likewise",
+    )
+    parser.add_argument("--window", metavar="WINDOW", help="of a Swin V2, as in timm's name: 12to16, or 16")
     parser.add_argument("--overwrite", action="store_true", help="replace the output file")
     return parser
 

@@ -25,8 +25,6 @@ from reid.weights.checkpoints import load_model
 
 logger = logging.getLogger(__name__)
 
-_MIN_CONFIDENCE = 0.3
-
 
 class KprEmbedder:
     """Describes people by their foreground and their body parts, prompted by their keypoints.
@@ -90,7 +88,7 @@ class KprEmbedder:
         if total:
             frames = np.repeat(np.arange(len(requests)), counts)
             rectangles = np.concatenate([covering_pixels(request.boxes, request.image.shape) for request in requests])
-            prompts = [_prompt_points(request) for request in requests]
+            prompts = [_prompt_points(request, self.spec.prompt_floor) for request in requests]
             targets = np.concatenate([target for target, _, _ in prompts])
             negatives = np.concatenate([negative for _, negative, _ in prompts])
             offsets = np.cumsum([0, *counts[:-1]])
@@ -159,12 +157,15 @@ class KprEmbedder:
         return torch.autocast(self._device.type, self._reduced, enabled=self._reduced is not None)
 
 
-def _prompt_points(request: EmbedRequest) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
-    """The skeletons of one request: targets (N, 17, 3), negatives (M, 17, 3) and the row each negative is for."""
+def _prompt_points(request: EmbedRequest, floor: float) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
+    """The skeletons of one request: targets (N, 17, 3), negatives (M, 17, 3) and the row each negative is for.
+
+    Negatives without a keypoint of more than ``floor`` confidence in the row's box would draw nothing.
+    """
     if request.keypoints is None:
         none = np.zeros((len(request.boxes), 17, 3), np.float32)
         return none, none[:0], np.zeros(0, np.int64)
-    negatives, counts = negatives_for(request.boxes, request.keypoints, request.negatives, _MIN_CONFIDENCE)
+    negatives, counts = negatives_for(request.boxes, request.keypoints, request.negatives, floor)
     rows, columns = np.nonzero(np.arange(negatives.shape[1]) < counts[:, None])
     targets = finite_keypoints(request.keypoints)
     return targets, negatives[rows, columns], rows

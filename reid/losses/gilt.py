@@ -85,7 +85,8 @@ def identity_loss(scores: Tensor, identities: Tensor, visibility: Tensor | None 
         visibility: (N,) or (N, K): bool leaves samples out, float weighs them; None counts all.
 
     Returns:
-        The scalar loss (0 where nothing is visible) and the accuracy over the counted samples.
+        The scalar loss (0 where nothing is visible) and the accuracy: over the visible samples with bool, over all of
+        them otherwise, as the originals log it.
     """
     if scores.ndim == 3:
         identities = identities[:, None].expand(scores.shape[:2]).reshape(-1)
@@ -95,5 +96,7 @@ def identity_loss(scores: Tensor, identities: Tensor, visibility: Tensor | None 
     if not float(total):
         return scores.sum() * 0, 0.0
     losses = F.cross_entropy(scores, identities, reduction="none", label_smoothing=LABEL_SMOOTHING)
-    right = (scores.detach().argmax(1) == identities)[weight > 0]
+    right = scores.detach().argmax(1) == identities
+    if visibility is not None and visibility.dtype == torch.bool:
+        right = right[visibility.reshape(-1)]
     return (losses * weight).sum() / total, float(right.float().mean())

@@ -59,6 +59,10 @@ class ModelSpec(Section):
     prompt_groups: PromptGrouping | None = Field(None, description="keypoints per prompt channel (kpr)")
     negatives: bool = Field(True, description="prompts have a channel for other people's keypoints")
     background_token: bool = Field(True, description="the tokenizer sees the prompts' background channel")
+    prompt_threshold: float = Field(0.3, ge=0, lt=1, description="only keypoints of higher confidence are drawn")
+    prompt_continuous: bool = Field(
+        False, description="a keypoint's peak is its confidence, and every keypoint is drawn: no threshold"
+    )
     cameras: int = Field(0, ge=0, description="number of camera tokens; 0: none")
     camera_weight: float = Field(3.0, description="factor on the camera token")
 
@@ -100,6 +104,11 @@ class ModelSpec(Section):
         if self.prompt_groups is None:
             return 0
         return 1 + int(self.negatives) + len(PROMPT_GROUPS[self.prompt_groups])
+
+    @property
+    def prompt_floor(self) -> float:
+        """Confidence above which a keypoint is drawn into a prompt."""
+        return 0.0 if self.prompt_continuous else self.prompt_threshold
 
     @property
     def stage_widths(self) -> tuple[int, ...]:

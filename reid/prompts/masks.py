@@ -67,7 +67,7 @@ def draw_prompts(
     place = ((rows * prompts.shape[1] + channels)[:, None, None] * height + y[:, :, None]) * width + x[:, None, :]
     value = (profile[:, None] * profile).float().expand(place.shape)
     if continuous:
-        value = value * chosen[:, 2, None, None].to(value.dtype)
+        value = value * chosen[:, 2, None, None].to(value.dtype).clamp(max=1)
     prompts.view(-1).scatter_reduce_(0, place[inside], value[inside], "amax")
     prompts[:, 0] = (1 - prompts[:, 1:].sum(1)).clamp_(0, 1)
     return prompts

@@ -145,4 +145,7 @@ def draw_prompts_of(targets: Tensor, negatives: Tensor, negative_rows: Tensor, s
     """As ``draw_prompts``, for the input of one network."""
     assert spec.prompt_groups is not None
     size = (spec.height, spec.width)
-    return draw_prompts(targets, negatives, negative_rows, size, spec.prompt_groups, spec.negatives)
+    return draw_prompts(
+        targets, negatives, negative_rows, size, spec.prompt_groups, spec.negatives, spec.prompt_threshold,
+        spec.prompt_continuous,
+    )  # fmt: skip

@@ -5,6 +5,7 @@ size, normalisation, windows), then the published defaults. What was guessed is 
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,10 @@ from pydantic import ValidationError
 from data.atomic import replacing
 from data.errors import UserError
 from data.weight_records import file_sha256
-from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD, PART_NAMES, PROMPT_GROUPS, ModelSpec
+from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD, PART_NAMES, ModelSpec
 from reid.weights.checkpoints import build_model, cameras_entry, compare, load_model
+from reid.weights.prompt_channels import prompt_fields
+from reid.weights.saved_config import SavedConfig
 from reid.weights.torch_pickle import StoredTensor, TorchFile, plain
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ BACKBONE = "backbone_appearance_feature_extractor."
 LICENCE = "Hippocratic Licence 3.0 (HL3-LAW-MEDIA-MIL-SOC-SV)"
 
 _PROVENANCE = "mtmct_provenance"
+_VIEWS = "model.transreid.sie_view"
 _HALF = (0.5, 0.5, 0.5)
 _PUBLISHED_SIZES = {"swin": (384, 128), "swinv2": (256, 128), "resnet50": (384, 128), "hrnet32": (384, 128)}
 # timm derives these from the window size; versions before 1.0 stored them.
@@ -77,7 +81,8 @@ def import_published(path: str | Path, overrides: Mapping[str, Any] | None = Non
         config, ours = (
             plain(file.tree.get(key)) if isinstance(file.tree, Mapping) else None for key in ("config", _PROVENANCE)
         )
-        spec, guessed = infer_spec(stored, config if isinstance(config, dict) else {}, path, overrides or {})
+        config = config if isinstance(config, dict) else {}
+        spec, guessed = infer_spec(stored, config, path, overrides or {})
         model = build_model(spec)
         own = model.state_dict()
         stored = _with_aliases(stored, own)
@@ -96,7 +101,8 @@ def import_published(path: str | Path, overrides: Mapping[str, Any] | None = Non
     state |= {name: own[name] for name in filled}
     # All that was published learned from real people, and has tokens only for the cameras 1, 2, ... of Market-1501 or
     # Occluded-Duke; what we exported ourselves carries its own word on it.
-    own_word = {"people": "real"} | (cameras_entry(range(1, spec.cameras + 1)) if spec.cameras else {})
+    numbered = spec.cameras > 0 and not SavedConfig(config).get(_VIEWS)
+    own_word = {"people": "real"} | (cameras_entry(range(1, spec.cameras + 1)) if numbered else {})
     if isinstance(ours, dict):
         own_word = {str(key): str(value) for key, value in ours.items()}
     provenance = {"licence": LICENCE, **own_word, "source": path.name, "source_sha256": file_sha256(path)}
@@ -122,11 +128,14 @@ def infer_spec(
     """
     if "pixel_classifier.classifier.weight" not in tensors:
         raise UserError(f"{path} is no KPR or BPBReID checkpoint: it has no tensor pixel_classifier.classifier.weight")
-    node = _Config(config)
+    node = SavedConfig(config)
     guessed: dict[str, str] = {}
     promptable = f"{BACKBONE}masks_patch_embed.norm.weight" in tensors
     fields: dict[str, Any] = {"architecture": "kpr" if promptable else "bpbreid"}
-    fields |= _transformer_fields(tensors, node, guessed, path) if promptable else _convolutional_fields(tensors)
+    if promptable:
+        fields |= _transformer_fields(tensors, node, guessed, path, overrides)
+    else:
+        fields |= _convolutional_fields(tensors)
     fields |= _head_fields(tensors, node, guessed)
     fields |= _input_fields(str(fields["backbone"]), node, guessed, path, overrides)
     try:
@@ -138,27 +147,16 @@ def infer_spec(
     return spec, tuple(text for field, text in guessed.items() if field not in overrides)
 
 
-class _Config:
-    """The saved configuration tree, under its present and its older names."""
-
-    def __init__(self, tree: Mapping[str, Any]) -> None:
-        self.tree = tree
-
-    def get(self, *paths: str) -> Any:
-        """The first value found under one of the dotted paths, or None."""
-        for path in paths:
-            node: Any = self.tree
-            for key in path.split("."):
-                node = node.get(key) if isinstance(node, Mapping) else None
-            if node is not None:
-                return node
-        return None
-
-
 def _transformer_fields(
-    tensors: Mapping[str, StoredTensor], node: _Config, guessed: dict[str, str], path: Path
+    tensors: Mapping[str, StoredTensor],
+    node: SavedConfig,
+    guessed: dict[str, str],
+    path: Path,
+    overrides: Mapping[str, Any],
 ) -> dict[str, Any]:
     cameras = tensors.get(f"{BACKBONE}sie_embed")
+    if cameras and node.get(_VIEWS):
+        guessed["cameras"] = "its tokens stand for pairs of camera and view: no camera of a run can have one"
     fields: dict[str, Any] = {
         "cameras": cameras.shape[0] if cameras else 0,
         "camera_weight": node.get("model.transreid.sie_coe") or 3.0,
@@ -179,11 +177,14 @@ def _transformer_fields(
     else:
         convolution = _shape(tensors, f"{BACKBONE}masks_patch_embed.proj.weight", path)
         fields |= {"backbone": "swinv2", **_stage_fields(tensors, "layers", "attn.logit_scale", 0, path)}
-        fields |= _swinv2_windows(str(node.get("model.kpr.backbone") or ""), guessed)
+        if "window" not in overrides:
+            fields |= _windows_told(node, guessed, path)
     embed = tensors.get(f"{BACKBONE}parts_embed")
-    prompt_rows = embed.shape[0] if embed else convolution[1]
-    fields |= {"embed_dim": convolution[0], "background_token": convolution[1] == prompt_rows}
-    return fields | _prompt_fields(prompt_rows, node, guessed, path)
+    rows = embed.shape[0] if embed else None
+    drawn = (node.get("model.kpr.keypoints.vis_thresh"), node.get("model.kpr.keypoints.vis_continous"))
+    fields |= {"prompt_threshold": drawn[0]} if isinstance(drawn[0], (int, float)) else {}
+    fields |= {"embed_dim": convolution[0], "prompt_continuous": drawn[1] is True}
+    return fields | prompt_fields(convolution[1], rows, node, guessed, path, overrides)
 
 
 def _shape(tensors: Mapping[str, StoredTensor], name: str, path: Path) -> tuple[int, ...]:
@@ -204,45 +205,51 @@ def _stage_fields(
     return {"depths": depths, "heads": heads}
 
 
-def _swinv2_windows(name: str, guessed: dict[str, str]) -> dict[str, Any]:
-    """Window sizes, from a timm name as swinv2_base_window12to16_192to256."""
-    text = name.partition("window")[2].partition("_")[0]
-    if not text:
-        guessed["window"] = "window 16, adapted from 12: the published default"
-        text = "12to16"
-    before, _, now = text.partition("to")
-    if not now:
+def swinv2_windows(text: str) -> dict[str, Any]:
+    """Fields of the windows of a Swin V2.
+
+    Args:
+        text: as in timm's names: ``12to16`` (biases of window 12 serve window 16), or ``16``.
+
+    Raises:
+        UserError: when it is neither.
+    """
+    found = re.fullmatch(r"(\d+)(?:to(\d+))?", text)
+    if found is None:
+        raise UserError(f"'{text}' is no window as in timm's names, such as 12to16 or 16")
+    before, now = found.groups()
+    if now is None:
         return {"window": int(before), "pretrained_windows": (0, 0, 0, 0)}
     return {"window": int(now), "pretrained_windows": (int(before),) * 3 + (int(before) // 2,)}
 
 
-def _prompt_fields(rows: int, node: _Config, guessed: dict[str, str], path: Path) -> dict[str, Any]:
-    name = node.get("model.kpr.keypoints.prompt_preprocess")
-    if name not in PROMPT_GROUPS:
-        fitting = [key for key, groups in PROMPT_GROUPS.items() if len(groups) + 2 == rows]
-        if not fitting:
-            raise UserError(f"{path}: no known prompt grouping has {rows - 2} groups; name it (prompt_groups)")
-        name = fitting[0]
-        guessed["prompt_groups"] = f"prompt groups {name} with a channel for negatives: what fits {rows} channels"
-    negatives = rows == len(PROMPT_GROUPS[name]) + 2
-    if not negatives and rows != len(PROMPT_GROUPS[name]) + 1:
-        raise UserError(f"{path}: {rows} prompt channels do not fit the prompt grouping {name} of its configuration")
-    return {"prompt_groups": name, "negatives": negatives}
+def _windows_told(node: SavedConfig, guessed: dict[str, str], path: Path) -> dict[str, Any]:
+    """From a timm name as swinv2_base_window12to16_192to256, else from the file's own, if it is a published one."""
+    text = str(node.get("model.kpr.backbone") or "").partition("window")[2].partition("_")[0]
+    if text:
+        return swinv2_windows(text)
+    if not path.name.lower().startswith("kpr_") or "_in_" not in path.name.lower():
+        raise UserError(
+            f"{path}: neither its tensors nor its configuration tell the window of its Swin V2; give it with --window, "
+            "as in timm's name (12to16 in the published ones)"
+        )
+    guessed["window"] = "window 16, adapted from 12: that of the published files of such names"
+    return swinv2_windows("12to16")
 
 
 def _convolutional_fields(tensors: Mapping[str, StoredTensor]) -> dict[str, Any]:
     return {"backbone": "hrnet32" if f"{BACKBONE}stage4.0.branches.0.0.conv1.weight" in tensors else "resnet50"}
 
 
-def _head_fields(tensors: Mapping[str, StoredTensor], node: _Config, guessed: dict[str, str]) -> dict[str, Any]:
+def _head_fields(tensors: Mapping[str, StoredTensor], node: SavedConfig, guessed: dict[str, str]) -> dict[str, Any]:
     parts = tensors["pixel_classifier.classifier.weight"].shape[0] - 1
     named = node.get("model.kpr.masks.parts_names", "model.bpbreid.masks.parts_names")
     names = next((names for names in PART_NAMES.values() if len(names) == parts), None)
     if isinstance(named, list) and len(named) == parts:
         names = tuple(str(name) for name in named)
-    elif names is None:
-        names = tuple(f"part_{row}" for row in range(1, parts + 1))
-        guessed["part_names"] = f"part names part_1 to part_{parts}"
+    else:
+        names = names or tuple(f"part_{row}" for row in range(1, parts + 1))
+        guessed["part_names"] = f"part names {', '.join(names)}: published ones of this number, if there are any"
     before = "before_pooling_dim_reduce.layers.0.weight" in tensors
     after = tensors.get("parts_after_pooling_dim_reduce.layers.0.weight")
     reduction = (
@@ -269,7 +276,7 @@ def _head_fields(tensors: Mapping[str, StoredTensor], node: _Config, guessed: di
 
 
 def _input_fields(
-    backbone: str, node: _Config, guessed: dict[str, str], path: Path, overrides: Mapping[str, Any]
+    backbone: str, node: SavedConfig, guessed: dict[str, str], path: Path, overrides: Mapping[str, Any]
 ) -> dict[str, Any]:
     fields: dict[str, Any] = {"height": node.get("data.height"), "width": node.get("data.width")}
     if not isinstance(fields["height"], int) or not isinstance(fields["width"], int):

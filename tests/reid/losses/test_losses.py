@@ -48,6 +48,25 @@ def test_gilt_agrees_with_the_original(recorded, name, weights, use_visibility, 
         assert log[f"{kind}_{NAMES[short]}"] == pytest.approx(float(recorded[key]), abs=2e-5), key
 
 
+def test_the_log_of_a_soft_margin_counts_what_keeps_the_published_hard_one(recorded):
+    """Recorded as ``all_novis``, of the same embeddings: the originals log one share for both margins."""
+    output = as_output(recorded, "bool")
+    identities = torch.from_numpy(recorded["loss/in_pids"])
+    _, log = gilt_loss(output.embeddings, output.id_scores, identities, ALL, -1.0)
+    for kind in KINDS:
+        assert log[f"{kind}_trivial"] == pytest.approx(float(recorded[f"loss/all_novis/{kind}_tt"]), abs=2e-5)
+    columns = torch.tensor([[0.0], [0.1], [0.3], [0.4]])[:, :, None]
+    assert part_triplet_loss(columns, torch.tensor([0, 0, 1, 1]), margin=-1.0).trivial == 0
+    assert part_triplet_loss(columns * 10, torch.tensor([0, 0, 1, 1]), margin=-1.0).trivial == 1
+
+
+def test_accuracy_leaves_out_what_is_unseen_only_where_visibility_is_yes_or_no():
+    scores = torch.eye(3)[[0, 1, 0]]
+    identities = torch.arange(3)
+    assert identity_loss(scores, identities, torch.tensor([True, True, False]))[1] == 1
+    assert identity_loss(scores, identities, torch.tensor([0.5, 0.2, 0.0]))[1] == pytest.approx(2 / 3)
+
+
 @pytest.mark.parametrize("seen", ["vis", "novis"])
 @pytest.mark.parametrize("name", ["intra_parts", "part_max", "part_min", "part_max_min"])
 def test_triplet_variants_agree_with_the_original(recorded, name, seen):

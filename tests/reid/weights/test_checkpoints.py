@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from data.errors import UserError
-from reid.models.spec import IMAGENET_MEAN, PART_NAMES, ModelSpec
+from reid.models.spec import IMAGENET_MEAN, PART_NAMES, PROMPT_GROUPS, ModelSpec
 from reid.weights.checkpoints import CheckpointInfo, build_model, cameras_entry, load_model, read_info, save_checkpoint
-from reid.weights.published import export_published, import_published
+from reid.weights.published import export_published, import_published, swinv2_windows
 from reid.weights.torch_pickle import Inert, TorchFile, plain
 from tools.import_checkpoint import main
 
@@ -29,7 +29,12 @@ TINY_V2 = TINY.model_copy(update={
 CONFIG = {
     "data": {"height": 64, "width": 32, "norm_mean": [0.5, 0.5, 0.5], "norm_std": [0.5, 0.5, 0.5]},
     "model": {
-        "kpr": {"keypoints": {"prompt_preprocess": "cck6"}, "pooling": "gwap", "backbone": "solider_swin_base"},
+        "kpr": {
+            "keypoints": {"prompt_preprocess": "cck6"},
+            "masks": {"parts_names": [*PART_NAMES["five_v"]]},
+            "pooling": "gwap",
+            "backbone": "solider_swin_base",
+        },
         "transreid": {"semantic_weight": 0.2, "sie_coe": 3.0},
     },
 }
@@ -122,11 +127,101 @@ def test_without_a_configuration_defaults_are_named(tmp_path):
     taken = import_published(path)
     assert (taken.spec.height, taken.spec.width, taken.spec.mean) == (384, 128, IMAGENET_MEAN)
     assert taken.spec.prompt_groups == "cck6"
-    assert len(taken.guessed) == 3
+    assert [text.split()[0] for text in taken.guessed] == ["semantic", "prompt", "part", "input"]
     nameless = path.rename(tmp_path / "best.pth.tar")
     with pytest.raises(UserError, match="--normalisation"):
         import_published(nameless)
     assert import_published(nameless, {"mean": (0.5,) * 3, "std": (0.5,) * 3}).spec.mean == (0.5,) * 3
+
+
+def drawn_like(spec, keypoints):
+    """A configuration that tells of the prompts only what is given."""
+    data = {"height": spec.height, "width": spec.width, "norm_mean": [*spec.mean], "norm_std": [*spec.std]}
+    return {"data": data, "model": {"kpr": {"keypoints": keypoints, "backbone": f"x_window{spec.window}_256"}}}
+
+
+@pytest.mark.parametrize("negatives", [True, False])
+@pytest.mark.parametrize("grouping", sorted(PROMPT_GROUPS))
+def test_prompt_channels_are_never_guessed_where_two_readings_fit(tmp_path, grouping, negatives):
+    spec = TINY.model_copy(update={"prompt_groups": grouping, "negatives": negatives})
+    path = tmp_path / "m.pth.tar"
+    write_published(path, state_of(spec), drawn_like(spec, {}))
+    channels = [len(groups) + extra for groups in PROMPT_GROUPS.values() for extra in (1, 2)]
+    if channels.count(spec.prompt_channels) == 1:
+        assert import_published(path).spec == spec
+    else:
+        with pytest.raises(UserError, match=f"several ways; give one: .*--prompt-groups {grouping}"):
+            import_published(path)
+        assert import_published(path, {"negatives": negatives}).spec == spec
+    assert import_published(path, {"prompt_groups": grouping}).spec == spec
+
+
+def test_without_the_table_of_part_tokens_the_background_channel_is_asked_for(tmp_path):
+    spec = TINY.model_copy(update={"background_token": False})
+    state = {name: tensor for name, tensor in state_of(spec).items() if "parts_embed" not in name}
+    path = tmp_path / "m.pth.tar"
+    write_published(path, state, drawn_like(spec, {}))
+    with pytest.raises(UserError, match=r"cck6 --negatives --no-background-token; .*cck6 --no-negatives"):
+        import_published(path)
+    assert import_published(path, {"background_token": False}).spec == spec
+    config = drawn_like(spec, {})
+    config["model"]["promptable_trans"] = {"no_background_token": True}
+    write_published(path, state, config)
+    assert import_published(path).spec == spec
+
+
+def test_a_wrong_configuration_is_told_and_can_be_overridden(tmp_path):
+    spec = TINY.model_copy(update={"prompt_groups": "cck8", "negatives": False})
+    path = tmp_path / "m.pth.tar"
+    write_published(path, state_of(spec), drawn_like(spec, {"prompt_preprocess": "cck6"}))
+    with pytest.raises(UserError, match=r"9 prompt channels do not fit prompt_groups cck6; .*cck8 --no-negatives"):
+        import_published(path)
+    assert import_published(path, {"prompt_groups": "cck8"}).spec == spec
+    with pytest.raises(UserError, match="9 prompt channels do not fit prompt_groups cck8, negatives True"):
+        import_published(path, {"prompt_groups": "cck8", "negatives": True})
+    write_published(
+        path, state_of(spec), drawn_like(spec, {"prompt_preprocess": "cck8", "use_negative_keypoints": True})
+    )
+    with pytest.raises(UserError, match="do not fit prompt_groups cck8, negatives True"):
+        import_published(path)
+
+
+def test_how_keypoints_are_drawn_is_taken_over(tmp_path):
+    path = tmp_path / "m.pth.tar"
+    keypoints = {"prompt_preprocess": "cck6", "vis_thresh": 0.05, "vis_continous": True}
+    write_published(path, state_of(TINY), drawn_like(TINY, keypoints))
+    spec = import_published(path).spec
+    assert (spec.prompt_threshold, spec.prompt_continuous, spec.prompt_floor) == (0.05, True, 0)
+    write_published(path, state_of(TINY), drawn_like(TINY, keypoints | {"vis_continous": False}))
+    assert import_published(path).spec.prompt_floor == 0.05
+
+
+def test_the_window_of_a_swin_v2_is_asked_for(tmp_path):
+    path = tmp_path / "m.pth.tar"
+    config = drawn_like(TINY_V2, {"prompt_preprocess": "cck6"})
+    del config["model"]["kpr"]["backbone"]
+    write_published(path, state_of(TINY_V2), config)
+    with pytest.raises(UserError, match=r"--window, as in timm.s name"):
+        import_published(path)
+    out = tmp_path / "m.safetensors"
+    assert main([str(path), "--accept-licence", "hl3", "--out", str(out), "--window", "4"]) == 0
+    assert read_info(out).spec == TINY_V2
+    for text, fields in (("12to16", (16, (12, 12, 12, 6))), ("8", (8, (0, 0, 0, 0)))):
+        assert tuple(swinv2_windows(text).values()) == fields
+    for text in ("", "to16", "12to", "x", "12to16to24"):
+        with pytest.raises(UserError, match="12to16 or 16"):
+            swinv2_windows(text)
+
+
+def test_tokens_of_views_are_no_tokens_of_cameras(tmp_path):
+    path, config = tmp_path / "m.pth.tar", drawn_like(TINY, {})
+    write_published(path, state_of(TINY), config)
+    assert import_published(path).provenance["cameras"] == "1 2 3 4 5 6"
+    config["model"]["transreid"] = {"sie_view": True}
+    write_published(path, state_of(TINY), config)
+    taken = import_published(path)
+    assert "cameras" not in taken.provenance
+    assert any("pairs of camera and view" in text for text in taken.guessed)
 
 
 def test_semantic_modulation_can_be_switched_off(tmp_path):
@@ -320,6 +415,11 @@ def test_command_line(tmp_path, capsys):
     assert "kpr on swin, input 64x32" in capsys.readouterr().out
     _, info = load_model(out)
     assert info.spec == TINY
+    spec = TINY.model_copy(update={"prompt_groups": "cck4", "negatives": False})
+    write_published(tmp_path / "cck4.pth.tar", state_of(spec), drawn_like(spec, {}))
+    options = ["--accept-licence", "hl3", "--out", str(tmp_path / "cck4.safetensors"), "--no-negatives"]
+    assert main([str(tmp_path / "cck4.pth.tar"), *options]) == 0
+    assert read_info(tmp_path / "cck4.safetensors").spec == spec
     assert info.cameras == (1, 2, 3, 4, 5, 6)
     assert info.provenance["licence"].startswith("Hippocratic")
     with pytest.raises(UserError, match="--overwrite"):
