@@ -120,6 +120,20 @@ def read_json(path: Path, most_bytes: int = JSON_BYTES, what: str = "") -> Any:
         raise UserError(f"{what or path} is not valid JSON ({_one_line(error)})") from None
 
 
+def whole(value: Any) -> int:
+    """A whole number of at most 18 digits that a file gives.
+
+    Raises:
+        ValueError: it is none.
+        TypeError: it is no number at all.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no whole number")
+    if abs(number := int(value)) >= 10**18:
+        raise ValueError(f"{str(value)[:40]} is no number of anything")
+    return number
+
+
 def read_yaml(path: Path, what: str = "") -> Any:
     """The content of a YAML file; None where it is empty.
 

@@ -6,7 +6,6 @@ Of the 17 keypoints, 1 and 2 are the head's bottom and top, in the places of COC
 labelled.
 """
 
-from data.listing import listed
 import math
 import re
 from collections.abc import Mapping
@@ -17,13 +16,16 @@ from typing import Any
 import numpy as np
 
 from data.errors import UserError
-from data.foreign import read_json
+from data.foreign import read_json, whole
+from data.listing import listed
 from data.records import DoubleArray, FloatArray, IntArray
 
 ANNOTATIONS = "posetrack_data"
 PERSON_SEARCH = "posetrack_person_search"
 FOLDERS = ("PoseTrack21", "posetrack21")
 NOBODY = -1
+
+Polygon = tuple[tuple[float, float], ...]
 
 _KEYPOINTS = 17
 _VIDEO = re.compile(r"[\w-]+")
@@ -37,13 +39,19 @@ class PoseTrackImage:
         image_id: unique in the data set.
         video: id of the video, letters, digits, ``_`` and ``-`` only.
         file: path of the picture, inside the data set's folder.
-        labelled: people were annotated in it.
+        labelled: people were annotated in it, by boxes or keypoints.
+        posed: keypoints were annotated in it.
+        annotation: name of the file that lists it, without its ending.
+        regions: polygons to ignore, corners x, y px.
     """
 
     image_id: int
     video: str
     file: Path
     labelled: bool = True
+    posed: bool = True
+    annotation: str = ""
+    regions: tuple[Polygon, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +65,8 @@ class PoseTrackSplit:
         people: (N,) int64 person ids; -1 where there is none.
         boxes: (N, 4) float64 left, top, width, height, px of the frame.
         keypoints: (N, 17, 3) float32 x px, y px, flag 0 or 1; zero where there are none.
+        tracks: (N,) int64 track ids, which hold within a video; the person's where there is none.
+        heads: (N, 4) float64 boxes of heads: left, top, width, height px; zero where there is none.
     """
 
     images: tuple[PoseTrackImage, ...]
@@ -65,6 +75,8 @@ class PoseTrackSplit:
     people: IntArray
     boxes: DoubleArray
     keypoints: FloatArray
+    tracks: IntArray
+    heads: DoubleArray
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -107,7 +119,7 @@ def read_person_search(root: Path, part: str) -> PoseTrackSplit:
 def _read_files(root: Path, folder: Path, files: list[Path]) -> PoseTrackSplit:
     """What some files annotate together; ``folder`` is for errors."""
     images: list[PoseTrackImage] = []
-    people: list[tuple[int, int, int, list[float], list[float]]] = []
+    people: list[_Person] = []
     for path in files:
         content = read_json_object(path)
         try:
@@ -117,10 +129,10 @@ def _read_files(root: Path, folder: Path, files: list[Path]) -> PoseTrackSplit:
             reason = f"'{error.args[0]}' is missing" if isinstance(error, KeyError) else str(error)
             raise UserError(f"{path} is no PoseTrack21 annotation: {reason}") from None
     images.sort(key=lambda image: image.image_id)
-    people.sort(key=lambda person: person[0])
+    people.sort(key=lambda person: person.number)
     image_ids = _unique([image.image_id for image in images], f"{folder}: two images have the id")
-    ids = _unique([person[0] for person in people], f"{folder}: two annotations have the id")
-    told: IntArray = np.array([person[1] for person in people], np.int64)
+    ids = _unique([person.number for person in people], f"{folder}: two annotations have the id")
+    told: IntArray = np.array([person.image_id for person in people], np.int64)
     rows = np.searchsorted(image_ids, told).clip(0, max(len(images) - 1, 0)).astype(np.int64)
     lost = np.flatnonzero(image_ids[rows] != told) if len(images) else np.arange(len(people))
     if len(lost):
@@ -129,9 +141,11 @@ def _read_files(root: Path, folder: Path, files: list[Path]) -> PoseTrackSplit:
         images=tuple(images),
         ids=ids,
         rows=rows,
-        people=np.array([person[2] for person in people], np.int64),
-        boxes=np.array([person[3] for person in people], np.float64).reshape(-1, 4),
-        keypoints=np.array([person[4] for person in people], np.float32).reshape(-1, _KEYPOINTS, 3),
+        people=np.array([person.whose for person in people], np.int64),
+        boxes=np.array([person.box for person in people], np.float64).reshape(-1, 4),
+        keypoints=np.array([person.points for person in people], np.float32).reshape(-1, _KEYPOINTS, 3),
+        tracks=np.array([person.track for person in people], np.int64),
+        heads=np.array([person.head for person in people], np.float64).reshape(-1, 4),
     )
 
 
@@ -164,38 +178,80 @@ def path_inside(folder: Path, name: object, source: Path) -> Path:
     return folder / path
 
 
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """One annotation, as in the file."""
+
+    number: int
+    image_id: int
+    whose: int
+    track: int
+    box: list[float]
+    head: list[float]
+    points: list[float]
+
+
 def _image(path: Path, root: Path, told: Mapping[str, Any]) -> PoseTrackImage:
     video = str(told["vid_id"])
     if not _VIDEO.fullmatch(video):
         raise UserError(f"{path}: '{video}' is no id of a video")
-    return PoseTrackImage(_whole(told["id"]), video, path_inside(root, told["file_name"], path), _is_labelled(told))
+    number = whole(told["id"])
+    return PoseTrackImage(
+        number,
+        video,
+        path_inside(root, told["file_name"], path),
+        labelled=_stated(told, "is_labeled", "has_labeled_person"),
+        posed=_stated(told, "is_labeled"),
+        annotation=path.stem,
+        regions=_regions(told, number),
+    )
 
 
-def _is_labelled(told: Mapping[str, Any]) -> bool:
-    """Boxes or keypoints were annotated; where the file does not say, they were."""
-    stated = [bool(told[key]) for key in ("is_labeled", "has_labeled_person") if key in told]
+def _stated(told: Mapping[str, Any], *keys: str) -> bool:
+    """Whether one of these is so; where the file says none of them, it is."""
+    stated = [bool(told[key]) for key in keys if key in told]
     return any(stated) if stated else True
 
 
-def _person(told: Mapping[str, Any]) -> tuple[int, int, int, list[float], list[float]]:
-    number = _whole(told["id"])
-    box = [float(value) for value in told["bbox"]]
-    if len(box) != 4 or not np.isfinite(box).all():
-        raise ValueError(f"annotation {number} has the box {box}, expected left, top, width, height")
+def _regions(told: Mapping[str, Any], number: int) -> tuple[Polygon, ...]:
+    """Polygons to ignore, of three or more corners; a single one may be given flat."""
+    across, down = told.get("ignore_regions_x") or [], told.get("ignore_regions_y") or []
+    if across and not isinstance(across[0], list):
+        across, down = [across], [down]
+    if len(across) != len(down) or any(len(x) != len(y) for x, y in zip(across, down, strict=True)):
+        raise ValueError(f"the regions to ignore of image {number} have other numbers of x than of y")
+    found = [tuple((float(x), float(y)) for x, y in zip(*one, strict=True)) for one in zip(across, down, strict=True)]
+    if not all(math.isfinite(value) for polygon in found for corner in polygon for value in corner):
+        raise ValueError(f"a region to ignore of image {number} has a corner that is not finite")
+    return tuple(polygon for polygon in found if len(polygon) > 2)
+
+
+def _person(told: Mapping[str, Any]) -> _Person:
+    number = whole(told["id"])
     points = [float(value) for value in told.get("keypoints") or [0.0] * (3 * _KEYPOINTS)]
     if len(points) != 3 * _KEYPOINTS:
         raise ValueError(f"annotation {number} has {len(points)} keypoint values, expected {3 * _KEYPOINTS}")
-    person = told.get("person_id")
-    return number, _whole(told["image_id"]), NOBODY if person is None else _whole(person), box, points
+    if not np.isfinite(points).all():
+        raise ValueError(f"annotation {number} has a keypoint that is not finite")
+    whose = told.get("person_id")
+    person = NOBODY if whose is None else whole(whose)
+    track = told.get("track_id")
+    return _Person(
+        number,
+        whole(told["image_id"]),
+        person,
+        person if track is None else whole(track),
+        _sides(told["bbox"], number, "box"),
+        _sides(told.get("bbox_head") or [0.0] * 4, number, "box of a head"),
+        points,
+    )
 
 
-def _whole(value: Any) -> int:
-    """A number of at most 18 digits. Raises ``ValueError``."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{value} is no whole number")
-    if abs(number := int(value)) >= 10**18:
-        raise ValueError(f"{str(value)[:40]} is no number of anything")
-    return number
+def _sides(told: Any, number: int, what: str) -> list[float]:
+    sides = [float(value) for value in told]
+    if len(sides) != 4 or not np.isfinite(sides).all():
+        raise ValueError(f"annotation {number} has the {what} {sides}, expected left, top, width, height")
+    return sides
 
 
 def _unique(values: list[int], complaint: str) -> IntArray:

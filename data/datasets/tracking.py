@@ -26,6 +26,7 @@ ProblemKind = Literal[
     "row beyond the last frame",
     "row without an identity",
     "row without a box",
+    "skeleton without a head box",
 ]
 Rule = Literal["plain", "mot15", "mot17"]
 

@@ -12,30 +12,25 @@
 Cameras of aicity and duke are numbers: the last number in a camera's name, and ``camera<number>`` on the way back.
 """
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from data.atomic import open_atomic
 from data.errors import UserError
-from data.foreign import read_json
 from data.formats.camera_rows import CameraRows, Key, read_camera_rows, write_camera_rows
 from data.formats.coco import CocoImage, read_coco, write_coco
 from data.formats.cvat import read_cvat, write_cvat_images, write_cvat_video
 from data.formats.mot import MotTable, read_mot, write_mot
+from data.formats.posetrack import read_posetrack, write_posetrack
 from data.formats.track_sets import CameraTracks, from_table
 from data.listing import listed
-from data.records import Detections, FloatArray, Poses
-from data.skeletons import convert
+from data.records import Detections, Poses
 
 _NUMBER = re.compile(r"(\d+)\D*$")
 _KEYS: tuple[Key, Key, Key] = ("camera", "id", "frame")
-_POSETRACK = "posetrack17"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,58 +144,11 @@ def _write_coco(path: Path, tracks: CameraTracks) -> None:
     write_coco(path, images)
 
 
-def _read_posetrack(path: Path) -> CameraTracks:
-    content = read_json(path)
-    try:
-        images = sorted(content["images"], key=lambda image: str(image["file_name"]))
-        frame_of = {int(image["id"]): frame for frame, image in enumerate(images)}
-        rows, points = [], []
-        for one in content["annotations"]:
-            left, top, width, height = map(float, one["bbox"])
-            frame = frame_of[int(one["image_id"])]
-            rows.append([frame, int(one["person_id"]), left, top, left + width, top + height])
-            person = np.array(one["keypoints"], np.float32).reshape(17, 3)
-            person[:, 2] = one.get("scores", person[:, 2])
-            points.append(person)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"{path} is no submission of PoseTrack21: {error!r}") from None
-    values = np.array(rows, np.float64).reshape(-1, 6)
-    table = MotTable.make(values[:, 0].astype(np.int64), values[:, 1].astype(np.int64), values[:, 2:])
-    stacked: FloatArray = np.array(points, np.float32).reshape(-1, 17, 3)[table.rows]
-    return CameraTracks(path.stem, len(images), (0, 0), table, stacked, _POSETRACK)
-
-
-def _write_posetrack(path: Path, tracks: CameraTracks) -> None:
-    """Keypoints of COCO become PoseTrack21's: the head's bottom and top, which COCO lacks, have the score 0."""
-    base = 10**10 + (camera_number(tracks.name.split("_")[0]) if re.match(r"\d+_", tracks.name) else 0) * 10**4
-    empty = np.zeros((len(tracks.table), 17, 3), np.float32)
-    points = empty if tracks.keypoints is None else convert(tracks.keypoints, tracks.skeleton, _POSETRACK)
-    images = [
-        {"file_name": f"images/val/{tracks.name}/{frame:06d}.jpg", "id": base + frame, "frame_id": base + frame}
-        for frame in range(tracks.length)
-    ]
-    people: list[dict[str, Any]] = []
-    for row, (frame, whose) in enumerate(zip(tracks.table.frames.tolist(), tracks.table.ids.tolist(), strict=True)):
-        left, top, right, bottom = tracks.table.boxes[row].tolist()
-        person = points[row].astype(np.float64).round(3)
-        seen = np.column_stack([person[:, :2], person[:, 2] > 0])
-        people.append(
-            {
-                "image_id": base + frame, "person_id": whose, "track_id": whose,
-                "bbox": [round(value, 3) for value in (left, top, right - left, bottom - top)],
-                "keypoints": seen.ravel().tolist(), "scores": person[:, 2].tolist(),
-            }
-        )  # fmt: skip
-    with open_atomic(path) as stream:
-        json.dump({"images": images, "annotations": people}, stream, allow_nan=False)
-        stream.write("\n")
-
-
 FORMATS = {
     "mot": _per_camera(".txt", _read_mot, _write_mot),
     "aicity": _rows_format("AI City", 0, 7, whole=True),
     "duke": _rows_format("DukeMTMC", 1, 7, whole=False),
-    "posetrack": _per_camera(".json", _read_posetrack, _write_posetrack),
+    "posetrack": _per_camera(".json", read_posetrack, write_posetrack),
     "coco": _per_camera(".json", _read_coco, _write_coco),
     "cvat_video": _per_camera(".xml", read_cvat, write_cvat_video),
     "cvat_images": _per_camera(".xml", read_cvat, write_cvat_images),

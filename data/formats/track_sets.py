@@ -1,9 +1,22 @@
 """Tracks of several cameras, in whatever format they are handed in."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from data.formats.mot import MotTable
-from data.records import FloatArray
+from data.records import DoubleArray, FloatArray
+
+
+class PictureName(NamedTuple):
+    """A picture as the files of a data set name it.
+
+    Attributes:
+        number: its id.
+        file_name: relative to the data set's folder.
+    """
+
+    number: int
+    file_name: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,6 +30,8 @@ class CameraTracks:
         table: N rows, frames from 0, ids as in the file.
         keypoints: (N, 17, 3) float32 row for row with the table: x px, y px, confidence 0-1; or None.
         skeleton: their layout, a key of ``data.skeletons.SKELETONS``.
+        pictures: of its frames, one each, where they are known; else empty.
+        places: (N, 2) float64 row for row with the table: metres on the ground, NaN where unknown; or None.
     """
 
     name: str
@@ -25,6 +40,8 @@ class CameraTracks:
     table: MotTable
     keypoints: FloatArray | None = None
     skeleton: str = "coco17"
+    pictures: tuple[PictureName, ...] = ()
+    places: DoubleArray | None = None
 
 
 def from_table(name: str, table: MotTable) -> CameraTracks:

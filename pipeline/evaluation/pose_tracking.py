@@ -1,9 +1,9 @@
 """Tracks of skeletons: keypoint HOTA in two protocols, MOTA per joint, average precision per joint.
 
-- Protocol 1, pose tracking: ids count within a video. Joints are matched once, by the largest sum of similarities, and
-  the totals of several videos are pooled.
-- Protocol 2, ReID pose tracking: ids count over all videos together. Joints are matched anew at each threshold, as many
-  as possible, then the most alike; the total is the mean over the joints.
+- Protocol 1, pose tracking: ids of tracks count, within a video. Joints are matched once, by the largest sum of
+  similarities, and the totals of several videos are pooled.
+- Protocol 2, ReID pose tracking: ids of people count, over all videos together. Joints are matched anew at each
+  threshold, as many as possible, then the most alike; the total is the mean over the joints.
 
 Both are the rules of PoseTrack21's evaluation kit, with one exception: where a frame has people on one side only, the
 kit adds the joints of the whole video to the false or missed ones; here those of the frame are.

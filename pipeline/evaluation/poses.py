@@ -7,7 +7,7 @@ Sources: Andriluka et al., "PoseTrack: A Benchmark for Human Pose Estimation and
 head, 0.6 of the diagonal); Döring et al., "PoseTrack21", CVPR 2022, and its evaluation kit (similarity, 15 joints).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,8 @@ class PoseTable:
 
     Attributes:
         frames: (N,) int64, from 0.
-        ids: (N,) int64.
+        ids: (N,) int64, which hold within the video.
+        people: (N,) int64 ids that hold over all videos.
         joints: (N, 15, 2) float64 px in the order of ``JOINTS``; 0, 0 where a joint is not there.
         scores: (N, 15) float64 of the joints; 1 in a truth.
         heads: (N,) float64 px, size of the head; only that of a truth is used.
@@ -52,6 +53,7 @@ class PoseTable:
 
     frames: IntArray
     ids: IntArray
+    people: IntArray
     joints: DoubleArray
     scores: DoubleArray
     heads: DoubleArray
@@ -66,15 +68,17 @@ class PoseTable:
         keypoints: NDArray[np.floating],
         scores: DoubleArray | None = None,
         head_boxes: DoubleArray | None = None,
+        people: IntArray | None = None,
     ) -> "PoseTable":
         """Sort rows by (frame, id) and leave out the ears, which PoseTrack does not annotate.
 
         Args:
             frames: (N,) from 0.
-            ids: (N,).
+            ids: (N,), which hold within the video.
             keypoints: (N, 17, 3) x px, y px, score or flag, in the order of PoseTrack21.
             scores: (N, 17) of the joints; None takes the third column.
             head_boxes: (N, 4) left, top, width, height px; None where the rows are predictions.
+            people: (N,) ids that hold over all videos; None: as ``ids``.
         """
         points = np.delete(np.asarray(keypoints, np.float64).reshape(-1, 17, 3), _EARS, axis=1)
         of_joints = points[..., 2] if scores is None else np.delete(np.asarray(scores, np.float64), _EARS, axis=1)
@@ -83,6 +87,7 @@ class PoseTable:
         return PoseTable(
             np.asarray(frames, np.int64)[order],
             np.asarray(ids, np.int64)[order],
+            np.asarray(ids if people is None else people, np.int64)[order],
             np.ascontiguousarray(points[order, :, :2]),
             of_joints[order],
             _HEAD_OF_DIAGONAL * np.hypot(sides[:, 0], sides[:, 1])[order],
@@ -95,12 +100,12 @@ class PoseTable:
 
     def select(self, rows: Rows) -> "PoseTable":
         """Keep some rows, given as rising indices or as a mask."""
-        return PoseTable(self.frames[rows], self.ids[rows], self.joints[rows], self.scores[rows], self.heads[rows])
+        return PoseTable(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
     def without(self, joints: NDArray[np.bool_]) -> "PoseTable":
         """Take joints away, (N, 15), and people of whom none is left where some were taken."""
         places = np.where(joints[..., None], 0.0, self.joints)
-        kept = PoseTable(self.frames, self.ids, places, np.where(joints, 0.0, self.scores), self.heads)
+        kept = replace(self, joints=places, scores=np.where(joints, 0.0, self.scores))
         return kept.select(np.asarray(kept.there.any(axis=1) | ~joints.any(axis=1)))
 
 
@@ -167,7 +172,7 @@ class PoseComparison:
 
 
 def join_poses(parts: list[PoseComparison]) -> PoseComparison:
-    """Put videos one after the other in time; ids keep their meaning over all of them."""
+    """Put videos one after the other in time; ids are then those of people, which hold over all of them."""
     starts = np.cumsum([0, *(part.length for part in parts)])
     sizes = np.cumsum([[0, 0], *([len(part.truth), len(part.predictions)] for part in parts)], axis=0)
     return PoseComparison(
@@ -182,7 +187,8 @@ def join_poses(parts: list[PoseComparison]) -> PoseComparison:
 def _concatenate(tables: list[PoseTable], starts: IntArray) -> PoseTable:
     return PoseTable(
         np.concatenate([table.frames + start for table, start in zip(tables, starts)]),
-        np.concatenate([table.ids for table in tables]),
+        np.concatenate([table.people for table in tables]),
+        np.concatenate([table.people for table in tables]),
         np.concatenate([table.joints for table in tables]),
         np.concatenate([table.scores for table in tables]),
         np.concatenate([table.heads for table in tables]),

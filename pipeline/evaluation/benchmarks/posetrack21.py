@@ -1,9 +1,8 @@
 """PoseTrack21: skeletons over videos.
 
-Layout: ``posetrack_data/<split>/<video>.json``, COCO-like. Predictions are files of the same names with ``images`` (at
-least the ids) and ``annotations`` of ``image_id``, ``person_id`` (or ``track_id``), ``keypoints`` and, where the third
-values of these are no scores, ``scores``. Only labelled frames are scored; joints in ignore regions are taken away on
-both sides.
+The truth is read by the data set's adapter. Predictions are ``<video>.json`` in the format of submissions
+(``data.formats.posetrack``), or a run, whose skeletons are taken. Only frames whose keypoints were annotated are
+scored; joints in ignore regions are taken away on both sides.
 
 Source: Döring et al., "PoseTrack21", CVPR 2022, and its evaluation kit.
 """
@@ -11,14 +10,18 @@ Source: Döring et al., "PoseTrack21", CVPR 2022, and its evaluation kit.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from data.datasets.posetrack21 import ANNOTATIONS
+from data.datasets.posetrack21 import Polygon
+from data.datasets.posetrack21_tracking import PoseVideo, read_pose_videos
 from data.errors import UserError
-from data.foreign import read_json
+from data.formats.posetrack import SKELETON, read_pose_result
+from data.formats.track_sets import CameraTracks
 from data.listing import by_stem, listed
+from data.records import FloatArray, IntArray
+from data.skeletons import convert
+from pipeline.config import load_config
 from pipeline.evaluation.benchmarks.request import BenchmarkRequest
 from pipeline.evaluation.benchmarks.result import BenchmarkResult, Cell, Table
 from pipeline.evaluation.bootstrap import bootstrap
@@ -35,72 +38,93 @@ from pipeline.evaluation.pose_tracking import (
 )
 from pipeline.evaluation.poses import PoseComparison, PoseTable
 from pipeline.evaluation.region import inside
+from pipeline.folder.run_folder import RunFolder
+from pipeline.folder.run_tracks import read_run_tracks
 
-_KEYPOINTS = 17
-Regions = dict[int, list[np.ndarray]]
+Regions = dict[int, tuple[Polygon, ...]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """Predictions of one video.
+
+    Attributes:
+        poses: frames from 0 over the annotated ones.
+        strange: skeletons of pictures that the video does not have.
+    """
+
+    poses: PoseTable
+    strange: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoTruth:
-    """One annotated video.
+    """What one video is scored against: its L frames whose keypoints were annotated.
 
     Attributes:
-        images: (L,) ids of its labelled frames, in their order.
-        unlabelled: (U,) ids of the others.
-        poses: frames from 0 over the labelled ones.
-        regions: polygons to ignore by frame, each (P, 2) px.
+        frame_of: of each of its pictures: number among the L, or -1.
+        numbers: ids of its pictures in the data set, row for row with ``frame_of``.
+        poses: frames from 0 over the L.
+        regions: polygons to ignore by frame.
+        length: L.
     """
 
-    images: np.ndarray
-    unlabelled: np.ndarray
+    frame_of: IntArray
+    numbers: IntArray
     poses: PoseTable
     regions: Regions
+    length: int
 
+    @staticmethod
+    def of(video: PoseVideo) -> "VideoTruth":
+        """Take the annotated frames, and the people in them who have a joint."""
+        frame_of = np.where(video.posed, np.cumsum(video.posed) - 1, -1).astype(np.int64)
+        truth, points = video.sequence.truth, video.sequence.keypoints
+        rows = np.flatnonzero(video.posed[truth.frames])
+        assert points is not None
+        poses = PoseTable.make(
+            frame_of[truth.frames[rows]], video.tracks[rows], points[rows], None, video.heads[rows], truth.ids[rows]
+        )
+        return VideoTruth(
+            frame_of,
+            np.array([image.image_id for image in video.images], np.int64),
+            poses.select(np.asarray(poses.there.any(axis=1))),
+            {int(frame_of[row]): image.regions for row, image in enumerate(video.images) if video.posed[row]},
+            int(video.posed.sum()),
+        )
 
-def read_video(path: Path) -> VideoTruth:
-    """Read one file of annotations.
+    def pictures_of(self, numbers: IntArray) -> IntArray:
+        """Which of its pictures have these ids in the data set, (N,); -1 for those of other videos."""
+        order = np.argsort(self.numbers, kind="stable")
+        place = order[np.searchsorted(self.numbers, numbers, sorter=order).clip(0, len(order) - 1)]
+        return np.where(self.numbers[place] == numbers, place, -1)
 
-    Raises:
-        UserError: it is no such file.
-    """
-    content = read_json(path)
-    try:
-        images = {int(told["id"]): told for told in content["images"]}
-        labelled = [number for number, told in images.items() if told.get("is_labeled", True)]
-        frame_of = {number: frame for frame, number in enumerate(labelled)}
-        people = [told for told in content["annotations"] if int(told["image_id"]) in frame_of]
-        lost = sum(int(told["image_id"]) not in images for told in content["annotations"])
-        poses = _table(people, frame_of, path, heads=True)
-        regions = {frame_of[number]: _polygons(images[number]) for number in labelled}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} is no PoseTrack21 annotation: {error!r}") from None
-    if lost:
-        raise UserError(f"{path}: {lost} annotations belong to none of its images")
-    others = [number for number in images if number not in frame_of]
-    return VideoTruth(np.array(labelled, np.int64), np.array(others, np.int64), poses, regions)
+    def found(self, pictures: IntArray, tracks: IntArray, people: IntArray, keypoints: FloatArray) -> Found:
+        """Predictions in the annotated frames.
 
+        Args:
+            pictures: (N,) in which of its pictures each skeleton is; what it does not have is counted.
+            tracks: (N,) ids within the video.
+            people: (N,) ids over all videos.
+            keypoints: (N, 17, 3) x px, y px, confidence, in the order of PoseTrack21.
+        """
+        known = (pictures >= 0) & (pictures < len(self.frame_of))
+        frames = np.full(len(pictures), -1, np.int64)
+        frames[known] = self.frame_of[pictures[known]]
+        rows = np.flatnonzero(frames >= 0)
+        poses = PoseTable.make(frames[rows], tracks[rows], keypoints[rows], people=people[rows])
+        return Found(poses.select(np.asarray(poses.there.any(axis=1))), int((~known).sum()))
 
-def read_found(path: Path, truth: VideoTruth) -> tuple[PoseTable, int]:
-    """Read predicted skeletons of the labelled frames, and count those of frames the truth does not have.
-
-    Raises:
-        UserError: it is no such file, or a person is twice in a frame.
-    """
-    content = read_json(path)
-    frame_of = {int(number): frame for frame, number in enumerate(truth.images)}
-    known = {*frame_of, *truth.unlabelled.tolist()}
-    try:
-        people = [told for told in content["annotations"] if int(told["image_id"]) in frame_of]
-        strange = sum(int(told["image_id"]) not in known for told in content["annotations"])
-        return _table(people, frame_of, path, heads=False), strange
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is no PoseTrack21 result: {error!r}") from None
+    def found_nothing(self) -> Found:
+        """No predictions."""
+        none = np.zeros(0, np.int64)
+        return self.found(none, none, none, np.zeros((0, 17, 3), np.float32))
 
 
 def compare(truth: VideoTruth, found: PoseTable) -> PoseComparison:
     """Truth and predictions without the joints in ignore regions."""
     sides = [side.without(ignored(side, truth.regions)) for side in (truth.poses, found)]
-    return PoseComparison.of(sides[0], sides[1], len(truth.images))
+    return PoseComparison.of(sides[0], sides[1], truth.length)
 
 
 def ignored(poses: PoseTable, regions: Regions) -> np.ndarray:
@@ -110,47 +134,67 @@ def ignored(poses: PoseTable, regions: Regions) -> np.ndarray:
         rows = np.flatnonzero(poses.frames == frame) if polygons else np.zeros(0, np.int64)
         points = poses.joints[rows].reshape(-1, 2)
         for polygon in polygons if len(rows) else []:
-            mask[rows] |= inside(points, polygon).reshape(len(rows), -1)
+            mask[rows] |= inside(points, np.array(polygon)).reshape(len(rows), -1)
     return mask & poses.there
 
 
 def score(request: BenchmarkRequest) -> BenchmarkResult:
     """Score both protocols, MOTA and average precision."""
-    split = request.split or "val"
-    folder = request.root / ANNOTATIONS / split
-    files = by_stem(listed(folder, "*.json"))
-    if not files:
-        raise UserError(f"{folder}: expected one JSON file per video of PoseTrack21, found none")
-    if not request.pred.is_dir():
-        raise UserError(f"{request.pred} is not a folder; give the folder of <video>.json")
-    names = request.choose(list(files))
-    given = by_stem(listed(request.pred, "*.json"))
-    warnings = []
-    for name in sorted(set(given) - set(files)):
-        people = read_json(given[name])
-        count = len(people.get("annotations", ())) if isinstance(people, dict) else 0
-        warnings.append(f"{name}: predictions without a truth ({count} skeletons), not scored")
+    dataset = read_pose_videos(request.root, request.split)
+    known = [video.sequence.name for video in dataset.videos]
+    names = request.choose(known)
+    given = _given(request.pred)
+    warnings = [str(problem) for problem in dataset.problems]
+    for name in sorted(set(given) - set(known)):
+        warnings.append(f"{name}: predictions without a truth ({_count(given[name])} skeletons), not scored")
     missing = [name for name in names if name not in given]
     if missing and not request.allow_missing:
         raise UserError(
-            f"{request.pred} has no {missing[0]}.json ({len(missing)} of {len(names)} videos are missing); "
+            f"{request.pred} has nothing of {missing[0]} ({len(missing)} of {len(names)} videos are missing); "
             "--allow-missing scores them as empty, --sequences leaves them out"
         )
     videos = {}
-    for name in names:
-        truth = read_video(files[name])
-        found = _table([], {}, files[name], heads=False)
-        if name in given:
-            found, strange = read_found(given[name], truth)
-            if strange:
-                warnings.append(f"{name}: {strange} predicted skeletons of images it does not have, not scored")
-        else:
-            warnings.append(f"{name}: no file of predictions, scored as empty ({len(truth.poses)} true people)")
-        if len(truth.unlabelled):
-            total = len(truth.images) + len(truth.unlabelled)
-            warnings.append(f"{name}: {len(truth.images)} of {total} frames are labelled: only these are scored")
-        videos[name] = compare(truth, found)
-    return _score(videos, split, warnings, request)
+    for video in dataset.videos:
+        name = video.sequence.name
+        if name not in names:
+            continue
+        truth = VideoTruth.of(video)
+        found = _found(truth, given[name]) if name in given else truth.found_nothing()
+        if name not in given:
+            warnings.append(f"{name}: no predictions, scored as empty ({len(truth.poses)} true people)")
+        if found.strange:
+            warnings.append(f"{name}: {found.strange} predicted skeletons of images it does not have, not scored")
+        if truth.length < len(video.images):
+            frames = f"{truth.length} of {len(video.images)} frames"
+            warnings.append(f"{name}: keypoints of {frames} are annotated: only these are scored")
+        videos[name] = compare(truth, found.poses)
+    return _score(videos, dataset.split, warnings, request)
+
+
+def _given(pred: Path) -> dict[str, Path | CameraTracks]:
+    """Predictions by video: files of a submission, or the tracks of a run."""
+    if not pred.is_dir():
+        raise UserError(f"{pred} is not a folder; give a run, or the folder of <video>.json")
+    folder = RunFolder(pred)
+    if not folder.tracklets.is_dir():
+        return dict(by_stem(listed(pred, "*.json")))
+    max_gap_s = load_config([folder.config]).run.interpolate_s
+    return {tracks.name: tracks for tracks in read_run_tracks(folder, max_gap_s)}
+
+
+def _count(found: Path | CameraTracks) -> int:
+    return len(read_pose_result(found)) if isinstance(found, Path) else len(found.table)
+
+
+def _found(truth: VideoTruth, given: Path | CameraTracks) -> Found:
+    if isinstance(given, Path):
+        result = read_pose_result(given)
+        return truth.found(truth.pictures_of(result.image_ids), result.tracks, result.people, result.keypoints)
+    table = given.table
+    if len(table) and (given.keypoints is None or not given.keypoints[..., 2].any()):
+        raise UserError(f"the run has no skeletons of {given.name}; run it with a pose network and pose.when=always")
+    points = np.zeros((0, 17, 3), np.float32) if given.keypoints is None else given.keypoints
+    return truth.found(table.frames, table.ids, table.ids, convert(points, given.skeleton, SKELETON))
 
 
 def _score(
@@ -187,7 +231,7 @@ def _score(
     }
     return BenchmarkResult(
         "posetrack21",
-        f"{split}; 15 joints, found within half a head; labelled frames; joints in ignore regions left out",
+        f"{split}; 15 joints, found within half a head; frames with keypoints; joints in ignore regions left out",
         (
             Table(
                 "pose tracking, protocol 1",
@@ -222,28 +266,3 @@ def _intervals(tallies: Sequence[Sequence[HotaTally]], seed: int) -> dict[str, t
         return {}
     sums = VideoSums.of(tallies)
     return bootstrap(len(tallies), lambda weights: {"protocol 1 HOTA": sums.totals(weights)["HOTA"]}, seed)
-
-
-def _table(people: Sequence[Mapping[str, Any]], frame_of: Mapping[int, int], path: Path, heads: bool) -> PoseTable:
-    frames = np.array([frame_of[int(told["image_id"])] for told in people], np.int64)
-    ids = np.array([int(told["person_id"] if "person_id" in told else told["track_id"]) for told in people], np.int64)
-    points = np.array([told["keypoints"] for told in people], np.float64).reshape(-1, _KEYPOINTS, 3)
-    if not np.isfinite(points).all():
-        raise UserError(f"{path}: a joint is not finite; mend or remove it")
-    scores = [told["scores"] if "scores" in told else told["keypoints"][2::3] for told in people]
-    values = np.array(scores, np.float64).reshape(-1, _KEYPOINTS)
-    boxes = np.array([told["bbox_head"] for told in people] if heads else np.zeros((len(people), 4)), np.float64)
-    table = PoseTable.make(frames, ids, points, values, boxes.reshape(-1, 4))
-    again = (np.diff(table.frames) == 0) & (np.diff(table.ids) == 0)
-    if again.any():
-        row = int(np.argmax(again))
-        raise UserError(f"{path}: person {table.ids[row]} is {int(again.sum())} times twice in a frame; mend the ids")
-    return table.select(np.asarray(table.there.any(axis=1)))
-
-
-def _polygons(image: Mapping[str, Any]) -> list[np.ndarray]:
-    """Regions to ignore; one polygon may be given flat or in a list."""
-    across, down = image.get("ignore_regions_x") or [], image.get("ignore_regions_y") or []
-    if across and not isinstance(across[0], list):
-        across, down = [across], [down]
-    return [np.array([x, y], np.float64).T for x, y in zip(across, down, strict=True) if len(x) > 2]

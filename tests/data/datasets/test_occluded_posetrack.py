@@ -280,7 +280,8 @@ def people_of(counts: dict[int, int]) -> PoseTrackSplit:
     images = tuple(PoseTrackImage(int(row), "v", Path("x")) for row in number)
     points = np.zeros((len(people), 17, 3), np.float32)
     points[..., 2] = 1
-    return PoseTrackSplit(images, number, number, people, np.tile([0.0, 0.0, 50.0, 50.0], (len(people), 1)), points)
+    boxes = np.tile([0.0, 0.0, 50.0, 50.0], (len(people), 1))
+    return PoseTrackSplit(images, number, number, people, boxes, points, people, boxes)
 
 
 def test_the_rules_thin_out_evenly_and_need_enough() -> None:

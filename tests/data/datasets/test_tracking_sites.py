@@ -185,7 +185,7 @@ def write_posetrack(root: Path, people: list[dict[str, Any]]) -> Path:
 def labelled(number: int, image: int, whose: int | None, **more: Any) -> dict[str, Any]:
     points = [[float(index), 5.0, 1.0] for index in range(17)]
     base = {"id": number, "image_id": image, "person_id": whose, "bbox": [1, 2, 30, 40], "keypoints": sum(points, [])}
-    return {**base, **more}
+    return {**base, "bbox_head": [1, 2, 8, 9], **more}
 
 
 def test_posetrack_frames_are_pictures_in_order(tmp_path: Path) -> None:
