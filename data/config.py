@@ -65,7 +65,9 @@ def _keys_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
             found = next((one for key, one in kind.model_fields.items() if name == (one.alias or key)), None)
             kind = None if found is None else found.annotation
         else:
-            kind = get_args(kind)[-1] if get_args(kind) else None
+            # tuple[Section, ...] ends with an ellipsis.
+            held = [one for one in get_args(kind) if one is not Ellipsis]
+            kind = held[-1] if held else None
     kind = _bare(kind)
     if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
         return []

@@ -59,10 +59,29 @@ def parse_override(override: str) -> dict[str, Any]:
     return patch
 
 
-def merge(tree: dict[str, Any], patch: Mapping[str, Any]) -> None:
-    """Change a tree in place; mappings are merged, anything else is replaced."""
+def merge(tree: dict[Any, Any], patch: Mapping[Any, Any]) -> None:
+    """Change a tree in place; mappings are merged, entries of a list are named by their number from 0, else replaced.
+
+    Raises:
+        UserError: when a list has no entry of that number.
+    """
     for key, value in patch.items():
-        if isinstance(value, dict) and isinstance(tree.get(key), dict):
-            merge(tree[key], value)
+        there = tree.get(key)
+        if isinstance(value, dict) and isinstance(there, dict):
+            merge(there, value)
+        elif isinstance(there, list) and _is_numbered(value):
+            entries = dict(enumerate(there))
+            numbered = {int(number): entry for number, entry in value.items()}
+            absent = [number for number in numbered if number not in entries]
+            if absent:
+                last = f"0 to {len(there) - 1}" if there else "none"
+                raise UserError(f"{key} has no entry {absent[0]} to change; there are: {last}")
+            merge(entries, numbered)
+            tree[key] = list(entries.values())
         else:
             tree[key] = value
+
+
+def _is_numbered(patch: Any) -> bool:
+    """Whether a patch came from ``key.0.sub=value``."""
+    return isinstance(patch, dict) and bool(patch) and all(isinstance(key, str) and key.isdecimal() for key in patch)

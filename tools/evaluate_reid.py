@@ -127,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     people = len({sample.identity for sample in data.query})
     print(
         f"{source.folder} ({source.kind}, rule {rule}): {len(data.query)} queries of {people} people, "
-        f"{len(data.gallery)} gallery crops; prompts {prompts}, visibility {arguments.visibility}"
+        f"{len(data.gallery)} gallery crops; {_prompts_told(data, prompts)}, visibility {arguments.visibility}"
         f"{', camera tokens' if cameras else ''}; per cent"
     )
     trees = []
@@ -155,6 +155,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         }  # fmt: skip
         _write(arguments.out, tree)
     return 0
+
+
+def _prompts_told(data: "ReidData", prompts: str) -> str:
+    if prompts != "none" and all(sample.keypoints is None for sample in (*data.query, *data.gallery)):
+        return "no prompts (the data set has no keypoints; --keypoints names a folder of them)"
+    return f"prompts {prompts}"
 
 
 def _positive(text: str) -> int:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from data.errors import UserError
 from pipeline.cli import run
 
 
@@ -20,7 +21,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the training")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<n> (default: auto)")
     parser.add_argument("--resume", action="store_true", help="go on where the training in --out stopped")
-    parser.add_argument("--dry-run", action="store_true", help="print the configuration, defaults included, and leave")
+    parser.add_argument(
+        "--dry-run", action="store_true",
+        help="print the configuration, defaults included, check data and weights, and leave",
+    )  # fmt: skip
     parser.add_argument("--no-tensorboard", action="store_true", help="write no TensorBoard files")
     parser.add_argument("--wandb", metavar="PROJECT", help="also send the numbers to this Weights & Biases project")
     arguments = parser.parse_intermixed_args(argv)
@@ -31,7 +35,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.dry_run:
         import yaml
 
-        print(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), end="")
+        from reid.training.preview import preview
+
+        told = preview(config)
+        print(yaml.safe_dump(told.tree, sort_keys=False), end="")
+        print("\n".join(f"# {line}" for line in told.facts))
+        if told.problems:
+            more = f" (and {len(told.problems) - 1} more)" if len(told.problems) > 1 else ""
+            raise UserError(f"{told.problems[0]}{more}")
         return 0
 
     from data.runtime.torch_device import torch_device

@@ -12,6 +12,7 @@ from data.errors import UserError
 from data.formats.reid_keypoints import CropSkeletons
 from data.pictures import read_picture
 from data.records import FloatArray, Image
+from data.runtime.cores import helpers
 from reid.samples.crop_files import BadFiles
 from reid.samples.labels import read_fields
 from reid.samples.sources import Sample
@@ -101,7 +102,7 @@ def read_crops(
     Raises:
         UserError: for the first such file, where that ends the reading.
     """
-    loader: DataLoader[Any] = DataLoader(_Reader(samples, labels), batch, num_workers=workers, collate_fn=list)
+    loader: DataLoader[Any] = DataLoader(_Reader(samples, labels), batch, num_workers=helpers(workers), collate_fn=list)
     for found in loader:
         bad = [crop for crop in found if isinstance(crop, BadCrop)]
         if bad and bad_files == "fail":

@@ -140,6 +140,8 @@ def read_source(config: SourceConfig, use: Use = "all", bad_files: BadFiles = "f
         UserError: when a split is absent or empty, the names of pictures tell no identity, training crops are wanted
             of a data set for testing, or a keypoint file is broken.
     """
+    if not config.folder.exists():
+        raise UserError(_absent(config.root))
     if config.distractors:
         splits = list_market_layout(config.folder, use, distractors=True)
     else:
@@ -171,6 +173,14 @@ def join(parts: Sequence[Sequence[Sample]]) -> tuple[list[Sample], int, tuple[in
         identities += len(ids)
         cameras += places
     return joined, identities, tuple(cameras)
+
+
+def _absent(root: Path) -> str:
+    if root.is_absolute():
+        return f"there is no folder {root}"
+    home = os.environ.get("MTMCT_DATA")
+    looked = f"nor in {home} (MTMCT_DATA)" if home else "and MTMCT_DATA, where it would be looked for, is not set"
+    return f"there is no folder {root} in {Path.cwd()}, {looked}"
 
 
 def _samples(config: SourceConfig, root: Path, crops: Sequence[ReidCrop]) -> Iterator[Sample]:

@@ -29,7 +29,9 @@ class BatchConfig(Section):
 
     people: int = Field(16, ge=2, description="identities per batch")
     pictures: int = Field(4, ge=2, description="pictures of each")
-    workers: int = Field(4, ge=0, description="processes that read pictures; 0 reads in the training process")
+    workers: int = Field(
+        4, ge=0, description="processes that read pictures, at most one per core; 0 reads in the training process"
+    )
     bad_files: BadFiles = Field("fail", description="unreadable files: fail, or replace by another crop of the person")
 
 
@@ -99,7 +101,7 @@ class TrainConfig(Section):
     parts: Parts = Field(
         "eight", description="which parsing fields make up the parts; stripes: horizontal stripes instead, as in PCB"
     )
-    stripes: int = Field(6, ge=2, le=16, description="how many stripes")
+    stripes: int = Field(6, ge=1, le=16, description="how many stripes; 1: the whole picture, as Bag of Tricks has it")
     label_use: LabelUseConfig = LabelUseConfig()
     camera_tokens: bool = Field(False, description="learn a token per training camera; use outside of scoring has none")
     test_cameras: bool | dict[int, int] | None = Field(
@@ -108,7 +110,11 @@ class TrainConfig(Section):
         "several training sets have is none's); a mapping: camera of the test set -> training camera whose token it "
         "gets; null: true where the test set is the only training set",
     )
-    pretrained: Path | None = Field(None, description="backbone weights: SOLIDER, Swin, ResNet-50, HRNet or timm file")
+    pretrained: Literal["none"] | Path | None = Field(
+        None,
+        description="file the backbone starts from: SOLIDER, Swin, ResNet-50, HRNet or timm's; a relative one is "
+        "looked for here, then in pretrained of $MTMCT_DATA; none: random weights; null: has yet to be told",
+    )
     train: tuple[SourceConfig, ...] = Field((), description="data sets, joined")
     test: SourceConfig | None = Field(None, description="data set whose queries and gallery are scored; null: none")
     test_rule: Rule | None = Field(

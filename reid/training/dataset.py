@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from data.errors import UserError
 from data.pictures import read_picture
 from data.records import FloatArray
+from data.runtime.cores import helpers
 from reid.samples.labels import part_masks, read_fields, resized
 from reid.samples.network_input import SizedCrop, size_crop, stack_crops
 from reid.samples.part_labels import PartGrouping
@@ -150,7 +151,9 @@ def load_batches(crops: CropDataset, rows: Sequence[Sequence[int]], workers: int
         UserError: see ``CropDataset``.
     """
     sampler: Any = rows
-    loader: DataLoader[Any] = DataLoader(_Loaded(crops), batch_sampler=sampler, num_workers=workers, collate_fn=_whole)
+    loader: DataLoader[Any] = DataLoader(
+        _Loaded(crops), batch_sampler=sampler, num_workers=helpers(workers), collate_fn=_whole
+    )
     for batch in loader:
         if isinstance(batch, UserError):
             raise batch

@@ -34,7 +34,7 @@ from reid.training.sampler import IdentityBatches
 from reid.training.schedule import learning_rate
 from reid.training.writers import ScalarWriter
 from reid.weights.checkpoints import build_model, cameras_entry, save_checkpoint
-from reid.weights.pretrained import load_backbone
+from reid.weights.pretrained import load_backbone, starting_file
 from reid.weights.published import BACKBONE
 
 logger = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ class Trainer(TrainingLoop[KPR | BPBReID, TrainBatch]):
     ) -> None:
         self._config = config
         place = torch.device(device)
+        start = None if resume else starting_file(config.pretrained, config.model)
         folder = TrainingFolder(out, config, counted="step", resume=resume, may_change=_MAY_CHANGE)
         data = [read_source(source, "train", config.batch.bad_files) for source in config.train]
         samples, people, self._cameras = join([part.train for part in data])
@@ -76,8 +77,8 @@ class Trainer(TrainingLoop[KPR | BPBReID, TrainBatch]):
         torch.manual_seed(config.seed)
         model = build_model(self.spec)
         assert isinstance(model, (KPR, BPBReID))
-        if config.pretrained is not None and not resume:
-            load_backbone(model.backbone_appearance_feature_extractor, self.spec, config.pretrained)
+        if start is not None:
+            load_backbone(model.backbone_appearance_feature_extractor, self.spec, start)
         model = model.to(place)
         size = (self.spec.height, self.spec.width)
         self._dataset = CropDataset(samples, size, config.grouping, config.batch.bad_files)
@@ -91,6 +92,8 @@ class Trainer(TrainingLoop[KPR | BPBReID, TrainBatch]):
         self._unlabelled = 0
         if resume:
             self._restore()
+        elif start is None:
+            logger.warning("the network begins with random weights, as pretrained=none says")
         folder.begin()
         logger.info("%d crops of %d people from %d cameras", len(samples), people, len(self._cameras))
 

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from data.errors import UserError
 from data.pictures import read_picture
 from data.records import Image
+from data.runtime.cores import helpers
 from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD
 from reid.samples.crops import resize_crop
 from reid.samples.network_input import normalise
@@ -93,7 +94,7 @@ def textured_batches(
     """
     sampler: Any = rows
     loader: DataLoader[Any] = DataLoader(
-        _Pictures(pictures, size), batch_sampler=sampler, num_workers=workers, collate_fn=_stacked
+        _Pictures(pictures, size), batch_sampler=sampler, num_workers=helpers(workers), collate_fn=_stacked
     )
     for batch in loader:
         if isinstance(batch, UserError):

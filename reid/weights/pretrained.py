@@ -2,21 +2,25 @@
 
 | network             | file                                                                              |
 |---------------------|-----------------------------------------------------------------------------------|
-| swin                | SOLIDER, mmseg, or Microsoft's Swin v1 release (converted on the way)             |
+| swin                | SOLIDER, mmseg, Microsoft's Swin v1 release or timm's (converted on the way)      |
 | swinv2, resnet50, hrnet32 | timm, torchvision or the authors' ImageNet files (the same tensor names)    |
+
+Where they are to be had is in ``data/weights/published.yaml``.
 """
 
 import logging
 import math
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from data.errors import UserError
+from data.published_weights import backbone_for, published_weights
 from reid.models.spec import ModelSpec
 from reid.weights.torch_pickle import StoredTensor, TorchFile
 
@@ -35,6 +39,44 @@ _MICROSOFT = (
     (re.compile(r"\.mlp\.fc2\."), ".ffn.layers.1."),
     (re.compile(r"^patch_embed\.proj\."), "patch_embed.projection."),
 )
+_MERGING = re.compile(r"^layers\.(\d+)\.downsample\.")
+FOLDER = "pretrained"
+"""Where under ``$MTMCT_DATA`` recipes find the files they name."""
+
+
+def starting_file(pretrained: Path | Literal["none"] | None, spec: ModelSpec) -> Path | None:
+    """The file a training starts from; None to begin with random weights, which has to be said.
+
+    Args:
+        pretrained: as configured. A relative path is looked for here, then in ``pretrained`` of ``$MTMCT_DATA``.
+        spec: of the network.
+
+    Raises:
+        UserError: nothing is configured, or the file is not there; the message says what fits and where to get it.
+    """
+    if pretrained == "none":
+        return None
+    fitting = backbone_for(spec.backbone, spec.mean)
+    if pretrained is None:
+        known = f": {' or '.join(one.origin for one in fitting)}" if fitting else ""
+        raise UserError(
+            f"pretrained is not set: name the file {spec.backbone} starts from{known}; or begin with random weights, "
+            "with pretrained=none"
+        )
+    if pretrained.exists():
+        return pretrained
+    home = os.environ.get("MTMCT_DATA")
+    elsewhere = Path(home or "", FOLDER, pretrained)
+    if home and elsewhere.exists():
+        return elsewhere
+    named = [one for one in published_weights().values() if one.use == "backbone" and one.file == pretrained.name]
+    source = (named or fitting)[:1]
+    looked = f"nor is {elsewhere}" if home else "and MTMCT_DATA, under which it would be looked for, is not set"
+    known = f"; get {source[0].origin}" if source else ""
+    raise UserError(
+        f"pretrained: {pretrained} is not here, {looked}{known}. Give pretrained=FILE, or begin with random weights, "
+        "with pretrained=none"
+    )
 
 
 def load_backbone(backbone: nn.Module, spec: ModelSpec, path: Path) -> None:
@@ -107,11 +149,16 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _as_solider(state: dict[str, Tensor], stages: int) -> dict[str, Tensor]:
-    """Microsoft's names and merging order -> SOLIDER's; a file that has them already is left alone."""
+    """Microsoft's or timm's names and merging order -> SOLIDER's; a file that has them already is left alone."""
     if not any(name.startswith("layers.") for name in state):
         return state
+    # timm counts a merging to the stage that follows it, Microsoft to the one before.
+    merged = {int(found[1]) for name in state if (found := _MERGING.match(name))}
+    early = bool(merged) and 0 not in merged
     out = {}
     for name, tensor in state.items():
+        if early and (found := _MERGING.match(name)):
+            name = f"layers.{int(found[1]) - 1}{name[found.end(1) :]}"
         for pattern, replacement in _MICROSOFT:
             name = pattern.sub(replacement, name)
         name = re.sub(r"^norm\.", f"norm{stages - 1}.", name)

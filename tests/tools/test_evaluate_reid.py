@@ -177,6 +177,7 @@ def test_a_training_prints_the_same_scores(site: Path, tmp_path: Path) -> None:
     config.write_text(f"""
 model: {{architecture: kpr, backbone: swin, embed_dim: 16, depths: [1, 1], heads: [1, 2], height: 64, width: 32,
         prompt_groups: cck6, dim: 16}}
+pretrained: none
 parts: five_v
 train: [{{root: {train}}}]
 test: {{root: {train}}}
@@ -346,3 +347,17 @@ def test_a_real_network_finds_real_looking_people(testdata: Path, site: Path, tm
     assert whole["mAP"] > 0.9  # people in their own two colours, random order gives about 0.3
     assert parts["mAP"] > 0.9
     assert parts["parts"]["torso"]["seen"] == 1
+
+
+def test_a_data_set_without_keypoints_gets_no_prompts(
+    weights: Path, site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = tmp_path / "bare"
+    for split in ("query", "bounding_box_test"):
+        (bare / split).mkdir(parents=True)
+        for path in (site / split).iterdir():
+            (bare / split / path.name).symlink_to(path)
+    score(weights, bare, tmp_path / "s.json")
+    told = capsys.readouterr().out
+    assert "gallery crops; no prompts (the data set has no keypoints" in told
+    assert "prompts all" not in told

@@ -34,8 +34,18 @@ def test_fetching_prints_where_the_file_lies(served: Path, capsys: pytest.Captur
 def test_the_real_manifest_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list", "--cache", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(known_weights())
+    assert lines.index("") == len(known_weights())
     assert any("yolo11m-pose" in line and "AGPL-3.0" in line and "to fetch" in line for line in lines)
+
+
+def test_what_others_publish_is_listed_with_its_terms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list", "--cache", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    row = next(number for number, line in enumerate(lines) if line.startswith("solider_swin_base "))
+    assert lines[row].split()[1:] == ["backbone", "swin", "swin_base.pth"]
+    assert "https://github.com/tinyvision/SOLIDER" in lines[row + 1]
+    assert "Apache-2.0" in lines[row + 2]
+    assert sum("kpr_" in line and ".pth.tar" in line for line in lines) == 10
 
 
 def test_nothing_to_do_is_an_error() -> None:

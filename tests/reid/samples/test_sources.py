@@ -20,6 +20,7 @@ PIFPAF = "pifpaf_keypoints_pifpaf_maskrcnn_filtering"
 TINY = """
 model: {architecture: kpr, backbone: swin, embed_dim: 16, depths: [1, 1], heads: [1, 2], height: 64, width: 32,
         prompt_groups: cck6, dim: 16}
+pretrained: none
 parts: five_v
 train: [{root: %(market)s}]
 test: {kind: partial_reid, root: %(partial)s}

@@ -30,6 +30,7 @@ TEMPLATE = np.array([
 CONFIG = """
 model: {architecture: kpr, backbone: swin, embed_dim: 16, depths: [1, 1], heads: [1, 2], height: 64, width: 32,
         prompt_groups: cck6, dim: 16, drop_path: 0.3}
+pretrained: none
 parts: five_v
 train: [{root: %(root)s}]
 test: {root: %(root)s}

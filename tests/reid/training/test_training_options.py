@@ -27,6 +27,7 @@ from tools.train_reid import main
 CONFIG = """
 model: {architecture: kpr, backbone: swin, embed_dim: 16, depths: [1, 1], heads: [1, 2], height: 64, width: 32,
         prompt_groups: cck6, dim: 16}
+pretrained: none
 parts: five_v
 train: [{root: %(root)s}]
 test: {root: %(root)s}

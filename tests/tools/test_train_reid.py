@@ -1,0 +1,81 @@
+"""What the training command tells before it trains."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from data.errors import UserError
+from data.runtime.cores import helpers, usable_cores
+from reid.samples.sources import SourceConfig, read_source
+from tests.tiny_crops import write_site
+from tools.train_reid import main
+
+CONFIG = """
+model: {{architecture: kpr, backbone: swin, embed_dim: 16, depths: [1, 1], heads: [1, 2], height: 64, width: 32,
+        prompt_groups: cck6, dim: 16}}
+pretrained: none
+parts: five_v
+train: [{{root: {root}}}]
+test: {{root: {root}}}
+batch: {{people: 2, pictures: 2, workers: 0}}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    root = write_site(tmp_path / "site")
+    (root / "bounding_box_train").symlink_to(root / "bounding_box_test")
+    path = tmp_path / "small.yaml"
+    path.write_text(CONFIG.format(root=root))
+    return path
+
+
+def dry_run(config: Path, *changes: str) -> int:
+    return main(["--config", str(config), "--out", str(config.parent / "out"), "--dry-run", *changes])
+
+
+def test_a_dry_run_tells_the_network_as_the_data_make_it(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dry_run(config, "camera_tokens=true", "train.0.keypoints=null") == 0
+    text = capsys.readouterr().out
+    model = yaml.safe_load(text)["model"]
+    assert model["part_names"] == ["head", "upper_arms_torso", "lower_arms_torso", "legs", "feet"]
+    assert (model["identities"], model["cameras"]) == (5, 2)
+    assert "# starts from random weights\n# train: 20 crops of 5 people from 2 cameras\n# test: 10 queries, 20" in text
+    assert not (config.parent / "out").exists()
+    assert dry_run(config, "parts=stripes", "stripes=1") == 0
+    assert yaml.safe_load(capsys.readouterr().out)["model"]["part_names"] == ["stripe_1"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (("train.0.root=elsewhere",), r"there is no folder elsewhere in .*MTMCT_DATA.*is not set$"),
+        (("test.root=elsewhere", "pretrained=null"), r"pretrained is not set.*\(and 1 more\)"),
+        (("batch.people=6",), r"5 identities, fewer than one batch of 6"),
+    ],
+)
+def test_a_dry_run_names_what_is_missing(
+    config: Path, monkeypatch: pytest.MonkeyPatch, changes: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.delenv("MTMCT_DATA", raising=False)
+    with pytest.raises(UserError, match=message):
+        dry_run(config, *changes)
+
+
+def test_a_training_without_its_backbone_does_not_begin(config: Path) -> None:
+    with pytest.raises(UserError, match="pretrained is not set"):
+        main(["--config", str(config), "--out", str(config.parent / "out"), "--no-tensorboard", "pretrained=null"])
+
+
+def test_a_missing_root_says_where_it_was_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MTMCT_DATA", str(tmp_path))
+    with pytest.raises(UserError, match=rf"no folder Market in .*, nor in {tmp_path} \(MTMCT_DATA\)"):
+        read_source(SourceConfig(root=Path("Market")))
+    with pytest.raises(UserError, match=rf"no folder {tmp_path}/Market$"):
+        read_source(SourceConfig(root=tmp_path / "Market"))
+
+
+def test_no_more_helpers_than_cores() -> None:
+    assert helpers(0) == 0
+    assert helpers(10_000) == usable_cores() >= 1
