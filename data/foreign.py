@@ -29,6 +29,10 @@ ARRAY_BYTES = 1 << 33
 _MOST_PACKED = 100
 _SUSPICIOUS_BYTES = 1 << 26
 _YAML_NODES = 1_000_000
+_UNMARKED: dict[tuple[bool, ...], str] = {
+    (False, True, False, True): "utf-16-le",
+    (True, False, True, False): "utf-16-be",
+}
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
@@ -80,10 +84,13 @@ def check_file(path: Path, most_bytes: int, what: str = "") -> int:
 
 
 def encoding_of(path: Path) -> str:
-    """Encoding of a text by the mark at its beginning: UTF-16 or UTF-8."""
+    """Encoding of a text by the mark at its beginning, or by the zeros between its first letters: UTF-16 or UTF-8."""
     with path.open("rb") as stream:
-        head = stream.read(3)
-    return next((name for mark, name in _MARKS if head.startswith(mark)), "utf-8")
+        head = stream.read(4)
+    marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
+    if marked is not None:
+        return marked
+    return _UNMARKED.get(tuple(byte == 0 for byte in head), "utf-8")
 
 
 def read_text(path: Path, most_bytes: int = TEXT_BYTES, what: str = "") -> str:

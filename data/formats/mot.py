@@ -8,8 +8,10 @@ detections, are MOT15's world coordinates and are not read.
 Source: Milan et al., "MOT16: A Benchmark for Multi-Object Tracking" (2016), section 3.4 and table 3.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -18,13 +20,26 @@ from numpy.typing import NDArray
 
 from data.atomic import open_atomic
 from data.errors import UserError
-from data.formats.number_rows import LARGEST_WHOLE, line_of, read_number_rows
+from data.formats.number_rows import LARGEST_WHOLE, line_of, read_number_rows, read_whole_column
 from data.records import DoubleArray, FloatArray, IntArray, Rows
+
+logger = logging.getLogger(__name__)
 
 MotKind = Literal["gt", "tracks", "det"]
 
 PEDESTRIAN = 1
+# Less than any person: shares that reach a little beyond the picture stay below.
+_LARGEST_SHARE = 1.5
 _COLUMNS = ("frame", "id", "left", "top", "width", "height", "column 7", "column 8", "column 9", "column 10")
+_NAMES = (
+    ("frame", "frameid", "frameno", "framenum", "framenumber", "frameindex", "frameidx", "fn", "frames", "t"),
+    ("id", "ids", "trackid", "objectid", "objid", "targetid", "personid", "pid", "tid", "identity", "track"),
+    ("left", "x", "bbleft", "bboxleft", "boxleft", "bbx", "bboxx", "boxx", "xmin", "x1", "l", "topleftx"),
+    ("top", "y", "bbtop", "bboxtop", "boxtop", "bby", "bboxy", "boxy", "ymin", "y1", "t", "toplefty"),
+    ("width", "w", "bbwidth", "bboxwidth", "boxwidth", "bbw", "bboxw", "boxw"),
+    ("height", "h", "bbheight", "bboxheight", "boxheight", "bbh", "bboxh", "boxh"),
+    ("confidence", "conf", "score", "scores", "flag", "consider", "active", "notignored", "detconf", "confidencescore"),
+)
 _CHUNK_ROWS = 65536
 _TAIL = {"gt": "%d,%d,%.4f\n", "tracks": "%.4f,-1,-1,-1\n", "det": "%.4f,-1,-1,-1\n"}
 
@@ -105,10 +120,11 @@ class MotTable:
 def read_mot(path: Path, kind: MotKind) -> MotTable:
     """Read a MOTChallenge file.
 
-    Commas or white space separate the columns; 7 to 10 of them (6 are enough for tracks and detections: score 1),
-    the same number in every row. Whole numbers may be written as floats. Blank lines are skipped; an empty file is a
+    Spellings are those of ``data.formats.number_rows``; 7 to 10 columns (6 are enough for tracks and detections: score
+    1), the same number in every row. Whole numbers may be written as floats, ids have 64 bits. An empty file is a
     sequence without boxes. Tracks whose nine columns can only be ground truth's (column 7 all 0 or 1, column 8 a class,
-    column 9 a share) keep flag, class and visibility, so that ground truth can stand in for a tracker's output.
+    column 9 a share) keep flag, class and visibility, so that ground truth can stand in for a tracker's output. Ground
+    truth with scores in place of the flag counts in every row, with a warning.
 
     Args:
         path: the file.
@@ -117,24 +133,35 @@ def read_mot(path: Path, kind: MotKind) -> MotTable:
     Raises:
         UserError: with file and line, for a file that cannot be read and for the first row that is broken: not
             numbers, NaN or infinite, wrong number of columns, frame below 1, frame, id, flag or class not a whole
-            number, negative width or height, an id missing or given twice in a frame.
+            number, negative width or height, a share above 1, an id missing or given twice in a frame. Also for boxes
+            in shares of the picture.
     """
-    values = read_number_rows(path, "MOTChallenge text file", "frame,id,x,y,w,h,...")
+    values = read_number_rows(path, "MOTChallenge text file", "frame,id,x,y,w,h,...", _NAMES)
     if not len(values):
         return MotTable.empty()
     if values.shape[1] == 6 and kind != "gt":
         values = np.concatenate([values, np.ones((len(values), 1))], axis=1)
     if not 7 <= values.shape[1] <= 10:
-        raise UserError(f"{path}:{line_of(path, 0)}: {values.shape[1]} columns, where 7 to 10 are expected")
+        decimals = " (are there commas for decimal points? put ; between columns)" if values.shape[1] > 10 else ""
+        raise UserError(f"{path}:{line_of(path, 0)}: {values.shape[1]} columns, where 7 to 10 are expected{decimals}")
     with_flag = kind == "gt" or (kind == "tracks" and _is_ground_truth(values))
     used = values if with_flag and values.shape[1] < 10 else values[:, :7]
+    if kind == "gt" and _has_scores_for_flags(used[:, 6]):
+        logger.warning("%s: column 7 holds scores where the flag is expected: every row counts", path)
+        used[:, 6] = 1
+    # Ids that have a number of their own for each box of the world do not fit the floats that boxes are read as.
+    large = bool((np.abs(used[:, 1]) > LARGEST_WHOLE).any())
+    ids = read_whole_column(path, 1, _COLUMNS[1]) if large else None
+    if ids is not None:
+        used[:, 1] = np.minimum(ids, 0)
     _check(path, used, kind)
+    check_pixels(str(path), used[:, 2:6])
     corners = np.concatenate([used[:, 2:4], used[:, 2:4] + used[:, 4:6]], axis=1)
     # Files of nine columns without class and share fill them with -1.
     class_ids, visibility = (np.where(column < 0, 1.0, column) for column in (used[:, 7:8], used[:, 8:9]))
     table = MotTable.make(
         frames=used[:, 0].astype(np.int64) - 1,
-        ids=used[:, 1].astype(np.int64),
+        ids=used[:, 1].astype(np.int64) if ids is None else ids,
         boxes=corners,
         scores=None if kind == "gt" else used[:, 6].astype(np.float32),
         flags=used[:, 6] != 0 if with_flag else None,
@@ -168,11 +195,34 @@ def _lines(table: MotTable, kind: MotKind) -> Iterator[str]:
     # Adding 0.0 turns the -0.0 that rounding leaves into 0.0: "-0.000" and "0.000" are one value and must be one text.
     places = np.round(np.concatenate([table.boxes[:, :2], sizes], axis=1), 3) + 0.0
     tail = [table.flags, table.class_ids, table.visibility] if kind == "gt" else [table.scores]
-    values = np.column_stack([table.frames + 1, table.ids, places, *tail])
+    # Column by column: ids of 64 bits do not survive a matrix of floats.
+    columns = [table.frames + 1, table.ids, *places.T, *tail]
     row = "%d,%d,%.3f,%.3f,%.3f,%.3f," + _TAIL[kind]
-    for start in range(0, len(values), _CHUNK_ROWS):
-        chunk = values[start : start + _CHUNK_ROWS]
-        yield (row * len(chunk)) % tuple(chunk.ravel().tolist())
+    for start in range(0, len(table), _CHUNK_ROWS):
+        chunk = list(zip(*(column[start : start + _CHUNK_ROWS].tolist() for column in columns), strict=True))
+        yield (row * len(chunk)) % tuple(chain.from_iterable(chunk))
+
+
+def check_pixels(where: str, boxes: DoubleArray | FloatArray) -> None:
+    """Refuse boxes that are shares of the picture.
+
+    Args:
+        where: they are from, for the error.
+        boxes: (N, 4) left, top, width, height, or corners.
+
+    Raises:
+        UserError: when there are boxes with an area and all of them lie within the first pixels of the picture.
+    """
+    if boxes[:, 2:].all(axis=1).any() and np.abs(boxes).max() <= _LARGEST_SHARE:
+        raise UserError(
+            f"{where}: all boxes lie between 0 and {np.abs(boxes).max():.3g}: they are shares of the picture, not "
+            "pixels; multiply x and width by the picture's width, y and height by its height"
+        )
+
+
+def _has_scores_for_flags(flags: DoubleArray) -> bool:
+    """Whether a column of flags holds numbers from 0 to 1 that are not all 0 or 1."""
+    return bool(((flags >= 0) & (flags <= 1)).all() and (flags != np.floor(flags)).any())
 
 
 def _is_ground_truth(values: DoubleArray) -> bool:
@@ -198,8 +248,11 @@ def _check(path: Path, values: DoubleArray, kind: MotKind) -> None:
     faults[:, 0] = False
     faults[:, 4:6] = values[:, 4:6] < 0
     _reject(path, faults, "is negative")
+    faults[:, 4:6] = False
+    faults[:, 8:9] = values[:, 8:9] > 1
+    _reject(path, faults, "is no visible share from 0 to 1")
+    faults[:, 8:9] = False
     if kind != "det":
-        faults[:, 4:6] = False
         faults[:, 1] = values[:, 1] < 0
         _reject(path, faults, "is negative: every row needs an id here (is this a detection file?)")
 

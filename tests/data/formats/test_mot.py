@@ -100,7 +100,7 @@ def test_empty_file(tmp_path: Path, text: str, kind: MotKind) -> None:
         ("tracks", "1.5,1,1,2,3,4,1", "frame is not a whole number"),
         ("tracks", "2,1.25,1,2,3,4,1", "id is not a whole number"),
         ("tracks", "2,1e300,1,2,3,4,1", "id is not a whole number"),
-        ("gt", "2,1,1,2,3,4,0.5", "column 7 is not a whole number"),
+        ("gt", "2,1,1,2,3,4,1.5", "column 7 is not a whole number"),
         ("tracks", "2,1,1,2,-3,4,1", "width is negative"),
         ("det", "2,1,1,2,3,-4,1", "height is negative"),
         ("tracks", "2,-1,1,2,3,4,1", "id is negative"),
@@ -137,6 +137,62 @@ def test_unreadable(tmp_path: Path) -> None:
     picture.write_bytes(bytes(range(256)) * 4)
     with pytest.raises(UserError, match=r"picture.txt:\d+: not a row of numbers"):
         read_mot(picture, "det")
+
+
+def test_scores_in_place_of_flags_count_in_every_row(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    table = read_mot(written(tmp_path, "1,1,0,0,5,5,0.9,-1,-1,-1\n1,2,0,0,5,5,0,-1,-1,-1\n"), "gt")
+    assert table.flags.all()
+    assert "column 7 holds scores" in caplog.text
+    assert read_mot(written(tmp_path, "1,1,0,0,5,5,1,-1,-1,-1\n1,2,0,0,5,5,0,-1,-1,-1\n"), "gt").flags.sum() == 1
+
+
+def test_visible_shares_in_percent_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"cam1.txt:2: column 9 is no visible share from 0 to 1"):
+        read_mot(written(tmp_path, "1,1,0,0,5,5,1,1,1\n2,1,0,0,5,5,1,1,85\n"), "gt")
+
+
+@pytest.mark.parametrize("kind", ["gt", "tracks", "det"])
+def test_boxes_in_shares_of_the_picture_are_refused(tmp_path: Path, kind: MotKind) -> None:
+    path = written(tmp_path, "1,1,0.5,0.25,0.1,0.3,1\n2,1,0.9,-0.1,0.2,1.1,1\n")
+    with pytest.raises(UserError, match="shares of the picture, not pixels; multiply"):
+        read_mot(path, kind)
+    assert len(read_mot(written(tmp_path, "1,1,0.5,0.25,0.1,0.3,1\n2,1,100,50,20,60,1\n"), kind)) == 2
+    assert len(read_mot(written(tmp_path, "1,1,0,0,0,0,1\n"), kind)) == 1, "boxes without area say nothing"
+
+
+def test_ids_have_64_bits(tmp_path: Path) -> None:
+    ids = [504403158265495553, 504403158265495555, 2**63 - 1]
+    path = written(tmp_path, "".join(f"1,{number},10,20,30,40,1,-1,-1,-1\n" for number in ids))
+    table = read_mot(path, "tracks")
+    assert table.ids.tolist() == ids
+    write_mot(tmp_path / "again.txt", table)
+    assert read_mot(tmp_path / "again.txt", "tracks").ids.tolist() == ids
+
+
+def test_an_unsigned_minus_one_is_no_id(tmp_path: Path) -> None:
+    path = written(tmp_path, f"1,{2**64 - 1},10,20,30,40,1\n")
+    assert read_mot(path, "det").ids.tolist() == [-1]
+    with pytest.raises(UserError, match="id is negative: every row needs an id"):
+        read_mot(path, "tracks")
+
+
+@pytest.mark.parametrize("large", ["9223372036854775808", "9007199254740993.5", "1e40"])
+def test_ids_beyond_64_bits_are_one_line(tmp_path: Path, large: str) -> None:
+    with pytest.raises(UserError, match=r"cam1.txt:2: id is not a whole number of 64 bits"):
+        read_mot(written(tmp_path, f"1,504403158265495553,10,20,30,40,1\n2,{large},10,20,30,40,1\n"), "tracks")
+
+
+def test_columns_in_another_order_are_refused(tmp_path: Path) -> None:
+    rows = "1,4,10,20,40,60,0.5\n2,4,10,20,40,60,0.5\n"
+    table = read_mot(written(tmp_path, "Frame,track_id,bb_left,bb_top,bb_width,bb_height,conf\n" + rows), "tracks")
+    assert table.ids.tolist() == [4, 4]
+    with pytest.raises(UserError, match=r"cam1.txt:1: column 5 is called 'x2', where width is expected"):
+        read_mot(written(tmp_path, "frame,id,x1,y1,x2,y2,conf\n" + rows), "tracks")
+
+
+def test_decimal_commas_between_commas_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"11 columns, .*put ; between columns"):
+        read_mot(written(tmp_path, "1,4,10,5,20,5,30,5,40,5,1\n"), "tracks")
 
 
 def test_frame_offsets() -> None:
