@@ -1,7 +1,10 @@
 """Opening the network of a file of weights."""
 
-from data.runtime.choice import Model, RuntimeName
+from collections.abc import Callable
+
+from data.runtime.choice import RuntimeName
 from data.runtime.network import Network
+from data.runtime.opener import Model
 from data.runtime.trial import Trial
 from data.weight_records import ResolvedWeights
 
@@ -14,7 +17,7 @@ def open_network(
     trial: Trial,
     *,
     part: str = "",
-    graph: bytes | None = None,
+    graph: Callable[[], bytes] | None = None,
 ) -> Network:
     """Open an ONNX or OpenVINO IR network on the runtime that is best for it (see ``data.runtime.choice``).
 
@@ -25,7 +28,7 @@ def open_network(
         threads: CPU threads of one run; 0 takes all cores.
         trial: how runtimes are compared.
         part: name of a piece of the network that is opened by itself.
-        graph: the piece, a serialised ONNX graph.
+        graph: makes the piece, a serialised ONNX graph; what it made is kept, and not asked for at the next start.
 
     Raises:
         UserError: when the file is not readable.

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 IndexArray = NDArray[np.int64]
 
@@ -30,6 +29,9 @@ def assign(cost: NDArray[np.floating], limit: float) -> tuple[IndexArray, IndexA
         return none, none
     if np.isnan(cost).any():
         raise ValueError("costs of an assignment must not be NaN")
+    # Half of SciPy comes with it; on the first frame, which has nobody to match, that need not be waited for.
+    from scipy.optimize import linear_sum_assignment
+
     rows, columns = linear_sum_assignment(np.minimum(cost, limit))
     matched = cost[rows, columns] < limit
     return rows[matched].astype(np.int64), columns[matched].astype(np.int64)

@@ -6,7 +6,6 @@ from data.errors import UserError
 from data.registry import Registry
 from data.site import Scope, Site
 from trackers.config import TrackerConfig
-from trackers.group.tracker import GroupTracker
 from trackers.scope import ScopeTracker
 
 
@@ -34,6 +33,9 @@ def build_tracker(scope: Scope, site: Site, config: TrackerConfig) -> ScopeTrack
     """
     if scope.group is None:
         return CAMERA_TRACKERS.load(config.name)(scope.cameras[0], config)
+    # Imports much of SciPy, for which a run without groups need not wait.
+    from trackers.group.tracker import GroupTracker
+
     models = {}
     for camera in scope.cameras:
         model = site.model(camera)

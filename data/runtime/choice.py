@@ -1,6 +1,5 @@
 """Which runtime computes a network: measured once on a machine, remembered, and the same until the end of a run."""
 
-import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -8,15 +7,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from data.atomic import write_bytes, write_text
+from data.atomic import write_text
 from data.errors import UserError
 from data.foreign import read_json
 from data.runtime.machine import machine_id
 from data.runtime.network import Network
-from data.runtime.onnx import OnnxNetwork, execution_providers
-from data.runtime.openvino import OpenVinoNetwork, computes_bf16, has_openvino
+from data.runtime.onnx import execution_providers
+from data.runtime.opener import UNFOLDED, Model, Opener
+from data.runtime.openvino import computes_bf16, has_openvino
 from data.runtime.trial import TOLERANCE, Trial, cpu_ms_per_row, difference
-from data.runtime.unfolding import is_folded, unfolded
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +26,6 @@ _WORTH_SHARE = 0.9
 _WORTH_MS = 0.2
 _FILE = "runtimes.json"
 _APART = "differs"
-_UNFOLDED = "unfolded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class RuntimeChoice:
     @property
     def name(self) -> str:
         """ "openvino bf16", "openvino bf16 unfolded"."""
-        return f"{self.runtime} {self.precision}" + (f" {_UNFOLDED}" if self.unfolded else "")
+        return f"{self.runtime} {self.precision}" + (f" {UNFOLDED}" if self.unfolded else "")
 
     def to_json(self) -> dict[str, Any]:
         """For a manifest."""
@@ -71,26 +69,6 @@ class RuntimeChoice:
             dict(value["cpu_ms"]),
             dict(value["refused"]),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A network to be opened.
-
-    Attributes:
-        source: ONNX or OpenVINO IR file (.xml), or a serialised ONNX graph.
-        key: tells it from all other networks, as a name and a hash.
-        label: what to call it in messages.
-    """
-
-    source: Path | bytes
-    key: str
-    label: str
-
-    @property
-    def is_ir(self) -> bool:
-        """Only OpenVINO reads it."""
-        return isinstance(self.source, Path) and self.source.suffix == ".xml"
 
 
 class Runtimes:
@@ -123,7 +101,7 @@ class Runtimes:
         Raises:
             UserError: when no runtime reads the file, or one that was asked for or began the run does not.
         """
-        build = _Opener(model, device, threads, self._folder)
+        build = Opener(model, device, threads, self._folder)
         fixed = self._fixed.get(model.key)
         if fixed is not None:
             self.chosen[model.key] = fixed
@@ -134,12 +112,12 @@ class Runtimes:
                     f"{error}; the run began with {fixed.name}, so resume where that works, or --overwrite"
                 ) from None
         how = f"{runtime} {device} {threads} threads"
-        names = _candidates(model, runtime, device)
+        names = _candidates(build, runtime)
         network, choice = self._known(build, names, how) or self._new(build, names, trial, how)
         self.chosen[model.key] = choice
         return network
 
-    def _known(self, build: "_Opener", names: list[str], how: str) -> tuple[Network, RuntimeChoice] | None:
+    def _known(self, build: Opener, names: list[str], how: str) -> tuple[Network, RuntimeChoice] | None:
         """What was measured on this machine before."""
         if self._folder is None:
             return None
@@ -152,9 +130,9 @@ class Runtimes:
             logger.warning("%s: what was best here before fails now, so it is measured again", error)
             return None
 
-    def _new(self, build: "_Opener", names: list[str], trial: Trial, how: str) -> tuple[Network, RuntimeChoice]:
+    def _new(self, build: Opener, names: list[str], trial: Trial, how: str) -> tuple[Network, RuntimeChoice]:
         if self._folder is None or len(names) == 1:
-            stored = next(name for name in names if not name.endswith(_UNFOLDED))
+            stored = next(name for name in names if not name.endswith(UNFOLDED))
             return build(stored), _choice(stored)
         logger.info("%s: %s are compared, once on this machine", build.model.label, " and ".join(names))
         network, choice = compare(build, names, trial)
@@ -165,52 +143,21 @@ class Runtimes:
         return network, choice
 
 
-@dataclass(frozen=True, slots=True)
-class _Opener:
-    """Opens one model on a runtime and precision that are named."""
-
-    model: Model
-    device: str
-    threads: int
-    folder: Path | None
-
-    def __call__(self, name: str) -> Network:
-        runtime, precision, *form = name.split()
-        source = self._unfolded() if form else self.model.source
-        if runtime == "openvino":
-            compiled = None if self.folder is None else self.folder / "openvino"
-            return OpenVinoNetwork(source, self.threads, self.model.label, precision, compiled)
-        return OnnxNetwork(source, self.device, self.threads, self.model.label)
-
-    def _unfolded(self) -> Path | bytes:
-        """The model with convolutions in floating point, from the cache where there is one."""
-        if self.folder is None:
-            return unfolded(self.model.source, self.model.label)
-        kept = self.folder / _UNFOLDED / f"{hashlib.sha256(self.model.key.encode()).hexdigest()[:16]}.onnx"
-        if not kept.exists():
-            graph = unfolded(self.model.source, self.model.label)
-            try:
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                write_bytes(kept, graph)
-            except OSError:
-                return graph
-        return kept
-
-
-def _candidates(model: Model, runtime: str, device: str) -> list[str]:
+def _candidates(build: Opener, runtime: str) -> list[str]:
     """Names of what may compute a model; the reference, which the others must agree with, is the first.
 
     Raises:
         UserError: for a file that the runtime that was asked for cannot read.
     """
+    model, device = build.model, build.device
     if model.is_ir and runtime == "onnxruntime":
         raise UserError(f"{model.label} is an OpenVINO model, which onnxruntime does not read; set runtime to openvino")
-    folded = not model.is_ir and is_folded(model.source)
+    folded = build.is_folded
     stored = "int8" if folded else "fp32"
     on_gpu = device != "cpu" and execution_providers(device) != ["CPUExecutionProvider"]
     if runtime == "onnxruntime" or (runtime == "auto" and not model.is_ir and on_gpu):
         return [f"onnxruntime {stored}"]
-    form = f" {_UNFOLDED}" if folded else ""
+    form = f" {UNFOLDED}" if folded else ""
     names = [] if model.is_ir or runtime == "openvino" else [f"onnxruntime fp32{form}"]
     if has_openvino() or not names:
         names += [f"openvino fp32{form}"] + ([f"openvino bf16{form}"] if has_openvino() and computes_bf16() else [])

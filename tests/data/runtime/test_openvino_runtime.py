@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from data.errors import UserError
-from data.runtime.choice import Model, Runtimes
+from data.runtime.choice import Runtimes
 from data.runtime.onnx import OnnxNetwork
+from data.runtime.opener import Model
 from data.runtime.openvino import OpenVinoNetwork
 from data.runtime.trial import Trial
 from data.weight_records import as_weights

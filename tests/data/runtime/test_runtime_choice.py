@@ -9,9 +9,10 @@ import pytest
 
 from data.errors import UserError
 from data.runtime import choice
-from data.runtime.choice import Model, RuntimeChoice, Runtimes, compare, refusals
+from data.runtime.choice import RuntimeChoice, Runtimes, compare, refusals
 from data.runtime.network import FloatArray, Network, Shape
 from data.runtime.onnx import OnnxNetwork
+from data.runtime.opener import Model
 from data.runtime.openvino import OpenVinoNetwork
 from data.runtime.trial import Trial, difference, sample_pictures
 from tests.tiny_models import colour_network

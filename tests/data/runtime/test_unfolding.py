@@ -9,10 +9,11 @@ import pytest
 from onnxruntime.quantization import quantize_dynamic
 
 from data.errors import UserError
-from data.runtime import choice
-from data.runtime.choice import Model, RuntimeChoice, Runtimes
+from data.runtime import choice, opener
+from data.runtime.choice import RuntimeChoice, Runtimes
 from data.runtime.network import FloatArray, Network
 from data.runtime.onnx import OnnxNetwork
+from data.runtime.opener import Model
 from data.runtime.openvino import OpenVinoNetwork
 from data.runtime.trial import Trial, difference
 from data.runtime.unfolding import is_folded, unfolded
@@ -88,13 +89,14 @@ def test_a_quantised_file_is_computed_in_what_is_cheapest_and_compared_with_floa
 
     monkeypatch.setattr(choice, "cpu_ms_per_row", costs)
     monkeypatch.setattr(choice, "computes_bf16", lambda: False)
-    model = Model(_folded(tmp_path), "net 1", "net")
+    path = _folded(tmp_path)
+    model = Model(path, "net 1", "net")
     cache = tmp_path / "cache"
     network = Runtimes(cache).open(model, "auto", "cpu", 1, _PICTURES)
     assert isinstance(network, OpenVinoNetwork)
     assert seen == [["onnxruntime fp32 unfolded", "openvino fp32 unfolded", "onnxruntime int8"]]
     # The next start reads what was unfolded from the cache, and a run that goes on computes alike.
-    monkeypatch.setattr(choice, "unfolded", lambda *_: pytest.fail("it lies in the cache"))
+    monkeypatch.setattr(opener, "unfolded", lambda *_: pytest.fail("it lies in the cache"))
     again = Runtimes(cache)
     assert isinstance(again.open(model, "auto", "cpu", 1, _PICTURES), OpenVinoNetwork)
     told = again.chosen["net 1"].to_json()
@@ -107,7 +109,8 @@ def test_a_choice_from_before_unfolding_is_measured_again_but_a_run_goes_on_with
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(choice, "cpu_ms_per_row", lambda running, _: dict.fromkeys(running, 1.0))
-    model = Model(_folded(tmp_path), "net 1", "net")
+    path = _folded(tmp_path)
+    model = Model(path, "net 1", "net")
     cache = tmp_path / "cache"
     old = RuntimeChoice("onnxruntime", "fp32").to_json()
     del old["unfolded"]
@@ -118,7 +121,7 @@ def test_a_choice_from_before_unfolding_is_measured_again_but_a_run_goes_on_with
     runtimes.open(model, "auto", "cpu", 1, _PICTURES)
     assert runtimes.chosen["net 1"].name == "onnxruntime fp32 unfolded"
     begun = Runtimes(cache, {"net 1": RuntimeChoice.from_json(old)}).open(model, "auto", "cpu", 1, _PICTURES)
-    np.testing.assert_array_equal(begun.run(_BLOB)[0], _run(model.source)[0])
+    np.testing.assert_array_equal(begun.run(_BLOB)[0], _run(path)[0])
 
 
 def test_a_network_that_cannot_be_unfolded_runs_as_it_is_stored(
@@ -127,19 +130,21 @@ def test_a_network_that_cannot_be_unfolded_runs_as_it_is_stored(
     def unknown(*_: object) -> bytes:
         raise UserError("quantised in a way that is not known")
 
-    monkeypatch.setattr(choice, "unfolded", unknown)
-    model = Model(_folded(tmp_path), "net 1", "net")
+    monkeypatch.setattr(opener, "unfolded", unknown)
+    path = _folded(tmp_path)
+    model = Model(path, "net 1", "net")
     runtimes = Runtimes(tmp_path / "cache")
     network = runtimes.open(model, "auto", "cpu", 1, _PICTURES)
     assert runtimes.chosen["net 1"].name == "onnxruntime int8"
     assert "not known" in runtimes.chosen["net 1"].refused["openvino fp32 unfolded"]
-    np.testing.assert_array_equal(network.run(_BLOB)[0], _run(model.source)[0])
+    np.testing.assert_array_equal(network.run(_BLOB)[0], _run(path)[0])
 
 
 def test_where_nothing_is_measured_the_file_runs_as_it_is_stored(tmp_path: Path) -> None:
-    model = Model(_folded(tmp_path), "net 1", "net")
+    path = _folded(tmp_path)
+    model = Model(path, "net 1", "net")
     for runtime in ("auto", "onnxruntime"):
         runtimes = Runtimes()
         found = runtimes.open(model, runtime, "cpu", 1, _PICTURES).run(_BLOB)  # type: ignore[arg-type]
-        np.testing.assert_array_equal(found[0], _run(model.source)[0])
+        np.testing.assert_array_equal(found[0], _run(path)[0])
         assert runtimes.chosen["net 1"].name == "onnxruntime int8"

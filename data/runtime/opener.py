@@ -1,0 +1,97 @@
+"""A network, and opening it on a runtime that is named."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.atomic import write_bytes
+from data.runtime.network import Network
+from data.runtime.onnx import OnnxNetwork
+from data.runtime.openvino import OpenVinoNetwork
+from data.runtime.unfolding import is_folded, unfolded
+
+UNFOLDED = "unfolded"
+# Part of the name of every graph that is kept: to be raised when other code makes another graph of the same file.
+_EDITION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A network to be opened.
+
+    Attributes:
+        source: ONNX or OpenVINO IR file (.xml), or what makes a serialised ONNX graph.
+        key: tells it from all other networks, as a name and a hash.
+        label: what to call it in messages.
+    """
+
+    source: Path | Callable[[], bytes]
+    key: str
+    label: str
+
+    @property
+    def is_ir(self) -> bool:
+        """Only OpenVINO reads it."""
+        return isinstance(self.source, Path) and self.source.suffix == ".xml"
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """Opens one model on any runtime.
+
+    Attributes:
+        model: what to open.
+        device: see ``data.runtime.onnx.execution_providers``.
+        threads: CPU threads of one run; 0 takes all cores.
+        folder: where graphs that were made of files, and compiled models, are kept; None keeps none.
+    """
+
+    model: Model
+    device: str
+    threads: int
+    folder: Path | None
+
+    def __call__(self, name: str) -> Network:
+        """Open it.
+
+        Args:
+            name: runtime and precision, and ``UNFOLDED`` where quantised convolutions are to be in floating point:
+                "openvino bf16 unfolded".
+
+        Raises:
+            UserError: when the runtime is absent or does not read the model.
+        """
+        runtime, precision, *form = name.split()
+        source = self._unfolded() if form else self._stored()
+        if runtime == "openvino":
+            compiled = None if self.folder is None else self.folder / "openvino"
+            return OpenVinoNetwork(source, self.threads, self.model.label, precision, compiled)
+        return OnnxNetwork(source, self.device, self.threads, self.model.label)
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether it can be opened in two forms, see ``data.runtime.unfolding``."""
+        return not self.model.is_ir and is_folded(self._stored())
+
+    def _stored(self) -> Path | bytes:
+        source = self.model.source
+        return source if isinstance(source, Path) else self._kept("", source)
+
+    def _unfolded(self) -> Path | bytes:
+        return self._kept(UNFOLDED, lambda: unfolded(self._stored(), self.model.label))
+
+    def _kept(self, form: str, make: Callable[[], bytes]) -> Path | bytes:
+        """A graph from the cache, made once: the library that takes graphs apart is slow to load."""
+        if self.folder is None:
+            return make()
+        name = hashlib.sha256(f"{_EDITION} {self.model.key} {form}".encode()).hexdigest()[:16]
+        path = self.folder / "graphs" / f"{name}.onnx"
+        if not path.exists():
+            graph = make()
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_bytes(path, graph)
+            except OSError:
+                return graph
+        return path
