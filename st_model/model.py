@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from data.errors import UserError
+from data.kernels.checks import one_of
 from data.records import DoubleArray, IntArray
 from st_model.config import LagModelConfig
 from st_model.counts import TransitionCounts, add_counts
@@ -77,6 +78,8 @@ class TransitionModel:
         array = np.asarray(cameras)
         if array.dtype.kind in "US":
             return self.index(array.ravel()).reshape(array.shape)
+        if array.size and array.dtype.kind not in "iu":
+            raise IndexError(f"cameras are integer indices or names, not {array.dtype}")
         if array.size and (array.max() >= len(self.cameras) or array.min() < -1):
             raise IndexError(f"camera indices {array.min()} to {array.max()} in a model of {len(self.cameras)} cameras")
         return array.astype(np.int64)
@@ -99,7 +102,9 @@ class TransitionModel:
 
         Raises:
             IndexError: for a camera index that is no camera of the model.
+            UserError: for an unknown table.
         """
+        one_of(table, get_args(Table), "a table of a transition model")
         densities = self.next if table == "next" else self.any
         lags = np.asarray(lag_s, np.float64)
         source, target, lag, bins = np.broadcast_arrays(

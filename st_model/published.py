@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from data.errors import UserError
+from data.kernels.checks import indices
 from data.records import DoubleArray, IntArray
 
 logger = logging.getLogger(__name__)
@@ -99,13 +100,22 @@ def published_distribution(
         bins: B; None takes as many as the longest lag needs.
         sigma_bins: Gaussian smoothing in bins; 0 does not smooth.
         meta: provenance, plain JSON values.
+
+    Raises:
+        UserError: when columns differ in length, a camera is none of the named ones, or bins have no width or number.
     """
-    who, camera, frame = np.asarray(identities), np.asarray(cameras, np.int64), np.asarray(frames)
+    if bin_frames < 1 or (bins is not None and bins < 1) or not 0 <= sigma_bins < np.inf:
+        raise UserError(
+            f"bins of {bin_frames} frames, {bins} of them, smoothed by {sigma_bins}: a distribution needs bin_frames "
+            "and bins of 1 or more, and a finite sigma_bins of 0 or more"
+        )
+    count = len(camera_names)
+    who, frame = np.asarray(identities), np.asarray(frames)
+    camera = indices(cameras, count, "camera indices")
+    if frame.size and frame.dtype.kind not in "iuf":
+        raise UserError(f"frames are numbers, not {frame.dtype}")
     if not len(who) == len(camera) == len(frame):
         raise UserError(f"columns differ in length: {len(who)} identities, {len(camera)} cameras, {len(frame)} frames")
-    count = len(camera_names)
-    if len(camera) and (camera.min() < 0 or camera.max() >= count):
-        raise UserError(f"camera index {camera.max()} does not fit {count} camera names")
     present = frame >= 0
     if not present.all():
         logger.warning("%d of %d detections have no frame and are left out", int((~present).sum()), len(present))
@@ -113,7 +123,7 @@ def published_distribution(
     means = _mean_frames(np.unique(who, return_inverse=True)[1].astype(np.int64), camera, frame, count)
     sources, targets, lags = _directed_lags(means)
     index = np.floor(lags / bin_frames).astype(np.int64)
-    size = bins or max(1, int(index.max(initial=0)) + 1)
+    size = bins if bins is not None else max(1, int(index.max(initial=0)) + 1)
     inside = index < size
     if not inside.all():
         logger.warning("%d lags lie beyond the last of %d bins and count in none", int((~inside).sum()), size)

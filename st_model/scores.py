@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from data.errors import UserError
+from data.kernels.checks import indices, integers, matrix
 from data.records import DoubleArray, IntArray
 from st_model.model import Table, TransitionModel
 from st_model.published import PublishedDistribution
@@ -40,6 +42,7 @@ def llr(
 
     Raises:
         ValueError: for an arrival rate that is not positive.
+        UserError: for an unknown table.
     """
     rate = np.asarray(arrival_rate_hz, np.float64)
     if not (rate > 0).all():
@@ -63,8 +66,13 @@ def arrival_rates_hz(cameras: ArrayLike, camera_count: int, duration_s: float) -
     Returns:
         (C,) float64, > 0: half a visit is added to every camera, so that a camera nobody entered has a low rate, not
         none (Jeffreys prior of a Poisson rate).
+
+    Raises:
+        UserError: for a camera that is none of them, or a recording without length.
     """
-    visits = np.bincount(np.asarray(cameras, np.int64), minlength=camera_count)
+    if not 0 < duration_s < np.inf:
+        raise UserError(f"a recording of {duration_s} s has no rates; its length is above 0")
+    visits = np.bincount(indices(cameras, camera_count, "cameras of visits"), minlength=camera_count)
     return np.asarray((visits + 0.5) / duration_s, np.float64)
 
 
@@ -113,7 +121,17 @@ def st_reid_joint(
 
     Returns:
         (Q, G) in the dtype of ``similarity``; larger is more alike.
+
+    Raises:
+        UserError: when columns do not fit the similarities, or a camera is none of the distribution's.
     """
+    similarity = matrix(similarity, (len(query_cameras), len(gallery_cameras)), "similarities")
+    query_frames, gallery_frames = integers(query_frames, "query frames"), integers(gallery_frames, "gallery frames")
+    if similarity.shape != (len(query_frames), len(gallery_frames)):
+        raise UserError(
+            f"{len(query_frames)} query frames and {len(gallery_frames)} gallery frames do not fit similarities of "
+            f"shape {similarity.shape}"
+        )
     c = constants or JointConstants()
     cameras, _, bins = distribution.probability.shape
     dtype = similarity.dtype
@@ -122,19 +140,23 @@ def st_reid_joint(
     table = factors.ravel()
     width = bins + 1
     result = np.empty_like(similarity) if out is None else out
-    gallery = np.where(gallery_frames >= 0, gallery_cameras, -1) % (cameras + 1)
-    query = np.where(query_frames >= 0, query_cameras, -1) % (cameras + 1)
-    when = gallery_frames.astype(np.int32)
-    query_is_later = (gallery * ((cameras + 1) * width)).astype(np.int32)
-    query_is_earlier = (gallery * width).astype(np.int32)
+    gallery = indices(gallery_cameras, cameras, "gallery cameras", least=-1)
+    query = indices(query_cameras, cameras, "query cameras", least=-1)
+    gallery = np.where(gallery_frames >= 0, gallery, -1) % (cameras + 1)
+    query = np.where(query_frames >= 0, query, -1) % (cameras + 1)
+    largest = max(table.size, int(query_frames.max(initial=0)), int(gallery_frames.max(initial=0)))
+    whole: np.dtype[np.signedinteger[Any]] = np.dtype(np.int32 if largest < 1 << 30 else np.int64)
+    asked, when = (np.maximum(frames, -1).astype(whole) for frames in (query_frames, gallery_frames))
+    query_is_later = (gallery * ((cameras + 1) * width)).astype(whole)
+    query_is_earlier = (gallery * width).astype(whole)
     rows = max(1, _CHUNK_CELLS // max(similarity.shape[1], 1))
     for start in range(0, len(similarity), rows):
         part = slice(start, start + rows)
-        lag = query_frames[part, None].astype(np.int32) - when
+        lag = asked[part, None] - when
         index = np.where(
             lag > 0,
-            query_is_later + (query[part, None] * width).astype(np.int32),
-            query_is_earlier + (query[part, None] * ((cameras + 1) * width)).astype(np.int32),
+            query_is_later + (query[part, None] * width).astype(whole),
+            query_is_earlier + (query[part, None] * ((cameras + 1) * width)).astype(whole),
         )
         np.abs(lag, out=lag)
         lag //= distribution.bin_frames

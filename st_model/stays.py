@@ -59,13 +59,17 @@ def learn_stays(
         grid: bins of lags; None takes the default.
 
     Raises:
-        UserError: when columns differ in length.
+        UserError: when columns differ in length, a time is not finite, or the gap is negative.
     """
+    if not gap_s >= 0:
+        raise UserError(f"the longest gap inside a visit is 0 s or more, not {gap_s}")
     grid, who = grid or LagGrid(), np.asarray(identities)
     if not len(who) == len(cameras) == len(times_s):
         raise UserError(
             f"columns differ in length: {len(who)} identities, {len(cameras)} cameras, {len(times_s)} times"
         )
+    if not np.isfinite(np.asarray(times_s, np.float64)).all():
+        raise UserError("some sightings have no time; leave them out, stays are learnt from times alone")
     names = natural_order(cameras)
     number = {name: place for place, name in enumerate(names)}
     camera = np.array([number[name] for name in cameras], np.int64)

@@ -156,8 +156,10 @@ def visits_from_rows(
         boxes: of the sightings; None where only the times are known.
 
     Raises:
-        UserError: when columns differ in length.
+        UserError: when columns differ in length, or a gap or the length of a sighting is negative.
     """
+    if not (gap_s >= 0 and row_s >= 0):
+        raise UserError(f"gap_s {gap_s} and row_s {row_s} are seconds, 0 or more")
     who, where, when = np.asarray(identities), np.asarray(cameras, dtype=np.str_), np.asarray(times_s, np.float64)
     if not len(who) == len(where) == len(when):
         raise UserError(f"columns differ in length: {len(who)} identities, {len(where)} cameras, {len(when)} times")

@@ -1,10 +1,11 @@
 """Visibility-weighted distance between part embeddings."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data.kernels.checks import one_of
 from data.records import PartEmbeddings
 
 FloatArray = NDArray[np.float32]
@@ -38,7 +39,11 @@ def joint_visibility(
 
     Returns:
         (..., P) float32 in the common shape, >= 0.
+
+    Raises:
+        UserError: for an unknown mode.
     """
+    one_of(mode, get_args(VisibilityMode), "the mode of visibilities")
     if mode == "binary":
         weights = ((a > 0.5) & (b > 0.5)).astype(np.float32)
     else:

@@ -1,11 +1,13 @@
 """Batch-hard triplet loss on part embeddings (BPBReID, WACV 2023, section 3.3.2)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from data.kernels.checks import one_of
 
 Combination = Literal["mean", "max", "min", "max_min", "random_max_min", "intra"]
 
@@ -52,7 +54,11 @@ def part_triplet_loss(
 
     Returns:
         The loss: the mean over valid triplets, for intra over those of all parts together.
+
+    Raises:
+        UserError: for an unknown combination.
     """
+    one_of(combine, get_args(Combination), "the way part distances are combined")
     distances = pairwise_distances(embeddings)
     weights = _pair_weights(distances, visibility)
     if combine == "intra":

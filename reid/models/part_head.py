@@ -6,12 +6,13 @@ masks that pool the map into embeddings; where a part wins no pixel, it is not v
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from data.kernels.checks import one_of
 from reid.models.spec import ModelSpec, Pooling
 
 Kind = Literal["globl", "foreg", "backg", "conct", "parts"]
@@ -287,6 +288,7 @@ def part_visibility(attention: Tensor, mode: VisibilityMode) -> dict[Kind, Tenso
     Returns:
         (N,) per kind, parts (N, K): bool or float32.
     """
+    one_of(mode, get_args(VisibilityMode), "the mode of visibilities")
     flat = attention.flatten(2)
     if mode == "binary":
         winner = flat.argmax(1)

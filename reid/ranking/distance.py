@@ -5,10 +5,13 @@ total(q, g) = sum_k w_k d_k / sum_k w_k with w_k = v_qk v_gk (binary) or sqrt(v_
 v_q (-2 q, |q|^2, 1) and v_g (g, 1, |g|^2) it gives w^2 d^2. Blocks keep everything but the result in cache.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+
+from data.errors import UserError
+from data.kernels.checks import one_of
 
 Metric = Literal["euclidean", "cosine"]
 Combination = Literal["mean", "max"]
@@ -44,11 +47,15 @@ def distance_matrix(
         (Q, G) float32.
 
     Raises:
-        ValueError: for shapes that do not fit, visibilities on one side only, or max in continuous mode.
+        UserError: for shapes that do not fit, visibilities on one side only, of two modes or outside 0-1, max in
+            continuous mode, or an unknown way.
     """
+    one_of(metric, get_args(Metric), "a metric")
+    one_of(combine, get_args(Combination), "the way part distances are combined")
+    one_of(uncomparable, get_args(Uncomparable), "what a pair without a common part gets")
     query_weight, gallery_weight = _weights(queries, gallery, query_visibility, gallery_visibility)
     if combine == "max" and query_visibility is not None and query_visibility.dtype != torch.bool:
-        raise ValueError("the largest part distance is defined for boolean visibilities only")
+        raise UserError("the largest part distance is defined for boolean visibilities only")
     left = _left_rows(queries, query_weight, metric)
     fused = metric == "cosine" and combine == "mean"
     out = torch.empty(len(queries), len(gallery), device=queries.device)
@@ -130,14 +137,20 @@ def _weights(
     queries: Tensor, gallery: Tensor, query_visibility: Tensor | None, gallery_visibility: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     if queries.ndim != 3 or gallery.ndim != 3 or queries.shape[1:] != gallery.shape[1:]:
-        raise ValueError(f"parts or dimensions differ: queries {tuple(queries.shape)}, gallery {tuple(gallery.shape)}")
+        raise UserError(f"parts or dimensions differ: queries {tuple(queries.shape)}, gallery {tuple(gallery.shape)}")
     if (query_visibility is None) != (gallery_visibility is None):
-        raise ValueError("visibilities are given for one side only")
+        raise UserError("visibilities are given for one side only")
+    if query_visibility is not None and gallery_visibility is not None:
+        modes = {visibility.dtype == torch.bool for visibility in (query_visibility, gallery_visibility)}
+        if len(modes) > 1:
+            raise UserError("visibilities are bool on both sides, or on neither: the two weigh a pair differently")
     weights = []
     for vectors, visibility in ((queries, query_visibility), (gallery, gallery_visibility)):
         if visibility is None:
             visibility = torch.ones(vectors.shape[:2], device=vectors.device)
         if visibility.shape != vectors.shape[:2]:
-            raise ValueError(f"visibilities {tuple(visibility.shape)} of embeddings {tuple(vectors.shape)}")
+            raise UserError(f"visibilities {tuple(visibility.shape)} of embeddings {tuple(vectors.shape)}")
+        if visibility.numel() and not bool(((visibility >= 0) & (visibility <= 1)).all()):
+            raise UserError("visibilities lie between 0 and 1")
         weights.append(visibility.to(vectors.dtype))
     return weights[0], weights[1]

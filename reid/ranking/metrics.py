@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import UserError
+from data.kernels.checks import integers, matrix, one_of
 from data.records import DoubleArray, IntArray
 
 Rule = Literal["market", "intra", "inter", "all"]
@@ -49,7 +50,9 @@ class RetrievalScores:
     unmatched: int
 
     def rank(self, number: int) -> float:
-        """Share of queries with a match among the first ``number``."""
+        """Share of queries with a match among the first ``number``, 1 or more."""
+        if number < 1:
+            raise UserError(f"ranks count from 1, not {number}")
         return float(self.cmc[min(number, len(self.cmc)) - 1]) if len(self.cmc) else float("nan")
 
 
@@ -80,7 +83,14 @@ class RetrievalEvaluator:
             rule: which gallery items a query ranks.
             junk_id: gallery items of this identity are left out for every query; None leaves none out, so that they are
                 ordinary wrong answers.
+
+        Raises:
+            UserError: for an unknown rule, or columns that are no integers or of different lengths.
         """
+        one_of(rule, RULES, "the rule of a ranking")
+        query_ids, gallery_ids = integers(query_ids, "query identities"), integers(gallery_ids, "gallery identities")
+        query_cameras = integers(query_cameras, "query cameras")
+        gallery_cameras = integers(gallery_cameras, "gallery cameras")
         if len(query_ids) != len(query_cameras) or len(gallery_ids) != len(gallery_cameras):
             raise UserError(
                 f"{len(query_ids)} query identities with {len(query_cameras)} cameras, {len(gallery_ids)} gallery "
@@ -104,9 +114,11 @@ class RetrievalEvaluator:
             distances: (rows, G), smaller is more alike.
 
         Raises:
-            UserError: for a NaN, or a block of the wrong shape.
+            UserError: for a NaN, or a block of the wrong shape or of no real numbers.
         """
-        if distances.ndim != 2 or distances.shape[1] != self._gallery_size or start + len(distances) > len(self._ranks):
+        distances = matrix(distances, (None, None), "distances")
+        outside = start < 0 or start + len(distances) > len(self._ranks)
+        if distances.shape[1] != self._gallery_size or outside:
             raise UserError(
                 f"distances of shape {distances.shape} from query {start} on do not fit {len(self._ranks)} queries and "
                 f"{self._gallery_size} gallery items"
@@ -121,7 +133,13 @@ class RetrievalEvaluator:
         Args:
             query: number of the query.
             distances: (G,) its distances, without NaN.
+
+        Raises:
+            UserError: for a NaN, or distances of another length.
         """
+        distances = matrix(distances, (self._gallery_size,), "distances of a query")
+        if np.isnan(distances).any():
+            raise UserError(f"the distances of query {query} hold NaN; give pairs without evidence a large distance")
         block = np.minimum(distances[None, self._kept], np.finfo(distances.dtype).max)
         self._drop(query, block)
         order = np.argsort(block[0], kind="stable")
@@ -177,8 +195,11 @@ class RetrievalEvaluator:
             max_rank: length of the CMC curve; None takes the whole gallery.
 
         Raises:
-            UserError: when a query was not added.
+            UserError: when a query was not added, the convention is unknown, or the curve has no length.
         """
+        one_of(convention, CONVENTIONS, "the convention of average precision")
+        if max_rank is not None and max_rank < 1:
+            raise UserError(f"a CMC curve has at least one rank, not {max_rank}")
         if any(ranks is None for ranks in self._ranks):
             raise UserError("some queries have no distances yet")
         ranks = [ranks for ranks in self._ranks if ranks is not None]
@@ -274,7 +295,15 @@ def single_shot_cmc(
 
     Returns:
         (max_rank,) share of queries; NaN when no query has a match.
+
+    Raises:
+        UserError: for NaN, shapes that do not fit, or a curve or number of draws below 1.
     """
+    if min(max_rank, draws) < 1:
+        raise UserError(f"a single-shot CMC needs max_rank and draws of 1 or more, not {max_rank} and {draws}")
+    distances = matrix(distances, (len(query_ids), len(gallery_ids)), "distances")
+    if np.isnan(distances).any():
+        raise UserError("distances hold NaN; give pairs without evidence a large distance")
     generator = np.random.RandomState(seed)
     curve, counted = np.zeros(max_rank), 0
     for query, row in enumerate(distances):

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data.kernels.checks import one_of
 from data.records import IntArray
-from reid.ranking.metrics import Rule
+from reid.ranking.metrics import RULES, Rule
 
 
 class PairStatistics:
@@ -32,6 +33,7 @@ class PairStatistics:
         gallery_cameras: IntArray,
         rule: Rule = "market",
     ) -> None:
+        one_of(rule, RULES, "the rule of a ranking")
         self._ids, self._cameras, self._rule = (query_ids, gallery_ids), (query_cameras, gallery_cameras), rule
         # Rows: positive, negative; columns: count, sum, sum of squares.
         self._sums = np.zeros((2, 3))

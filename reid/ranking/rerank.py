@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import UserError
+from data.kernels.checks import matrix
 from data.records import FloatArray, IntArray
 from reid.ranking.neighbours import Search, nearest, pair_similarities, unit_rows
 from reid.ranking.reciprocal import encode, jaccard_distance, postings
@@ -23,6 +24,8 @@ K1, K2, LAMBDA = 20, 6, 0.3
 _BLOCK_CELLS = 1 << 21
 _BLOCK_TERMS = 1 << 22
 _TINY = 1e-12
+# Similarities of unit vectors exceed 1, and distances fall below 0, by the rounding of float16 at most.
+_ROUNDING = 2e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +129,11 @@ def rerank_features(
         search: "exact", or "faiss" for an approximate search in very large sets.
 
     Raises:
-        UserError: when a feature is not finite or the two widths differ.
+        UserError: when a feature is not finite, the two widths differ, or one side has none.
     """
+    query = matrix(query, (None, None), "query features")
+    gallery = matrix(gallery, (None, None), "gallery features")
+    _check_sizes(len(query), len(query) + len(gallery))
     if query.shape[1] != gallery.shape[1]:
         raise UserError(f"query features have {query.shape[1]} columns, gallery features {gallery.shape[1]}")
     parameters = parameters or Neighbourhood()
@@ -165,7 +171,11 @@ def rerank_rows(
         queries: Q.
         total: N = Q + G.
         parameters: k1, k2 and lambda; None takes the published ones.
+
+    Raises:
+        UserError: when there are no queries or nothing but queries, or a distance is negative.
     """
+    _check_sizes(queries, total)
     parameters = parameters or Neighbourhood()
     encoded = _encode_rows(rows, total, parameters)
 
@@ -191,7 +201,17 @@ def rerank_distances(
 
     Returns:
         (Q, G) float32.
+
+    Raises:
+        UserError: when the shapes do not fit one another, or a distance is negative.
     """
+    query_gallery = matrix(query_gallery, (None, None), "distances of queries to the gallery")
+    queries, items = query_gallery.shape
+    _check_sizes(queries, queries + items)
+    query_query = matrix(query_query, (queries, queries), "distances of queries to queries")
+    gallery_gallery = matrix(gallery_gallery, (items, items), "distances within the gallery")
+    for distances in (query_gallery, query_query, gallery_gallery):
+        _check_distances(distances)
     upper = np.concatenate([query_query, query_gallery], axis=1)
     lower = np.concatenate([query_gallery.T, gallery_gallery], axis=1)
     squared = np.concatenate([upper, lower]).T ** 2
@@ -204,14 +224,22 @@ def rerank_similarity(
     """Re-rank a similarity matrix as ST-ReID does: distance 2 - 2 score, not squared.
 
     Args:
-        scores: (N, N) over [query; gallery], at most 1.
+        scores: (N, N) over [query; gallery], at most 1; NaN where there is no evidence.
         queries: Q.
         parameters: k1, k2 and lambda; None takes the published ones.
 
     Returns:
         (Q, N - Q) float32.
+
+    Raises:
+        UserError: when the matrix is not square, or a score above 1 would be a negative distance.
     """
-    distance = 2.0 - 2.0 * scores.T
+    scores = matrix(scores, (None, None), "scores")
+    if scores.shape[0] != scores.shape[1]:
+        raise UserError(f"scores of everything with everything are square, not of shape {scores.shape}")
+    if scores.size and np.nanmax(scores, initial=-np.inf) > 1 + _ROUNDING:
+        raise UserError(f"scores are at most 1, not {np.nanmax(scores):g}: divide them by their largest")
+    distance = 2.0 - 2.0 * np.minimum(scores.T, 1.0)
     return rerank_rows(lambda a, b: distance[a:b], queries, len(scores), parameters).matrix()
 
 
@@ -224,7 +252,12 @@ def rerank_square(distances: NDArray[np.floating[Any]], parameters: Neighbourhoo
 
     Returns:
         (N, N) float32 symmetric (the mean of both directions), 0 on the diagonal, NaN where the distance is NaN.
+
+    Raises:
+        UserError: when the matrix is not square, or a distance is negative.
     """
+    distances = matrix(distances, (len(distances), len(distances)), "distances of one set")
+    _check_distances(distances)
     squared = np.square(distances)
     encoded = _encode_rows(lambda a, b: squared[a:b], len(distances), parameters)
     vectors, columns = encoded.vectors, encoded.vectors.tocsc()
@@ -235,6 +268,16 @@ def rerank_square(distances: NDArray[np.floating[Any]], parameters: Neighbourhoo
     result[np.isnan(distances)] = np.nan
     np.fill_diagonal(result, 0.0)
     return result
+
+
+def _check_sizes(queries: int, total: int) -> None:
+    if not 0 < queries < total:
+        raise UserError(f"re-ranking needs queries and a gallery, got {queries} queries among {total} items")
+
+
+def _check_distances(distances: NDArray[np.floating[Any]]) -> None:
+    if distances.size and np.nanmin(distances, initial=np.inf) < -_ROUNDING:
+        raise UserError(f"distances are not negative, but one is {np.nanmin(distances):g}")
 
 
 def _split(
@@ -262,7 +305,8 @@ def _encode_rows(
     step = max(1, _BLOCK_CELLS // max(total, 1))
     for start in range(0, total, step):
         stop = min(start + step, total)
-        block = np.asarray(rows(start, stop))
+        block = matrix(rows(start, stop), (stop - start, total), "distances of a block")
+        _check_distances(block)
         known = np.where(np.isnan(block), np.inf, block)
         order = _stable_smallest(known, length)
         unknown = np.isinf(np.take_along_axis(known, order, axis=1))

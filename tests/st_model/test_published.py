@@ -183,5 +183,5 @@ def test_what_cannot_be_merged_is_refused() -> None:
         table.merged(published_distribution([1, 1], [0, 1], [0, 500], ("a", "c")))
     with pytest.raises(UserError, match="differ in length"):
         published_distribution([1], [0, 1], [0, 500], ("a", "b"))
-    with pytest.raises(UserError, match="does not fit"):
+    with pytest.raises(UserError, match="where 0 to 1 are there"):
         published_distribution([1], [2], [0], ("a", "b"))

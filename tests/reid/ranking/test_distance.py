@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reid.ranking.distance as module
+from data.errors import UserError
 from reid.ranking.distance import distance_matrix
 
 
@@ -102,11 +103,20 @@ def test_empty_sides():
 
 def test_misuse_is_refused():
     q, g, qv, gv = sample(2, mode="continuous")
-    with pytest.raises(ValueError, match="one side"):
+    with pytest.raises(UserError, match="one side"):
         distance_matrix(q, g, qv)
-    with pytest.raises(ValueError, match="boolean"):
+    with pytest.raises(UserError, match="boolean"):
         distance_matrix(q, g, qv, gv, combine="max")
-    with pytest.raises(ValueError, match="differ"):
+    with pytest.raises(UserError, match="differ"):
         distance_matrix(q[:, :2], g)
-    with pytest.raises(ValueError, match="visibilities"):
+    with pytest.raises(UserError, match="visibilities"):
         distance_matrix(q, g, qv[:, :2], gv)
+    with pytest.raises(UserError, match="between 0 and 1"):
+        distance_matrix(q, g, qv * torch.nan, gv)
+    with pytest.raises(UserError, match="between 0 and 1"):
+        distance_matrix(q, g, qv, gv + 1)
+    with pytest.raises(UserError, match="bool on both sides"):
+        distance_matrix(q, g, qv > 0.5, gv)
+    for unknown in ({"metric": "manhattan"}, {"combine": "median"}, {"uncomparable": "zero"}):
+        with pytest.raises(UserError, match=r"is one of .* not"):
+            distance_matrix(q, g, qv, gv, **unknown)
