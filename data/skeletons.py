@@ -58,6 +58,8 @@ POSETRACK17 = Skeleton(
     placeholders=(3, 4),
 )  # fmt: skip
 
+_LEFT_EYE, _LEFT_SHOULDER = 1, 5
+
 SKELETONS = {skeleton.name: skeleton for skeleton in (COCO17, POSETRACK17)}
 
 
@@ -80,6 +82,42 @@ def convert(keypoints: FloatArray, source: str, target: str) -> FloatArray:
     shared = [(i, source_names.index(name)) for i, name in enumerate(target_names) if name and name in source_names]
     to_rows, from_rows = zip(*shared, strict=True)
     out[..., list(to_rows), :] = keypoints[..., list(from_rows), :]
+    return out
+
+
+# Heights of shoulders, chin, ears and the top of the head, shares of body height (Drillis and Contini 1966, in Winter,
+# "Biomechanics and Motor Control of Human Movement", figure 4.1), and where on the line from the middle of the
+# shoulders (0) to that of the ears (1) the head's bottom and top lie.
+_SHOULDERS, _CHIN, _EARS, _TOP = 0.818, 0.870, 0.936, 1.0
+HEAD_BOTTOM = (_CHIN - _SHOULDERS) / (_EARS - _SHOULDERS)
+HEAD_TOP = (_TOP - _SHOULDERS) / (_EARS - _SHOULDERS)
+
+
+def with_head_ends(keypoints: FloatArray) -> FloatArray:
+    """PoseTrack's 17 from COCO's, with the head's bottom and top estimated: COCO has neither.
+
+    Both lie on the line from the middle of the shoulders to that of ears and eyes, whichever are there, where they are
+    in an upright person.
+
+    Args:
+        keypoints: (..., 17, 3) x, y, confidence, COCO-17.
+
+    Returns:
+        (..., 17, 3) PoseTrack-17. The estimated points have the least confidence of what they rest on: 0 without both
+        shoulders, and without eyes and ears.
+    """
+    out = convert(keypoints, COCO17.name, POSETRACK17.name)
+    shoulders = keypoints[..., _LEFT_SHOULDER : _LEFT_SHOULDER + 2, :]
+    face = keypoints[..., _LEFT_EYE:_LEFT_SHOULDER, :]
+    seen = face[..., 2] > 0
+    count = seen.sum(axis=-1)
+    middle = (face[..., :2] * seen[..., None]).sum(axis=-2) / np.maximum(count, 1)[..., None]
+    sure = np.minimum(shoulders[..., 2].min(axis=-1), np.where(seen, face[..., 2], np.inf).min(axis=-1))
+    sure = np.where(count > 0, np.maximum(sure, 0), 0)
+    base = shoulders[..., :2].mean(axis=-2)
+    for index, share in ((1, HEAD_BOTTOM), (2, HEAD_TOP)):
+        out[..., index, :2] = np.where(sure[..., None] > 0, base + share * (middle - base), 0)
+        out[..., index, 2] = sure
     return out
 
 

@@ -13,14 +13,17 @@ from pipeline.cli import run
 if TYPE_CHECKING:
     from pipeline.evaluation.benchmarks.result import BenchmarkResult
 
+_STARTS = ("--videos", "--detections", "--tracks", "--demo")
 _EPILOG = """
 examples:
   python -m tools.evaluate --dataset posetrack21 --root PoseTrack21 --pred predictions/val
+  python -m tools.evaluate --dataset posetrack21 --root PoseTrack21 --run runs/pt --pipeline configs/posetrack21.yaml
   python -m tools.evaluate --dataset wildtrack --root WILDTRACK --run runs/mine --html scores.html
   python -m tools.evaluate --dataset cmc --root cmc1 --places cmc1_world --run runs/new \\
       --pipeline configs/testdata.yaml -- --detections boxes --site site.yaml
 
-With --pipeline, the run is made first: `pipeline.run --config FILE --output RUN` with the arguments after `--`.
+With --pipeline, the run is made first: `pipeline.run --config FILE --output RUN` with the arguments after `--`; where
+these do not say what it starts from, it starts from the pictures of the data set.
 """
 
 
@@ -92,6 +95,10 @@ def _make_run(arguments: argparse.Namespace) -> None:
     if arguments.run is None:
         raise UserError("--pipeline makes a run: give its folder with --run")
     options = ["--config", str(arguments.pipeline), "--output", str(arguments.run), *arguments.pipeline_arguments]
+    if not any(option in _STARTS for option in arguments.pipeline_arguments):
+        from pipeline.evaluation.benchmarks.pictures import video_arguments
+
+        options += video_arguments(arguments.dataset, arguments.root, arguments.split, arguments.sequences)
     if pipeline_run.main(options) != 0:
         raise UserError(f"{arguments.run} was not finished, so it is not scored")
 

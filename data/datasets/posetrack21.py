@@ -6,6 +6,7 @@ Of the 17 keypoints, 1 and 2 are the head's bottom and top, in the places of COC
 labelled.
 """
 
+import glob
 import math
 import re
 from collections.abc import Mapping
@@ -15,9 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from data.datasets.layout import find_root
 from data.errors import UserError
 from data.foreign import read_json, whole
+from data.formats.track_sets import PictureName
 from data.listing import listed
+from data.names import is_plain_name
 from data.records import DoubleArray, FloatArray, IntArray
 
 ANNOTATIONS = "posetrack_data"
@@ -114,6 +118,24 @@ def read_person_search(root: Path, part: str) -> PoseTrackSplit:
     if not path.is_file():
         raise UserError(f"{path} is missing: it lists the pictures of person search ({part})")
     return _read_files(root, path, [path])
+
+
+def read_picture_names(root: Path, video: str) -> tuple[PictureName, ...]:
+    """The pictures of a video of any split, in the order of their names.
+
+    Args:
+        root: the data set's folder, or the folder above it.
+        video: name of its file of annotations, without ending.
+
+    Raises:
+        UserError: no split has such a file, or it is broken.
+    """
+    place = find_root(root, "PoseTrack21", (f"{ANNOTATIONS}/*/*.json",), FOLDERS)
+    paths = listed(place / ANNOTATIONS, f"*/{glob.escape(video)}.json") if is_plain_name(video) else []
+    if not paths:
+        raise UserError(f"{place / ANNOTATIONS} has no {video}.json in any part; name the tracks as the data set's videos")
+    images = sorted(_read_files(place, paths[0], paths[:1]).images, key=lambda image: image.file.name)
+    return tuple(PictureName(image.image_id, image.file.relative_to(place).as_posix()) for image in images)
 
 
 def _read_files(root: Path, folder: Path, files: list[Path]) -> PoseTrackSplit:

@@ -22,7 +22,7 @@ from data.foreign import read_json, whole
 from data.formats.mot import MotTable
 from data.formats.track_sets import CameraTracks, PictureName
 from data.records import DoubleArray, FloatArray, IntArray
-from data.skeletons import convert
+from data.skeletons import convert, with_head_ends
 
 logger = logging.getLogger(__name__)
 
@@ -106,12 +106,12 @@ def read_posetrack(path: Path) -> CameraTracks:
 def write_posetrack(path: Path, tracks: CameraTracks) -> None:
     """Write a file, atomically; coordinates and scores have 3 decimals.
 
-    Keypoints of COCO become PoseTrack21's: the head's bottom and top, which COCO lacks, have the score 0. Where the
+    Keypoints of COCO become PoseTrack21's, with the head's bottom and top estimated (``with_head_ends``). Where the
     tracks do not know their pictures, these are numbered as the data set does it.
     """
     images = tracks.pictures or _numbered(tracks)
     empty = np.zeros((len(tracks.table), _KEYPOINTS, 3), np.float32)
-    points = empty if tracks.keypoints is None else convert(tracks.keypoints, tracks.skeleton, SKELETON)
+    points = empty if tracks.keypoints is None else in_posetrack_order(tracks.keypoints, tracks.skeleton)
     people: list[dict[str, Any]] = []
     for row, (frame, whose) in enumerate(zip(tracks.table.frames.tolist(), tracks.table.ids.tolist(), strict=True)):
         left, top, right, bottom = tracks.table.boxes[row].tolist()
@@ -128,6 +128,11 @@ def write_posetrack(path: Path, tracks: CameraTracks) -> None:
     with open_atomic(path) as stream:
         json.dump({"images": told, "annotations": people}, stream, allow_nan=False)
         stream.write("\n")
+
+
+def in_posetrack_order(keypoints: FloatArray, skeleton: str) -> FloatArray:
+    """(N, 17, 3) keypoints of any layout in PoseTrack's, for results: COCO's with the ends of the head estimated."""
+    return with_head_ends(keypoints) if skeleton == "coco17" else convert(keypoints, skeleton, SKELETON)
 
 
 def _numbered(tracks: CameraTracks) -> Sequence[PictureName]:

@@ -3,10 +3,10 @@
 | name | on disk | frames from | ids | also kept |
 |---|---|---|---|---|
 | mot | folder of ``<camera>.txt``, MOTChallenge tracks | 1 | per file | score |
-| aicity | one text file, rows of camera, id, frame, box, place (AI City 2024 on) | 0 | over cameras | whole px |
-| duke | one text file, rows of camera, id, frame, box, place (DukeMTMC) | 1 | over cameras | |
-| posetrack | folder of ``<video>.json``, PoseTrack21 submissions | pictures | person_id | keypoints, scores |
-| coco | folder of ``<camera>.json``, one image per frame | images in order | track_id | score, keypoints |
+| aicity | one text file, rows of camera, id, frame, box, place (AI City 2024 on) | 0 | over cameras | whole px, place |
+| duke | one text file, rows of camera, id, frame, box, place (DukeMTMC) | 1 | over cameras | place |
+| posetrack | folder of ``<video>.json``, PoseTrack21 submissions | pictures | person_id | keypoints, pictures |
+| coco | folder of ``<camera>.json``, one image per frame | images in order | track_id | score, keypoints, pictures |
 | cvat_video, cvat_images | folder of ``<camera>.xml``, CVAT 1.1 | 0 | per file | size |
 
 Cameras of aicity and duke are numbers: the last number in a camera's name, and ``camera<number>`` on the way back.
@@ -14,7 +14,7 @@ Cameras of aicity and duke are numbers: the last number in a camera's name, and 
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +25,9 @@ from data.formats.coco import CocoImage, read_coco, write_coco
 from data.formats.cvat import read_cvat, write_cvat_images, write_cvat_video
 from data.formats.mot import MotTable, read_mot, write_mot
 from data.formats.posetrack import read_posetrack, write_posetrack
-from data.formats.track_sets import CameraTracks, from_table
+from data.formats.track_sets import CameraTracks, PictureName, from_table
 from data.listing import listed
-from data.records import Detections, Poses
+from data.records import Detections, DoubleArray, Poses
 
 _NUMBER = re.compile(r"(\d+)\D*$")
 _KEYS: tuple[Key, Key, Key] = ("camera", "id", "frame")
@@ -81,7 +81,10 @@ def _rows_format(what: str, base: int, fewest: int, whole: bool) -> TrackFormat:
                 raise UserError(
                     f"{path}: id {whose} is given twice in frame {frame} of camera {number} ({len(again)} such rows)"
                 )
-        return [from_table(f"camera{number}", table) for number, table in tables.items()]
+        return [
+            replace(from_table(f"camera{number}", table), places=_places(rows, number, table))
+            for number, table in tables.items()
+        ]
 
     def write(path: Path, cameras: Sequence[CameraTracks]) -> None:
         numbers = [camera_number(one.name) for one in cameras]
@@ -89,11 +92,19 @@ def _rows_format(what: str, base: int, fewest: int, whole: bool) -> TrackFormat:
         if twice:
             raise UserError(f"two cameras have the number {twice[0]}; rename one, {what} knows cameras by number")
         parts = [
-            CameraRows.make(np.full(len(one.table), n), one.table) for n, one in zip(numbers, cameras, strict=True)
+            CameraRows.make(np.full(len(one.table), number), one.table, one.places)
+            for number, one in zip(numbers, cameras, strict=True)
         ]
         write_camera_rows(path, CameraRows.join(parts), base, _KEYS, True, whole)
 
     return TrackFormat(read, write, one_file=True)
+
+
+def _places(rows: CameraRows, camera: int, table: MotTable) -> DoubleArray | None:
+    """Row for row with the table, NaN where the file has -1 -1; None where it has no place at all."""
+    xy = rows.of_camera(camera).xy[table.rows]
+    known = np.isfinite(xy).all(axis=1) & (xy != -1).any(axis=1)
+    return np.where(known[:, None], xy, np.nan) if known.any() else None
 
 
 def camera_number(name: str) -> int:
@@ -129,7 +140,9 @@ def _read_coco(path: Path) -> CameraTracks:
     poses = [image.poses for image in images if image.poses is not None]
     points = np.concatenate([one.keypoints for one in poses])[table.rows] if poses else None
     size = images[0].size if images else (0, 0)
-    return CameraTracks(path.stem, len(images), size, table, points, poses[0].skeleton if poses else "coco17")
+    names = tuple(PictureName(image.image_id, image.file_name) for image in images)
+    skeleton = poses[0].skeleton if poses else "coco17"
+    return CameraTracks(path.stem, len(images), size, table, points, skeleton, names)
 
 
 def _write_coco(path: Path, tracks: CameraTracks) -> None:
@@ -140,7 +153,8 @@ def _write_coco(path: Path, tracks: CameraTracks) -> None:
         points = None if tracks.keypoints is None else tracks.keypoints[rows]
         poses = None if points is None else Poses(points, Poses.empty().spare_keypoints, tracks.skeleton)
         people = Detections.of_people(table.boxes[rows], table.scores[rows])
-        images.append(CocoImage(frame + 1, f"{frame + 1:06d}.jpg", tracks.size, people, poses, table.ids[rows]))
+        name = tracks.pictures[frame] if tracks.pictures else PictureName(frame + 1, f"{frame + 1:06d}.jpg")
+        images.append(CocoImage(name.number, name.file_name, tracks.size, people, poses, table.ids[rows]))
     write_coco(path, images)
 
 

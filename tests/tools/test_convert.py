@@ -69,7 +69,8 @@ def test_keypoints_of_coco_become_those_of_posetrack(tmp_path: Path) -> None:
     assert back.keypoints is not None
     assert back.skeleton == "posetrack17"
     np.testing.assert_allclose(back.keypoints[:, 5:], POINTS[:, 5:], atol=1e-3)
-    assert not back.keypoints[:, 1:3].any()
+    assert (back.keypoints[:, 1:3, 2] == 0.75).all(), "both ends of the head are estimated"
+    assert not back.keypoints[:, 3:5].any(), "ears are never labelled"
 
 
 def test_a_pause_in_a_track_stays_a_pause_in_cvat(tmp_path: Path) -> None:

@@ -16,11 +16,10 @@ import numpy as np
 from data.datasets.posetrack21 import Polygon
 from data.datasets.posetrack21_tracking import PoseVideo, read_pose_videos
 from data.errors import UserError
-from data.formats.posetrack import SKELETON, read_pose_result
+from data.formats.posetrack import in_posetrack_order, read_pose_result
 from data.formats.track_sets import CameraTracks
 from data.listing import by_stem, listed
 from data.records import FloatArray, IntArray
-from data.skeletons import convert
 from pipeline.config import load_config
 from pipeline.evaluation.benchmarks.request import BenchmarkRequest
 from pipeline.evaluation.benchmarks.result import BenchmarkResult, Cell, Table
@@ -164,6 +163,8 @@ def score(request: BenchmarkRequest) -> BenchmarkResult:
             warnings.append(f"{name}: no predictions, scored as empty ({len(truth.poses)} true people)")
         if found.strange:
             warnings.append(f"{name}: {found.strange} predicted skeletons of images it does not have, not scored")
+        if name in given and isinstance(seen := given[name], CameraTracks) and seen.length != len(video.images):
+            warnings.append(f"{name}: the run has {seen.length} frames, the data set {len(video.images)} pictures")
         if truth.length < len(video.images):
             frames = f"{truth.length} of {len(video.images)} frames"
             warnings.append(f"{name}: keypoints of {frames} are annotated: only these are scored")
@@ -194,7 +195,7 @@ def _found(truth: VideoTruth, given: Path | CameraTracks) -> Found:
     if len(table) and (given.keypoints is None or not given.keypoints[..., 2].any()):
         raise UserError(f"the run has no skeletons of {given.name}; run it with a pose network and pose.when=always")
     points = np.zeros((0, 17, 3), np.float32) if given.keypoints is None else given.keypoints
-    return truth.found(table.frames, table.ids, table.ids, convert(points, given.skeleton, SKELETON))
+    return truth.found(table.frames, table.ids, table.ids, in_posetrack_order(points, given.skeleton))
 
 
 def _score(
