@@ -63,6 +63,7 @@ def tracking_facts(dataset: TrackingDataset) -> dict[str, Any]:
                 "people": len(people),
             }
         )
+    grounds = [dataset.ground, *(one.places for one in dataset.sequences)]
     facts: dict[str, Any] = {
         "data set": dataset.name,
         "split": dataset.split,
@@ -71,10 +72,10 @@ def tracking_facts(dataset: TrackingDataset) -> dict[str, Any]:
         "sequences": sequences,
         "boxes": sum(len(one.truth) for one in dataset.sequences),
         "keypoints": dataset.skeleton or None,
-        "places on the ground": len(dataset.ground) if dataset.ground else 0,
+        "places on the ground": sum(len(places) for places in grounds if places is not None),
         "calibrated": sorted(dataset.calibration),
         "regions": [one.name for one in dataset.sequences if one.region is not None],
-        "windows": {name: [window.first, window.last] for name, window in dataset.windows.items()},
+        "window": [] if dataset.window is None else [str(dataset.window.first), str(dataset.window.last)],
     }
     if dataset.shared_ids:
         facts["people"] = len(seen)

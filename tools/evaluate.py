@@ -19,7 +19,7 @@ examples:
   python -m tools.evaluate --dataset posetrack21 --root PoseTrack21 --pred predictions/val
   python -m tools.evaluate --dataset posetrack21 --root PoseTrack21 --run runs/pt --pipeline configs/posetrack21.yaml
   python -m tools.evaluate --dataset wildtrack --root WILDTRACK --run runs/mine --html scores.html
-  python -m tools.evaluate --dataset cmc --root cmc1 --places cmc1_world --run runs/new \\
+  python -m tools.evaluate --dataset site --root cmc1 --places cmc1_world --run runs/new \\
       --pipeline configs/testdata.yaml -- --detections boxes --site site.yaml
 
 With --pipeline, the run is made first: `pipeline.run --config FILE --output RUN` with the arguments after `--`; where
@@ -39,8 +39,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--dataset",
         required=True,
         metavar="NAME",
-        help="mot15, mot16, mot17, mot20, posetrack21, posetrack21_mot, dukemtmc, wildtrack, aicity, nlpr_mct, cmc, or "
-        "site: any cameras with one <camera>.txt each",
+        help="mot15, mot16, mot17, mot20, posetrack21, posetrack21_mot, dukemtmc, wildtrack, aicity, nlpr_mct, cmc, "
+        "campus, epfl, or site: any cameras with one <camera>.txt each",
     )
     parser.add_argument("--root", type=Path, required=True, help="the data set's folder, as published")
     given = parser.add_mutually_exclusive_group(required=True)
@@ -53,9 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--allow-missing", action="store_true", help="score sequences without predictions as empty, and say so"
     )
     parser.add_argument("--min-visibility", type=float, metavar="V", help="truth less visible (0-1) is don't-care")
-    parser.add_argument(
-        "--places", type=Path, metavar="DIR", help="truth of places on the ground in metres (cmc, nlpr_mct, site)"
-    )
+    parser.add_argument("--places", type=Path, metavar="DIR", help="truth of places on the ground in metres, of a site")
     parser.add_argument("--ground", type=float, metavar="METRES", help="distance that makes a match on the ground")
     parser.add_argument("--fps", type=float, help="frames per second of the truth of places")
     parser.add_argument("--seed", type=int, default=0, help="of the intervals (default 0)")
@@ -112,6 +110,7 @@ def _score(arguments: argparse.Namespace) -> "BenchmarkResult":
         raise UserError(f"{arguments.root} is not a folder; give the folder of {arguments.dataset}")
     return score(
         BenchmarkRequest(
+            dataset=arguments.dataset,
             root=arguments.root,
             pred=arguments.run or arguments.pred,
             split=arguments.split,

@@ -2,10 +2,10 @@
 
 ``<train|val>/scene_<k>/ground_truth.txt`` has rows of camera, id, frame, left, top, width, height, world x, world y in
 metres, for all cameras ``camera_<number>`` of the scene; frames count from 0. ``camera_<number>/calibration.json`` holds
-the projection.
+the projection. Similarity of places is 1 - distance / 2 m (TrackEval's ``zero_distance``, which the challenge's evaluator
+uses).
 """
 
-from data.listing import listed
 import re
 from pathlib import Path
 
@@ -16,12 +16,14 @@ from data.datasets.tracking import GroundPlaces, Problem, TrackingDataset, Truth
 from data.errors import UserError
 from data.foreign import read_json
 from data.formats.camera_rows import CameraRows, read_camera_rows
+from data.listing import listed
 from data.records import DoubleArray
 
 TRUTH_FILE = "ground_truth.txt"
 _CAMERA = re.compile(r"camera_(\d+)")
 _MATRIX = "camera projection matrix"
 _FPS, _SIZE = 30.0, (1920, 1080)
+_LIMIT_M = 2.0
 
 
 def read_aicity(root: Path, split: str) -> TrackingDataset:
@@ -34,12 +36,8 @@ def read_aicity(root: Path, split: str) -> TrackingDataset:
     Raises:
         UserError: no truth is there, no scene was chosen, or a file is broken.
     """
-    if (root / TRUTH_FILE).is_file():
-        folder = root
-    else:
-        place = find_root(root, "AI City", (f"scene_*/{TRUTH_FILE}",), ("train", "val"))
-        scenes = sorted(path.parent.name for path in listed(place, f"scene_*/{TRUTH_FILE}"))
-        folder = place / choose_part(split, "", scenes, "AI City")
+    scenes = find_scenes(root)
+    folder = scenes[choose_part(split, "", list(scenes), "AI City")]
     path = folder / TRUTH_FILE
     rows = read_camera_rows(path, "AI City", 0, ("camera", "id", "frame"), 9)
     if not len(rows):
@@ -61,7 +59,7 @@ def read_aicity(root: Path, split: str) -> TrackingDataset:
         table, twice = first_of_each(name, rows.of_camera(number).table())
         table, flat = sound_rows(name, table)
         problems += twice + flat
-        sequences.append(TruthSequence(name, length, table, _FPS, _SIZE))
+        sequences.append(TruthSequence(name, length, table, _FPS, _SIZE, open_end=True))
         matrix = _projection(folders[number] / "calibration.json") if number in folders else None
         if matrix is not None:
             calibration[name] = matrix
@@ -70,12 +68,24 @@ def read_aicity(root: Path, split: str) -> TrackingDataset:
         problems.append(Problem("missing file", str(folder / "camera_*" / "calibration.json"), absent))
     return TrackingDataset(
         name="aicity", root=root, split=folder.name, sequences=tuple(sequences), one_site=True, shared_ids=True,
-        frame_base=0, ground=_places(rows), calibration=calibration, problems=tuple(problems),
+        frame_base=0, ground=first_places(rows), ground_limit_m=_LIMIT_M, calibration=calibration, problems=tuple(problems),
     )  # fmt: skip
 
 
-def _places(rows: CameraRows) -> GroundPlaces:
-    """One place per person and frame: all cameras state the same."""
+def find_scenes(root: Path) -> dict[str, Path]:
+    """Folders of the scenes by name: the one given, or those below it.
+
+    Raises:
+        UserError: there is none.
+    """
+    if (root / TRUTH_FILE).is_file():
+        return {root.name: root}
+    place = find_root(root, "AI City", (f"*/{TRUTH_FILE}",), ("train", "val"))
+    return {path.parent.name: path.parent for path in listed(place, f"*/{TRUTH_FILE}")}
+
+
+def first_places(rows: CameraRows) -> GroundPlaces:
+    """One place per person and frame: that of its first row, as the challenge's evaluator has it."""
     keys, first = np.unique(np.column_stack([rows.frames, rows.ids]), axis=0, return_index=True)
     return GroundPlaces.make(keys[:, 0], keys[:, 1], rows.xy[first])
 

@@ -57,7 +57,7 @@ def read_cmc(root: Path, split: str) -> TrackingDataset:
     for name, table in tables.items():
         sound, flat = sound_rows(name, table)
         problems += flat
-        sequences.append(TruthSequence(name, length, sound, _FPS, _SIZE))
+        sequences.append(TruthSequence(name, length, sound, _FPS, _SIZE, open_end=True))
     return TrackingDataset(
         name="cmc", root=root, split=folder.name, sequences=tuple(sequences), one_site=True, shared_ids=True,
         frame_base=1, min_visibility=0.25, ground=places, calibration=_calibration(folder), problems=tuple(problems),

@@ -29,8 +29,9 @@ def find_root(root: Path, what: str, parts: Sequence[str], below: Sequence[str] 
         return best
     there = [path.name for path in listed(best, "*")]
     seen = ", ".join(there[:6]) + (", ..." if len(there) > 6 else "")
+    hint = "; files of cameras by themselves are the data set 'site'" if "lengths.json" in there else ""
     raise UserError(
-        f"{root} is not {what}: missing {', '.join(lacking[best])} in {best} (there: {seen or 'nothing'})"
+        f"{root} is not {what}: missing {', '.join(lacking[best])} in {best} (there: {seen or 'nothing'}){hint}"
     )
 
 

@@ -1,25 +1,17 @@
 """MOTChallenge: MOT15 (Leal-Taixé et al. 2015), MOT16 and MOT17 (Milan et al. 2016), MOT20 (Dendorfer et al. 2020).
 
-``train/<sequence>/{gt/gt.txt, seqinfo.ini, img1/}``. The truth of ``test`` was never published. MOT17 has each sequence
-three times, once for each of three detectors. Files count frames from 1.
+``train/<sequence>/{gt/gt.txt, seqinfo.ini, img1/}``, or the same files as ``<sequence>.txt`` beside a ``lengths.json``. The
+truth of ``test`` was never published. MOT17 has each sequence three times, once for each of three detectors. Files count
+frames from 1.
 """
 
-from data.listing import listed
 from collections.abc import Callable
 from pathlib import Path
 
-from data.datasets.layout import check_length, choose_part, find_root
-from data.datasets.tracking import (
-    Problem,
-    Rule,
-    TrackingDataset,
-    TruthSequence,
-    missing_names,
-    sound_rows,
-)
+from data.datasets.layout import choose_part, find_root
+from data.datasets.mot_folder import LENGTHS_FILE, read_camera_files, read_sequence_folders
+from data.datasets.tracking import Rule, TrackingDataset, missing_names
 from data.errors import UserError
-from data.formats.mot import read_mot
-from data.formats.sequence_info import SEQUENCE_FILE, SequenceInfo, read_sequence_info
 
 _MOT15 = (
     "ADL-Rundle-6", "ADL-Rundle-8", "ETH-Bahnhof", "ETH-Pedcross2", "ETH-Sunnyday", "KITTI-13", "KITTI-17",
@@ -69,38 +61,17 @@ def _read(name: str, root: Path, split: str, rule: Rule, expected: Callable[[tup
     """
     what = name.upper()
     choose_part(split, "train", ("train",), what)
-    place = find_root(root, what, ("*/gt/gt.txt",), ("train", f"{what}/train", what))
-    names = tuple(path.parents[1].name for path in listed(place, "*/gt/gt.txt"))
+    if (root / LENGTHS_FILE).is_file():
+        place, (sequences, found) = root, read_camera_files(root)
+    else:
+        place = find_root(root, what, ("*/gt/gt.txt",), ("train", f"{what}/train", what))
+        sequences, found = read_sequence_folders(place)
+    nobody = [one.name for one in sequences if not len(one.truth)]
+    if nobody:
+        raise UserError(f"{place}: the truth of {nobody[0]} holds no row; a sequence without anybody was never published")
+    names = tuple(one.name for one in sequences)
     problems = missing_names("missing sequence", place, expected(names), names)
-    sequences = []
-    for one in names:
-        sequence, found = _read_sequence(place / one)
-        sequences.append(sequence)
-        problems += found
     return TrackingDataset(
         name=name, root=root, split="train", sequences=tuple(sequences), one_site=False, shared_ids=False,
-        frame_base=1, rule=rule, problems=tuple(problems),
-    )  # fmt: skip
-
-
-def _read_sequence(folder: Path) -> tuple[TruthSequence, list[Problem]]:
-    path = folder / "gt" / "gt.txt"
-    table = read_mot(path, "gt")
-    if not len(table):
-        raise UserError(f"{path} holds no row; a sequence without anybody was never published")
-    last = int(table.frames[-1])
-    problems: list[Problem] = []
-    info = read_sequence_info(folder / SEQUENCE_FILE)
-    if info is None:
-        problems.append(Problem("missing file", str(folder / SEQUENCE_FILE), 1, "length is that of the truth"))
-        info = SequenceInfo(last + 1)
-    check_length(path, last, info.length, 1)
-    table, flat = sound_rows(str(path), table)
-    pictures = folder / info.pictures
-    return (
-        TruthSequence(
-            name=folder.name, length=info.length, truth=table, fps=info.fps, size=info.size,
-            pictures=pictures if pictures.is_dir() else None,
-        ),
-        problems + flat,
+        frame_base=1, rule=rule, problems=tuple(problems + found),
     )  # fmt: skip

@@ -50,7 +50,7 @@ def read_nlpr_mct(root: Path, split: str) -> TrackingDataset:
     length = max((int(table.frames[-1]) + 1 for table in tables.values() if len(table)), default=0)
     if not length:
         raise UserError(f"{folder}: no file holds a row")
-    sequences = tuple(TruthSequence(name, length, table, _FPS[part], _SIZE) for name, table in tables.items())
+    sequences = tuple(TruthSequence(name, length, table, _FPS[part], _SIZE, open_end=True) for name, table in tables.items())
     return TrackingDataset(
         name="nlpr_mct", root=root, split=part, sequences=sequences, one_site=True, shared_ids=True, frame_base=1,
         problems=tuple(problems),

@@ -162,7 +162,7 @@ def read_posetrack21_boxes(root: Path, split: str) -> TrackingDataset:
         problems += found
     return TrackingDataset(
         name="posetrack21_mot", root=root, split=part, sequences=tuple(sequences), one_site=False, shared_ids=True,
-        frame_base=1, skeleton=_SKELETON, problems=tuple(problems),
+        frame_base=1, rule="mot15", skeleton=_SKELETON, problems=tuple(problems),
     )  # fmt: skip
 
 

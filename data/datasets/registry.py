@@ -11,7 +11,7 @@ TRACKING = Registry[ReadDataset](
         "aicity": "data.datasets.aicity:read_aicity",
         "campus": "data.datasets.vatic:read_campus",
         "cmc": "data.datasets.cmc:read_cmc",
-        "duke_mtmc": "data.datasets.duke_mtmc:read_duke_mtmc",
+        "dukemtmc": "data.datasets.dukemtmc:read_dukemtmc",
         "epfl": "data.datasets.vatic:read_epfl",
         "mot15": "data.datasets.mot_challenge:read_mot15",
         "mot16": "data.datasets.mot_challenge:read_mot16",
@@ -20,7 +20,7 @@ TRACKING = Registry[ReadDataset](
         "nlpr_mct": "data.datasets.nlpr_mct:read_nlpr_mct",
         "posetrack21": "data.datasets.posetrack21_tracking:read_posetrack21_poses",
         "posetrack21_mot": "data.datasets.posetrack21_tracking:read_posetrack21_boxes",
-        "site": "data.datasets.camera_files:read_site_truth",
+        "site": "data.datasets.mot_folder:read_site",
         "wildtrack": "data.datasets.wildtrack:read_wildtrack",
     },
 )

@@ -6,13 +6,15 @@ is a ``UserError``. docs/datasets.md has the rules.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from data.errors import UserError
 from data.formats.mot import PEDESTRIAN, MotTable
 from data.records import DoubleArray, FloatArray, IntArray
 
@@ -64,8 +66,10 @@ class TruthSequence:
         size: (width, height) px; (0, 0) where it does not say.
         annotated: (A,) int64, rising, the frames that were annotated; None: all of them.
         keypoints: (N, 17, 3) float32 row for row with ``truth``: x px, y px, 0 where not labelled; or None.
-        region: (P, 2) px, corners of the region of interest; None: the whole picture.
+        places: (N, 2) float64 metres on the ground row for row with ``truth``, where each camera states its own; or None.
+        region: (P, 2) px, corners of the region of interest; predictions count whose feet stand in it. None: anywhere.
         offset: of its clock: frame f was taken at frame ``f + offset`` of the site. A whole number, from 0.
+        open_end: nobody says how long it is: the last row of all ends it.
         pictures: folder of its pictures, where they are there.
     """
 
@@ -76,8 +80,10 @@ class TruthSequence:
     size: tuple[int, int] = (0, 0)
     annotated: IntArray | None = None
     keypoints: FloatArray | None = None
+    places: DoubleArray | None = None
     region: DoubleArray | None = None
     offset: int = 0
+    open_end: bool = False
     pictures: Path | None = None
 
     @property
@@ -135,13 +141,14 @@ class TrackingDataset:
         one_site: the sequences are cameras of one site on one clock.
         shared_ids: an id is the same person in all sequences.
         frame_base: what frames of its files count from, 0 or 1.
-        classes: numbers of ``truth.class_ids`` that are people to be scored.
+        classes: numbers of ``truth.class_ids`` that are people to be scored; None: nobody says who is a person, all are.
         rule: which truth counts, one of ``pipeline.evaluation.rules``.
         min_visibility: truth less visible, 0-1, is don't-care.
         ground: places in metres, or None.
-        ground_limit_m: distance within which places may be one person, by the data set's own rules.
+        ground_limit_m: distance below which places may be one person in tracks, by the data set's own rules.
+        detection_limit_m: the same for MODA and MODP, which are about single frames.
         skeleton: of ``keypoints``, a key of ``data.skeletons.SKELETONS``; "" where there are none.
-        windows: named parts of the clock, for data sets that score parts of one recording.
+        window: part of the clock of the site that the split is; None: all of it.
         calibration: (3, 4) projection of ground metres to px by camera, where the data set brings it.
         problems: what was carried past.
     """
@@ -153,15 +160,32 @@ class TrackingDataset:
     one_site: bool
     shared_ids: bool
     frame_base: int
-    classes: tuple[int, ...] = (PEDESTRIAN,)
+    classes: tuple[int, ...] | None = (PEDESTRIAN,)
     rule: Rule = "plain"
     min_visibility: float = 0.0
     ground: GroundPlaces | None = None
     ground_limit_m: float = 1.0
+    detection_limit_m: float = 1.0
     skeleton: str = ""
-    windows: dict[str, Window] = field(default_factory=dict)
+    window: Window | None = None
     calibration: dict[str, DoubleArray] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the sequences."""
+        return tuple(one.name for one in self.sequences)
+
+    def choose(self, wanted: Sequence[str]) -> list[str]:
+        """Names of the sequences to score; none wanted takes all.
+
+        Raises:
+            UserError: one that is wanted is not there.
+        """
+        strange = [name for name in wanted if name not in self.names]
+        if strange:
+            raise UserError(f"{self.root} has no sequence {strange[0]!r}; it has {', '.join(self.names)}")
+        return [name for name in self.names if not wanted or name in wanted]
 
     def sequence(self, name: str) -> TruthSequence:
         """The sequence of a name.
@@ -171,10 +195,16 @@ class TrackingDataset:
         """
         return next(one for one in self.sequences if one.name == name)
 
+    def are_people(self, table: MotTable) -> NDArray[np.bool_]:
+        """Which rows of a truth are of ``classes``."""
+        if self.classes is None:
+            return np.ones(len(table), bool)
+        return np.asarray(np.isin(table.class_ids, self.classes), bool)
+
     def people(self, sequence: TruthSequence) -> IntArray:
         """The ids of a sequence that are people to be scored, sorted: of ``classes``, flag set."""
         table = sequence.truth
-        return np.unique(table.ids[table.flags & np.isin(table.class_ids, self.classes)])
+        return np.unique(table.ids[table.flags & self.are_people(table)])
 
 
 ReadDataset = Callable[[Path, str], TrackingDataset]

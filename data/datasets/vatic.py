@@ -74,7 +74,7 @@ def _read(
     length = max((int(table.frames[-1]) + 1 for table in tables.values() if len(table)), default=0)
     if not length:
         raise UserError(f"{folder}: nobody is in the picture in any file")
-    sequences = tuple(TruthSequence(camera, length, table, fps, size) for camera, table in tables.items())
+    sequences = tuple(TruthSequence(camera, length, table, fps, size, open_end=True) for camera, table in tables.items())
     return TrackingDataset(
         name=name, root=root, split=part, sequences=sequences, one_site=True, shared_ids=True, frame_base=0,
         problems=tuple(problems),

@@ -5,38 +5,14 @@ nor wrong, so both sides are cut to the annotated frames before anything is coun
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from data.formats.mot import MotTable
 from data.records import IntArray
 
 # Fewer frames say nothing: a person seen in frames 3 and 9 alone is no habit of the annotator.
 _FEWEST_FRAMES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """Annotated are the frames first, first + step, ...
-
-    Attributes:
-        first: from 0.
-        step: 1 where every frame is annotated.
-    """
-
-    first: int
-    step: int
-
-    def count(self, length: int) -> int:
-        """Annotated frames among the first ``length``."""
-        return max(0, (length - 1 - self.first) // self.step + 1)
-
-    def cut(self, table: MotTable, length: int) -> MotTable:
-        """Rows of the annotated frames, which are numbered anew from 0."""
-        numbers, rest = np.divmod(table.frames - self.first, self.step)
-        kept = (rest == 0) & (numbers >= 0) & (numbers < self.count(length))
-        return replace(table.select(kept), frames=numbers[kept])
 
 
 def common_step(truths: Iterable[IntArray]) -> int:
@@ -50,11 +26,29 @@ def common_step(truths: Iterable[IntArray]) -> int:
     return int(np.gcd.reduce(gaps)) if len(gaps) >= _FEWEST_FRAMES - 1 else 1
 
 
-def sampling(frames: IntArray, step: int) -> Sampling:
-    """Where a sequence's annotated frames lie.
+def stepped(frames: IntArray, step: int, length: int) -> IntArray:
+    """The annotated frames of a sequence of which every n-th was annotated.
 
     Args:
         frames: of its rows of truth.
         step: from ``common_step``.
+        length: number of frames.
     """
-    return Sampling(int(frames.min()) % step if len(frames) else 0, step)
+    return np.arange(int(frames.min()) % step if len(frames) else 0, length, step)
+
+
+def only(frames: IntArray, annotated: IntArray) -> tuple[NDArray[np.bool_], IntArray]:
+    """Rows of the annotated frames, numbered anew from 0.
+
+    Args:
+        frames: (N,) of rows.
+        annotated: (A,) rising.
+
+    Returns:
+        (N,) mask of the rows that are kept; their new frames.
+    """
+    if not len(annotated):
+        return np.zeros(len(frames), bool), np.zeros(0, np.int64)
+    places = np.minimum(np.searchsorted(annotated, frames), len(annotated) - 1)
+    kept = annotated[places] == frames
+    return kept, places[kept]

@@ -1,24 +1,16 @@
 """Score folders of predictions against folders of truth."""
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from data.datasets.mot_folder import read_mot_folder
 from data.errors import UserError
-from pipeline.evaluation.annotated import common_step, sampling
-from pipeline.evaluation.labels import people_only, read_people_classes
-from pipeline.evaluation.layout import (
-    Sequence,
-    TruthFolder,
-    count_rows,
-    find_truth,
-    read_sequence,
-    unknown_predictions,
-)
 from pipeline.evaluation.pairs import Comparison, join
+from pipeline.evaluation.predictions import read_predictions
 from pipeline.evaluation.result import EvaluationResult, ScoreRow, Tally
 from pipeline.evaluation.rules import Rule, RuleName, apply_rule, read_rule
+from pipeline.evaluation.sequences import Sequence, pair_sequences
 
 logger = logging.getLogger(__name__)
 
@@ -54,78 +46,23 @@ def evaluate_folders(gt: Path, pred: Path, options: EvaluationOptions = Evaluati
     """Score every sequence of a truth.
 
     Args:
-        gt: folder of the truth (``pipeline.evaluation.layout``).
+        gt: folder of the truth (``data.datasets.mot_folder``).
         pred: folder of the predictions.
         options: what to score and how.
 
     Raises:
         UserError: something is absent, broken or contradictory, or nothing at all is matched.
     """
-    truth = find_truth(gt)
-    rule = _choose_rule(read_rule(gt, "mot17" if truth.has_sequences else "plain"), options)
-    unknown = count_unknown(pred, truth)
-    strange = [name for name in options.sequences if name not in truth.paths]
-    if strange:
-        raise UserError(f"{gt} has no sequence {strange[0]!r}; it has {', '.join(truth.paths)}")
-    names = [name for name in truth.paths if not options.sequences or name in options.sequences]
-    sequences, warnings = read_sequences(truth, names, pred, options.allow_missing, rule)
-    warnings = [*unknown, *warnings]
+    truth = read_mot_folder(gt)
+    rule = _choose_rule(read_rule(gt, Rule(truth.rule)), options)
+    found, lines = read_predictions(pred, truth.choose(options.sequences), truth.names, options.allow_missing)
+    sequences, told = pair_sequences(truth, found, rule)
+    warnings = [*map(str, truth.problems), *lines, *told]
     for warning in warnings:
         logger.warning("%s", warning)
     rows = score_sequences(sequences, rule, options.cross_camera)
     check_matched(rows, rule, str(pred))
     return EvaluationResult(rule, tuple(rows), tuple(warnings))
-
-
-def count_unknown(pred: Path, truth: TruthFolder) -> list[str]:
-    """What is to be said of predictions for sequences that the truth does not have."""
-    return [
-        f"{name}: predictions without a truth ({count_rows(pred, name)} rows), not scored"
-        for name in unknown_predictions(pred, truth)
-    ]
-
-
-def read_sequences(
-    truth: TruthFolder, names: Iterable[str], pred: Path, allow_missing: bool, rule: Rule
-) -> tuple[list[Sequence], list[str]]:
-    """Read sequences, keep the people of their truth and the frames that were annotated.
-
-    Args:
-        truth: the folder.
-        names: sequences to read.
-        pred: folder of the predictions.
-        allow_missing: take an absent file as no predictions at all.
-        rule: mot17 has a class list of its own.
-
-    Returns:
-        The sequences, and what the reader of the scores must know.
-    """
-    whole = [read_sequence(truth, name, pred, allow_missing) for name in names]
-    step = common_step(entry.truth.frames for entry in whole)
-    people = None if rule.rule == "mot17" else read_people_classes(truth.root)
-    sequences, warnings = [], []
-    for entry in whole:
-        if entry.missing:
-            warnings.append(f"{entry.name}: no file of predictions, scored as empty ({len(entry.truth)} true rows)")
-        if entry.rows_beyond:
-            warnings.append(
-                f"{entry.name}: {entry.rows_beyond} predicted rows after frame {entry.length}, the last of the truth, "
-                f"are left out"
-            )
-        table, lines = (entry.truth, []) if rule.rule == "mot17" else people_only(entry.truth, people, entry.name)
-        warnings += lines
-        predictions, length = entry.predictions, entry.length
-        if step > 1:
-            annotated = sampling(entry.truth.frames, step)
-            between = len(predictions)
-            table, predictions = annotated.cut(table, length), annotated.cut(predictions, length)
-            length = annotated.count(length)
-            warnings.append(
-                f"{entry.name}: the truth has every {step}th frame: only these {length} are scored, "
-                f"{between - len(predictions)} predicted rows between them are left out"
-            )
-        sequences.append(replace(entry, truth=table, predictions=predictions, length=length))
-    return sequences, warnings
 
 
 def check_matched(rows: list[ScoreRow], rule: Rule, where: str) -> None:

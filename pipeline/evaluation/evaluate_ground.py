@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from data.datasets.layout import check_length
+from data.datasets.mot_folder import stated_lengths, truth_files
 from data.errors import UserError
 from data.formats.world import WorldTable, read_world_mot, read_world_paths
 from data.listing import by_stem, listed
-from data.records import DoubleArray
+from data.records import DoubleArray, IntArray
 from data.site import load_site
-from pipeline.evaluation.annotated import common_step, sampling
+from pipeline.evaluation.annotated import common_step, only, stepped
 from pipeline.evaluation.ground import GroundComparison, GroundTally
-from pipeline.evaluation.layout import TruthFolder, find_truth
 from pipeline.evaluation.result import align
 from pipeline.folder.run_folder import RunFolder
 
@@ -26,6 +27,21 @@ COMBINED = "COMBINED"
 _SHARES = ("HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDP", "IDR", "MODA", "MODP")
 _COUNTS = ("IDSW", "Frag", "MT", "ML")
 _DECIMALS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class GroundRule:
+    """What makes a match on the ground.
+
+    Attributes:
+        limit_m: distance below which two places may be one person, in tracks.
+        detection_limit_m: the same for MODA and MODP, at most ``limit_m``.
+        fps: frames per second of the truth; None takes that of the run's cameras.
+    """
+
+    limit_m: float = 1.0
+    detection_limit_m: float = 1.0
+    fps: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +116,15 @@ def evaluate_ground(gt: Path, pred: Path, limit_m: float, fps: float | None = No
         raise UserError(f"--ground is {limit_m:g}; give a distance in metres above 0, usually 1.0")
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise UserError(f"--fps is {fps:g}; give frames per second above 0")
-    truth = find_truth(gt)
-    predictions = find_places(pred)
+    if not gt.is_dir():
+        raise UserError(f"{gt} is not a folder; give the folder of the truth")
+    truth, lengths = truth_files(gt), stated_lengths(gt)
+    if not truth:
+        raise UserError(f"{gt} holds no truth in metres (<group>.txt)")
     rows, warnings = [], []
-    for name, path in _paired(truth, predictions, pred):
-        tally, lines = _score(truth, name, path, limit_m, fps)
-        rows.append(GroundRow(name if len(truth.paths) > 1 else path.stem, tally))
+    for name, path in _paired(truth, find_places(pred), pred):
+        tally, lines = _score(truth[name], lengths, path, limit_m, fps)
+        rows.append(GroundRow(name if len(truth) > 1 else path.stem, tally))
         warnings += [f"{name}: {line}" for line in lines]
     for line in warnings:
         logger.warning("%s", line)
@@ -120,23 +139,20 @@ def evaluate_ground(gt: Path, pred: Path, limit_m: float, fps: float | None = No
 
 
 def _score(
-    truth: TruthFolder, name: str, path: Path, limit_m: float, fps: float | None
+    path: Path, lengths: Mapping[str, int], found: Path, limit_m: float, fps: float | None
 ) -> tuple[GroundTally, list[str]]:
     """Tally of one group, and what is to be said of it."""
-    true = read_world_mot(truth.paths[name])
+    true = read_world_mot(path)
     if not len(true):
-        raise UserError(f"{truth.paths[name]} holds no rows: there is nothing to score against")
-    last = int(true.frames[-1]) + 1
-    length = truth.lengths.get(name, last)
-    if last > length:
-        raise UserError(
-            f"{truth.paths[name]}: frame {last} is beyond the stated length of {length} frames; mend either"
-        )
-    return score_group(true, length, path, limit_m, fps)
+        raise UserError(f"{path} holds no rows: there is nothing to score against")
+    last = int(true.frames[-1])
+    length = lengths.get(path.stem, last + 1)
+    check_length(path, last, length, 1)
+    return score_group(true, length, found, GroundRule(limit_m, limit_m, fps))
 
 
 def score_group(
-    true: WorldTable, length: int, path: Path, limit_m: float, fps: float | None
+    true: WorldTable, length: int, path: Path, rule: GroundRule, annotated: IntArray | None = None
 ) -> tuple[GroundTally, list[str]]:
     """Tally of one group.
 
@@ -144,8 +160,8 @@ def score_group(
         true: where people stood.
         length: number of frames.
         path: predicted places, ``<group>.csv`` of a run or ``<group>.txt``.
-        limit_m: distance below which two places may be one person.
-        fps: frames per second of the truth; None takes that of the run's cameras.
+        rule: what makes a match.
+        annotated: (A,) frames that were annotated; None: all, or every n-th where the truth has no others.
 
     Returns:
         The tally, and what is to be said of it.
@@ -153,32 +169,38 @@ def score_group(
     Raises:
         UserError: the predictions are broken, or their frame rate is unknown.
     """
-    rate = fps if fps is not None else _run_fps(path)
-    found = _read(path, rate)
+    rate = rule.fps if rule.fps is not None else _run_fps(path)
+    found = read_places(path, rate)
     lines = []
     beyond = int((found.frames >= length).sum())
     if beyond:
         lines.append(f"{beyond} predicted rows after frame {length}, the last of the truth, are left out")
-    step = common_step([true.frames])
-    first = sampling(true.frames, step).first
-    count = sampling(true.frames, step).count(length)
+    step = 1 if annotated is not None else common_step([true.frames])
     if step != 1:
-        lines.append(f"the truth has every {step}th frame: only these {count} are scored")
-    comparison = GroundComparison.of(
-        _sampled(true, first, step, count), _sampled(found, first, step, count), count, limit_m
-    )
-    return GroundTally.of(comparison, limit_m, None if rate is None else step / rate), lines
+        annotated = stepped(true.frames, step, length)
+        lines.append(f"the truth has every {step}th frame: only these {len(annotated)} are scored")
+    frames = np.arange(length) if annotated is None else annotated
+    comparison = GroundComparison.of(_only(true, frames), _only(found, frames), len(frames), rule.limit_m)
+    frame_s = None if rate is None else step / rate
+    return GroundTally.of(comparison, rule.limit_m, frame_s, rule.detection_limit_m), lines
 
 
-def _sampled(rows: WorldTable, first: int, step: int, count: int) -> WorldTable:
+def _only(rows: WorldTable, annotated: IntArray) -> WorldTable:
     """Rows of the annotated frames, which are numbered anew from 0."""
-    number, rest = np.divmod(rows.frames - first, step)
-    kept = (rest == 0) & (number >= 0) & (number < count)
-    return WorldTable.make(number[kept], rows.ids[kept], rows.xy[kept], rows.flags[kept])
+    kept, numbers = only(rows.frames, annotated)
+    return WorldTable.make(numbers, rows.ids[kept], rows.xy[kept], rows.flags[kept])
 
 
-def _read(path: Path, fps: float | None) -> WorldTable:
-    """Predicted places frame by frame."""
+def read_places(path: Path, fps: float | None) -> WorldTable:
+    """Predicted places frame by frame.
+
+    Args:
+        path: ``<group>.csv`` of a run, whose seconds become frames, or ``<group>.txt``.
+        fps: frames per second of the truth.
+
+    Raises:
+        UserError: the file is broken, or a run's file is given without a frame rate.
+    """
     if path.suffix == ".txt":
         table = read_world_mot(path)
         return table.select(table.flags)
@@ -213,14 +235,14 @@ def find_places(pred: Path) -> dict[str, Path]:
     )
 
 
-def _paired(truth: TruthFolder, predictions: Mapping[str, Path], pred: Path) -> list[tuple[str, Path]]:
+def _paired(truth: Mapping[str, Path], predictions: Mapping[str, Path], pred: Path) -> list[tuple[str, Path]]:
     """Each truth with its predictions."""
-    if len(truth.paths) == 1 and len(predictions) == 1:
-        return [(next(iter(truth.paths)), next(iter(predictions.values())))]
-    for name in truth.paths:
+    if len(truth) == 1 and len(predictions) == 1:
+        return [(next(iter(truth)), next(iter(predictions.values())))]
+    for name in truth:
         if name not in predictions:
             raise UserError(f"{pred} has no places of group '{name}'; it has {', '.join(predictions)}")
-    return [(name, predictions[name]) for name in truth.paths]
+    return [(name, predictions[name]) for name in truth]
 
 
 def _run_fps(path: Path) -> float | None:

@@ -2,7 +2,8 @@
 
 Two places of one frame may be one person when they are less than ``limit_m`` apart; their similarity is
 1 - distance / limit_m, as in TrackEval for points. HOTA, CLEAR and identity measures are those of boxes with this
-similarity in place of the IoU. MODA and MODP match every frame by itself, most pairs first, then nearest ones.
+similarity in place of the IoU. MODA and MODP match every frame by itself, most pairs first, then nearest ones, below a
+limit of their own.
 
 Sources: Kasturi et al., "Framework for Performance Evaluation of Face, Text, and Vehicle Detection and Tracking in
 Video" (2009), MODA and MODP; Chavdarova et al., "WILDTRACK: A Multi-Camera HD Dataset for Dense Unscripted Pedestrian
@@ -64,6 +65,14 @@ def near_pairs(truth: WorldTable, predictions: WorldTable, length: int, limit_m:
     return Pairs(a, b, similarity).select(similarity > 0)
 
 
+def within(pairs: Pairs, limit_m: float, nearer_m: float) -> Pairs:
+    """The pairs of one limit that are also below a smaller one, with its similarity."""
+    if nearer_m == limit_m:
+        return pairs
+    similarity = 1 - (1 - pairs.similarity) * limit_m / nearer_m
+    return Pairs(pairs.truth, pairs.prediction, similarity).select(similarity > 0)
+
+
 @dataclass(frozen=True, slots=True)
 class GroundTally:
     """Everything counted in one group; tallies of several groups add.
@@ -85,15 +94,18 @@ class GroundTally:
     accelerations: tuple[int, int]
 
     @staticmethod
-    def of(comparison: GroundComparison, limit_m: float, frame_s: float | None) -> "GroundTally":
+    def of(
+        comparison: GroundComparison, limit_m: float, frame_s: float | None, detection_limit_m: float | None = None
+    ) -> "GroundTally":
         """Count one group.
 
         Args:
             comparison: truth and predictions, frame by frame.
             limit_m: as it was made with.
+            detection_limit_m: that of MODA and MODP, at most ``limit_m``; None: the same.
             frame_s: seconds between two frames, or None where nobody says: then accelerations are left out.
         """
-        pairs = comparison.pairs
+        pairs = within(comparison.pairs, limit_m, detection_limit_m or limit_m)
         # A large constant for every pair: as many as possible, then the nearest.
         found = pairs.select(assign(comparison, pairs, pairs.similarity + 1000.0))
         squares, counts = zip(

@@ -1,13 +1,12 @@
-"""Rows whose feet stand in a region of interest, and rows within a window of time: what DukeMTMC scores.
+"""Boxes whose feet stand in a region of interest: what DukeMTMC scores.
 
-Source: the DukeMTMC evaluation kit (Ristani et al. 2016): predictions count where the middle of the box's lower edge is
-in the camera's polygon or on its edge; both sides count within the window; the truth is not filtered by place.
+Source: the DukeMTMC evaluation kit (Ristani et al. 2016, ``evaluateDukeMTMC.m``): predictions count where the middle of
+the box's lower edge is in the camera's polygon or on its edge; the truth is not filtered by place.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.formats.mot import MotTable
 from data.records import DoubleArray
 
 
@@ -30,6 +29,6 @@ def inside(points: DoubleArray, polygon: DoubleArray) -> NDArray[np.bool_]:
     return on_edge | (turns != 0)
 
 
-def within(table: MotTable, first: int, last: int) -> MotTable:
-    """Rows of the frames ``first`` to ``last``, both from 0 and included."""
-    return table.select((table.frames >= first) & (table.frames <= last))
+def feet_inside(boxes: DoubleArray, polygon: DoubleArray) -> NDArray[np.bool_]:
+    """Which boxes, (N, 4) xyxy px, stand in a polygon or on its edge."""
+    return inside(np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]], axis=1), polygon)

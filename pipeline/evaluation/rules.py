@@ -10,7 +10,7 @@ mot17 and mot15 are TrackEval's MOTChallenge preprocessing. Predictions are "on"
 to when all of it takes part: Hungarian, largest sum of IoU, IoU at least 0.5 (mot17) or the rule's own (plain).
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -66,12 +66,12 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def read_rule(folder: Path, default: RuleName) -> Rule:
+def read_rule(folder: Path, default: Rule) -> Rule:
     """The rule written beside a truth.
 
     Args:
         folder: the truth's folder; ``rule.json`` in it is an object with any of the fields of ``Rule``.
-        default: the rule's name where the file is absent or does not say.
+        default: what holds where the file is absent or does not say.
 
     Raises:
         UserError: the file is not such an object.
@@ -81,7 +81,9 @@ def read_rule(folder: Path, default: RuleName) -> Rule:
     names = [entry.name for entry in fields(Rule)]
     if not isinstance(values, dict) or not set(values) <= set(names):
         raise UserError(f"{path}: expected a JSON object with keys among {', '.join(names)}")
-    return Rule(**{"rule": default, **values}).check(str(path))
+    if values.get("rule", default.rule) != default.rule:
+        default = Rule(iou=default.iou)
+    return Rule(**{**asdict(default), **values}).check(str(path))
 
 
 def apply_rule(comparison: Comparison, rule: Rule, name: str) -> Comparison:

@@ -17,7 +17,6 @@ from pipeline.config import dump_config
 from pipeline.evaluation.association.links import check_links
 from pipeline.evaluation.association.runs import truth_of_run
 from pipeline.evaluation.evaluate import EvaluationOptions, NothingMatchedError, evaluate_folders
-from pipeline.evaluation.layout import find_truth
 from pipeline.evaluation.result import EvaluationResult
 from pipeline.folder.outcome import Outcome
 from pipeline.folder.output_formats import write_outputs
@@ -139,7 +138,8 @@ def _score(job: Job, truth: Path, association: Association) -> EvaluationResult 
     expected = association.expectation
     metrics = result.to_json()
     logger.info("%s", result.table())
-    if len({camera for camera, _ in association.labels} & set(find_truth(truth).paths)) > 1:
+    judged = {row.name for row in result.rows if row.kind == "sequence"}
+    if len({camera for camera, _ in association.labels} & judged) > 1:
         known = truth_of_run(job.folder.read_tracklets(), truth)
         check = check_links(known, association.labels, expected.precision, expected.recall)
         metrics["links_over_cameras"] = check.to_json()

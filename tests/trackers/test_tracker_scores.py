@@ -9,8 +9,8 @@ import pytest
 from data.formats.mot import MotTable, read_mot
 from data.records import Detections, Tracklet, View
 from pipeline.evaluation.evaluate import score_sequences
-from pipeline.evaluation.layout import Sequence
 from pipeline.evaluation.rules import Rule
+from pipeline.evaluation.sequences import Sequence
 from trackers.camera import CameraTracker
 from trackers.config import TrackerConfig
 from trackers.interpolation import interpolate
@@ -46,7 +46,7 @@ def scores_of(testdata: Path, names: list[str]) -> dict[str, float]:
             np.concatenate([tracklet.boxes for tracklet in filled]),
         )
         table = read_mot(truth / f"{name}.txt", "gt")
-        sequences.append(Sequence(name, about["length"], table.select(table.flags), predictions, 0, False))
+        sequences.append(Sequence(name, about["length"], table.select(table.flags), predictions))
     rows = score_sequences(sequences, Rule("plain"), cross_camera=False)
     return rows[-1].tally.fractions()
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from data.datasets.mot_folder import read_mot_folder
 from data.errors import UserError
-from data.formats.mot import PEDESTRIAN, MotTable, read_mot
+from data.formats.mot import MotTable
 from data.records import Tracklet
 from pipeline.evaluation.association.truth import TrackletTruth
-from pipeline.evaluation.layout import find_truth
 from pipeline.evaluation.pairs import Comparison, assign
 
 MIN_IOU = 0.5
@@ -26,16 +26,16 @@ def truth_of_run(tracklets: Sequence[Tracklet], truth: Path, min_iou: float = MI
     Raises:
         UserError: when the folder holds no truth, or none of the run's cameras.
     """
-    found = find_truth(truth)
-    cameras = sorted({tracklet.camera for tracklet in tracklets} & set(found.paths))
+    found = read_mot_folder(truth)
+    cameras = sorted({tracklet.camera for tracklet in tracklets} & set(found.names))
     if not cameras:
-        raise UserError(f"{truth} has the cameras {', '.join(found.paths)}, none of which the run has")
+        raise UserError(f"{truth} has the cameras {', '.join(found.names)}, none of which the run has")
     kept = sorted((item for item in tracklets if item.camera in cameras), key=lambda item: item.key)
     place = {tracklet.key: row for row, tracklet in enumerate(kept)}
     owners, people, truth_rows = [], [], 0
     for camera in cameras:
-        table = read_mot(found.paths[camera], "gt")
-        table = table.select(table.flags & (table.class_ids == PEDESTRIAN))
+        table = found.sequence(camera).truth
+        table = table.select(table.flags & found.are_people(table))
         truth_rows += len(table)
         own = [tracklet for tracklet in kept if tracklet.camera == camera]
         boxes = MotTable.make(

@@ -1,35 +1,59 @@
-"""AI City Challenge, multi-camera people tracking (2024): IDF1 of boxes over cameras, HOTA of places in metres.
+"""AI City Challenge, multi-camera people tracking (2024): 3-D HOTA of places in metres; besides, identities of boxes.
 
-Layout: ``<scene>/ground_truth.txt``, rows ``camera id frame left top width height x y`` separated by blanks, frames
-from 0, places in metres. Predictions are one file of such rows for all scenes, whose cameras have numbers of their own,
-or ``<scene>.txt`` each. A person who is seen by several cameras in a frame has one place there: the mean of its rows.
+Predictions are one text file of rows of camera, id, frame, left, top, width, height, x, y for all scenes, whose
+cameras have numbers of their own, or ``<scene>.txt`` each; or, for a single scene, a run. A person has one place in a
+frame, that of the first of its rows. HOTA's similarity is 1 - distance / 2 m; a scene is as long as the last row of
+either side; the whole is the mean of the scenes. Boxes are not part of the challenge's score since 2024; IDF1 over
+cameras at IoU 0.5 was that of 2023.
 
-3-D HOTA is HOTA with the similarity 1 - distance / 2 m, TrackEval's for points. IDF1 is that of boxes, IoU 0.5.
-
-Source: Wang et al., "The 8th AI City Challenge", CVPR workshops 2024, section 3.1.
+Source: the challenge's evaluator (``MTMC_Tracking_2024/eval``, TrackEval's points in the plane) and its page "2024 data
+and evaluation".
 """
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from data.datasets.aicity import find_scenes, first_places
+from data.datasets.registry import read_dataset
+from data.datasets.tracking import GroundPlaces, TrackingDataset
 from data.errors import UserError
-from data.foreign import read_text
+from data.formats.camera_rows import CameraRows
 from data.formats.mot import MotTable
+from data.formats.submissions import camera_number
 from data.formats.world import WorldTable
 from data.listing import by_stem, listed
-from data.records import DoubleArray
 from pipeline.evaluation.benchmarks.request import BenchmarkRequest
 from pipeline.evaluation.benchmarks.result import BenchmarkResult, Cell, Table
+from pipeline.evaluation.benchmarks.rows import by_camera, read_rows
+from pipeline.evaluation.evaluate_ground import find_places, read_places
 from pipeline.evaluation.ground import GroundComparison
 from pipeline.evaluation.hota import HotaTally, hota_tally
 from pipeline.evaluation.identity import identity_units
 from pipeline.evaluation.pairs import Comparison, join
+from pipeline.evaluation.predictions import read_predictions
+from pipeline.evaluation.rules import Rule
+from pipeline.evaluation.sequences import pair_sequences
 
-_COLUMNS = 9
-_ZERO_M = 2.0
-_IOU = 0.5
+_SHARES = ("HOTA", "DetA", "AssA", "LocA")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """Predictions of one scene.
+
+    Attributes:
+        boxes: by camera; None where there is no file.
+        places: of people.
+        lines: what is to be said of reading them.
+    """
+
+    boxes: Mapping[str, MotTable | None]
+    places: WorldTable
+    lines: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +62,20 @@ class _Scene:
 
     hota: HotaTally
     identities: dict[str, float]
+    lines: list[str]
 
 
 def score(request: BenchmarkRequest) -> BenchmarkResult:
     """Score every scene; the whole is the mean of the scenes' figures, as on the challenge's board."""
-    files = {path.parent.name: path for path in listed(request.root, "*/ground_truth.txt")}
-    if not files:
-        raise UserError(f"{request.root}: expected <scene>/ground_truth.txt of the AI City Challenge, found none")
-    limit = _ZERO_M if request.ground_m is None else request.ground_m
+    names = [request.split] if request.split else request.choose(list(find_scenes(request.root)))
+    truths = {name: read_dataset(request.dataset, request.root, name) for name in names}
     warnings: list[str] = []
-    truths = {name: read_rows(files[name]) for name in request.choose(list(files))}
     found = _predictions(request, truths, warnings)
-    scenes = {name: _score(truths[name], found[name], limit) for name in truths}
+    limit = next(iter(truths.values())).ground_limit_m if request.ground_m is None else request.ground_m
+    scenes = {name: _score(truth, found[name], limit) for name, truth in truths.items()}
+    for name, truth in truths.items():
+        lines = [*map(str, truth.problems), *found[name].lines, *scenes[name].lines]
+        warnings += lines if len(truths) == 1 else [f"{name}: {line}" for line in lines]
     if not any(scene.hota.true_positives.any() for scene in scenes.values()):
         raise UserError(f"{request.pred}: no place is less than {limit:g} m from a true one; metres, frames from 0?")
     rows: list[tuple[Cell, ...]] = []
@@ -61,91 +87,75 @@ def score(request: BenchmarkRequest) -> BenchmarkResult:
     table = Table("scenes", columns, (*rows, ("MEAN", *values)), ("HOTA 3-D", "IDF1"))
     return BenchmarkResult(
         "aicity",
-        f"places: 1 - distance / {limit:g} m; boxes: IoU >= {_IOU:g}, ids over all cameras; mean of the scenes",
+        f"places: 1 - distance / {limit:g} m; boxes: {Rule()}, ids over all cameras; mean of the scenes",
         (table,),
         dict(zip(columns[1:], values, strict=True)),
         warnings=tuple(warnings),
     )
 
 
-_SHARES = ("HOTA", "DetA", "AssA", "LocA")
-
-
-def read_rows(path: Path) -> DoubleArray:
-    """(N, 9) rows of one file.
-
-    Raises:
-        UserError: a row has other columns, is no number, repeats an id in a frame, or has a box without size.
-    """
-    values = []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
-        cells = line.replace(",", " ").split()
-        if not cells:
-            continue
-        try:
-            values.append([float(cell) for cell in cells])
-        except ValueError:
-            raise UserError(f"{path}:{number}: not a row of numbers: {line[:60]!r}") from None
-        if len(cells) != _COLUMNS:
-            raise UserError(
-                f"{path}:{number}: {len(cells)} columns; expected camera id frame left top width height x y"
-            )
-    rows = np.array(values, np.float64).reshape(-1, _COLUMNS)
-    if not np.isfinite(rows).all():
-        raise UserError(f"{path}: a value is not finite; mend or remove the row")
-    if (rows[:, 5:7] <= 0).any():
-        raise UserError(f"{path}: {int((rows[:, 5:7] <= 0).any(axis=1).sum())} boxes have no size; remove them")
-    if len(np.unique(rows[:, :3], axis=0)) < len(rows):
-        raise UserError(f"{path}: an id is given twice in one frame of a camera; it may own one box there")
-    return rows
-
-
 def _predictions(
-    request: BenchmarkRequest, truths: dict[str, DoubleArray], warnings: list[str]
-) -> dict[str, DoubleArray]:
-    """Rows of each scene; what belongs to none is named and counted."""
+    request: BenchmarkRequest, truths: Mapping[str, TrackingDataset], warnings: list[str]
+) -> dict[str, _Found]:
+    """Predictions of each scene; what belongs to none is named and counted in the warnings."""
     if request.pred.is_file():
-        rows = read_rows(request.pred)
-        cameras = {name: np.unique(truth[:, 0]) for name, truth in truths.items()}
-        everywhere = np.concatenate(list(cameras.values()))
-        if len(np.unique(everywhere)) < len(everywhere):
+        rows = read_rows(request.pred, "AI City", 0, 9)
+        everywhere = [name for truth in truths.values() for name in truth.names]
+        if len(set(everywhere)) < len(everywhere):
             raise UserError(f"{request.root}: scenes share camera numbers; give <scene>.txt each in a folder")
-        for camera in np.unique(rows[~np.isin(rows[:, 0], everywhere), 0]).tolist():
-            count = int((rows[:, 0] == camera).sum())
-            warnings.append(f"camera {camera:g}: predictions without a truth ({count} rows), not scored")
-        return {name: rows[np.isin(rows[:, 0], mine)] for name, mine in cameras.items()}
+        warnings += by_camera(rows, everywhere)[1]
+        return {name: _of_rows(truth, rows) for name, truth in truths.items()}
+    if (request.pred / "tracks").is_dir():
+        if len(truths) > 1:
+            raise UserError(f"{request.pred} is one run; choose --split from {', '.join(truths)}")
+        return {name: _of_run(truth, request) for name, truth in truths.items()}
     if not request.pred.is_dir():
         raise UserError(f"{request.pred} is neither a file nor a folder of predictions")
-    found = by_stem(listed(request.pred, "*.txt"))
-    for name in sorted(set(found) - set(truths)):
-        warnings.append(f"{name}: predictions without a truth ({len(read_rows(found[name]))} rows), not scored")
-    missing = [name for name in truths if name not in found]
+    files = by_stem(listed(request.pred, "*.txt"))
+    for name in sorted(set(files) - set(truths)):
+        count = len(read_rows(files[name], "AI City", 0, 9))
+        warnings.append(f"{name}: predictions without a truth ({count} rows), not scored")
+    missing = [name for name in truths if name not in files]
     if missing and not request.allow_missing:
         raise UserError(f"{request.pred} has no {missing[0]}.txt; --allow-missing scores it as empty")
-    warnings += [f"{name}: no file of predictions, scored as empty ({len(truths[name])} true rows)" for name in missing]
-    return {name: read_rows(found[name]) if name in found else np.zeros((0, _COLUMNS)) for name in truths}
+    found = {}
+    for name, truth in truths.items():
+        if name in files:
+            rows = read_rows(files[name], "AI City", 0, 9)
+            found[name] = _of_rows(truth, rows, by_camera(rows, truth.names)[1])
+        else:
+            found[name] = _Found(dict.fromkeys(truth.names), _world(None), [])
+    return found
 
 
-def _score(truth: DoubleArray, found: DoubleArray, limit: float) -> _Scene:
-    length = int(truth[:, 2].max(initial=-1)) + 1
-    found = found[found[:, 2] < length]
-    places = GroundComparison.of(_places(truth), _places(found), length, limit)
-    cameras = [
-        Comparison.of(_boxes(truth, camera), _boxes(found, camera), length)
-        for camera in np.unique(truth[:, 0]).tolist()
-    ]
-    return _Scene(hota_tally(places), identity_units(join(cameras), _IOU).fractions())
+def _of_rows(truth: TrackingDataset, rows: CameraRows, lines: list[str] | None = None) -> _Found:
+    found = by_camera(rows, truth.names)[0]
+    tables = {name: one.table if len(one.table) else None for name, one in found.items()}
+    mine = rows.select(np.isin(rows.cameras, [camera_number(name) for name in truth.names]))
+    return _Found(tables, _world(first_places(mine)), lines or [])
 
 
-def _places(rows: DoubleArray) -> WorldTable:
-    """One place per person and frame."""
-    keys, which = np.unique(rows[:, [2, 1]].astype(np.int64), axis=0, return_inverse=True)
-    counts = np.bincount(which.ravel(), minlength=len(keys))
-    xy = [np.bincount(which.ravel(), rows[:, column], minlength=len(keys)) / np.maximum(1, counts) for column in (7, 8)]
-    return WorldTable.make(keys[:, 0], keys[:, 1], np.stack(xy, axis=1))
+def _of_run(truth: TrackingDataset, request: BenchmarkRequest) -> _Found:
+    boxes, lines = read_predictions(request.pred, truth.names, truth.names, request.allow_missing)
+    groups: dict[str, Path] = find_places(request.pred / "world")
+    if len(groups) > 1:
+        raise UserError(f"{request.pred} has places of {len(groups)} groups; the cameras of a scene are one group")
+    fps = request.fps or truth.sequences[0].fps
+    return _Found(boxes, read_places(next(iter(groups.values())), None if math.isnan(fps) else fps), lines)
 
 
-def _boxes(rows: DoubleArray, camera: float) -> MotTable:
-    mine = rows[rows[:, 0] == camera]
-    corners = np.hstack([mine[:, 3:5], mine[:, 3:5] + mine[:, 5:7]])
-    return MotTable.make(mine[:, 2].astype(np.int64), mine[:, 1].astype(np.int64), corners)
+def _score(truth: TrackingDataset, found: _Found, limit_m: float) -> _Scene:
+    true = _world(truth.ground)
+    length = 1 + max(int(side.frames.max(initial=-1)) for side in (true, found.places))
+    places = GroundComparison.of(true, found.places, length, limit_m)
+    rule = Rule()
+    sequences, lines = pair_sequences(truth, found.boxes, rule)
+    cameras = [Comparison.of(one.truth, one.predictions, one.length) for one in sequences]
+    return _Scene(hota_tally(places), identity_units(join(cameras), rule.iou).fractions(), lines)
+
+
+def _world(places: GroundPlaces | None) -> WorldTable:
+    if places is None:
+        none = np.zeros(0, np.int64)
+        return WorldTable.make(none, none, np.zeros((0, 2)))
+    return WorldTable.make(places.frames, places.ids, places.xy)

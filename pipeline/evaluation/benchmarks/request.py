@@ -11,18 +11,20 @@ class BenchmarkRequest:
     """What a benchmark is asked.
 
     Attributes:
+        dataset: its name.
         root: folder of the data set as published.
         pred: run folder, or folder or file of predictions.
         split: part of the data set; "" is the benchmark's usual one.
         sequences: names to score; empty takes all.
         allow_missing: score sequences without predictions as empty.
         min_visibility: truth less visible is don't-care, 0-1; None is the benchmark's usual one.
-        places: truth of places on the ground in metres, for the benchmarks whose layout has it apart.
+        places: truth of places on the ground in metres, for a site.
         ground_m: distance below which two places may be one person; None is the benchmark's usual one.
         fps: frames per second of the truth; None takes that of the run's cameras.
         seed: of resampling.
     """
 
+    dataset: str
     root: Path
     pred: Path
     split: str = ""

@@ -151,7 +151,7 @@ def test_a_site_has_one_file_per_camera(tmp_path: Path) -> None:
     assert [(one.name, one.length) for one in dataset.sequences] == [("hall", 4)]
     assert told(dataset) == [("missing file", 1)]
     (tmp_path / "lengths.json").write_text('{"hall": "4"}')
-    with pytest.raises(UserError, match="expected a JSON object of camera names"):
+    with pytest.raises(UserError, match="hall is '4'; give a number of frames"):
         read_dataset("site", tmp_path)
 
 

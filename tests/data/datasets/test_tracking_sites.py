@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from data.datasets.duke_mtmc import STARTS, WINDOWS
+from data.datasets.dukemtmc import STARTS, WINDOWS
 from data.datasets.posetrack21 import read_person_search
 from data.datasets.registry import read_dataset
 from data.datasets.tracking import TrackingDataset
@@ -32,15 +32,25 @@ DUKE = [[1, 7, 44158, 10, 20, 30, 60, 1.5, 2.5, 25, 80], [5, 7, 50742, 11, 20, 3
 def test_duke_frames_go_onto_one_clock(tmp_path: Path) -> None:
     """Both rows are frame 49700 + 42 of all cameras by the devkit's start times: cameras 1 and 5 see one instant."""
     rows = [[*row[:2], 49700 - STARTS[int(row[0]) - 1] + 1, *row[3:]] for row in DUKE]
-    dataset = read_dataset("duke_mtmc", write_duke(tmp_path, rows))
+    dataset = read_dataset("dukemtmc", write_duke(tmp_path, rows))
     first, fifth = dataset.sequence("camera1"), dataset.sequence("camera5")
     common: list[IntArray] = [one.truth.frames + one.offset for one in (first, fifth)]
     assert [frames.tolist() for frames in common] == [[49699], [49699]]
     assert first.truth.boxes.tolist() == [[10, 20, 40, 80]]
-    assert dataset.ground is not None
-    assert (dataset.ground.frames.tolist(), dataset.ground.xy.tolist()) == ([49699], [[1.5, 2.5]])
-    assert (WINDOWS["test-easy"].first, WINDOWS["val"].last) == (263503, 227539)
+    assert first.places is not None
+    assert first.places.tolist() == [[1.5, 2.5]]
+    assert (dataset.window, WINDOWS["test_easy"].first, WINDOWS["val"].last) == (WINDOWS["trainval"], 263503, 227539)
     assert told(dataset) == [("missing file", 1), *[("missing sequence", 1)] * 6]
+
+
+def test_a_duke_split_is_a_window(tmp_path: Path) -> None:
+    """Frame 49700 of all cameras is in trainval and train, and not in val."""
+    write_duke(tmp_path, [[1, 7, 49700 - STARTS[0] + 1, *DUKE[0][3:]]])
+    assert len(read_dataset("dukemtmc", tmp_path, "train").sequence("camera1").truth) == 1
+    with pytest.raises(UserError, match="no row lies in the window of val, frames 187541 to 227540 of all cameras"):
+        read_dataset("dukemtmc", tmp_path, "val")
+    with pytest.raises(UserError, match="DukeMTMC has no part 'easy'; choose --split from trainval, trainval_mini"):
+        read_dataset("dukemtmc", tmp_path, "easy")
 
 
 def test_duke_regions_are_matched_not_run(tmp_path: Path) -> None:
@@ -48,38 +58,38 @@ def test_duke_regions_are_matched_not_run(tmp_path: Path) -> None:
     text += "".join(f"ROIs{{{camera}}} = [0 0; 1920 0; 1920, 1080];\n" for camera in range(1, 9))
     write_duke(tmp_path, DUKE)
     (tmp_path / "getROIs.m").write_text(text)
-    dataset = read_dataset("duke_mtmc", tmp_path)
+    dataset = read_dataset("dukemtmc", tmp_path)
     region = dataset.sequences[7].region
     assert region is not None
     assert region.tolist() == [[0, 0], [1920, 0], [1920, 1080]]
     (tmp_path / "getROIs.m").write_text("ROIs{1} = [0 0; 1 1];")
     with pytest.raises(UserError, match="the region of camera 1 is no list of three or more corners"):
-        read_dataset("duke_mtmc", tmp_path)
+        read_dataset("dukemtmc", tmp_path)
 
 
 def test_duke_files_of_another_layout_are_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is not DukeMTMC: missing trainval\.mat"):
-        read_dataset("duke_mtmc", tmp_path)
+        read_dataset("dukemtmc", tmp_path)
     write_duke(tmp_path, DUKE, key="other")
     with pytest.raises(UserError, match="it lacks trainData"):
-        read_dataset("duke_mtmc", tmp_path)
-    write_duke(tmp_path, [row[:8] for row in DUKE])
-    with pytest.raises(UserError, match="8 columns, where at least 9 are expected"):
-        read_dataset("duke_mtmc", tmp_path)
+        read_dataset("dukemtmc", tmp_path)
+    write_duke(tmp_path, [row[:6] for row in DUKE])
+    with pytest.raises(UserError, match="6 columns, where at least 7 are expected"):
+        read_dataset("dukemtmc", tmp_path)
     write_duke(tmp_path, [[1, 7, 0, *DUKE[0][3:]]])
     with pytest.raises(UserError, match="the frame is below 1"):
-        read_dataset("duke_mtmc", tmp_path)
+        read_dataset("dukemtmc", tmp_path)
     savemat(tmp_path / "ground_truth" / "trainval.mat", {"trainData": {"inside": 1.0}})
     with pytest.raises(UserError, match="neither numbers nor texts"):
-        read_dataset("duke_mtmc", tmp_path)
+        read_dataset("dukemtmc", tmp_path)
     (tmp_path / "ground_truth" / "trainval.mat").write_bytes(b"half a file")
     with pytest.raises(UserError, match="no readable Matlab file"):
-        read_dataset("duke_mtmc", tmp_path)
+        read_dataset("dukemtmc", tmp_path)
 
 
 def test_duke_rows_of_cameras_that_do_not_exist_are_counted(tmp_path: Path) -> None:
     rows = [*DUKE, [9, *DUKE[0][1:]], [1, 8, 400000, *DUKE[0][3:]], DUKE[0]]
-    dataset = read_dataset("duke_mtmc", write_duke(tmp_path, rows))
+    dataset = read_dataset("dukemtmc", write_duke(tmp_path, rows))
     kinds = told(dataset)
     assert ("row of an unknown camera", 1) in kinds
     assert ("row beyond the last frame", 1) in kinds

@@ -9,12 +9,26 @@ import numpy as np
 import pytest
 import scipy.io
 
+from data.datasets.dukemtmc import STARTS
+from data.datasets.registry import TRACKING
 from data.formats.mot import MotTable, write_mot
 from data.formats.world import WorldPaths, write_world_paths
 from pipeline.cli import run
-from pipeline.evaluation.benchmarks.duke import STARTS, WINDOWS
 from pipeline.evaluation.benchmarks.registry import BENCHMARKS
-from tools import evaluate
+from tests.pipeline.evaluation.miniatures import (
+    FIRST,
+    MINIATURES,
+    aicity_rows,
+    duke_regions,
+    duke_rows,
+    mot_rows,
+    put,
+    write_duke,
+    write_nlpr,
+    write_perfect,
+    write_wildtrack,
+)
+from tools import dataset_info, evaluate
 
 BOX = np.array([0.0, 0, 10, 20])
 
@@ -35,24 +49,54 @@ def row(content: dict[str, Any], table: int, name: str) -> dict[str, Any]:
     return next(one for one in rows if name in one.values())
 
 
+# Every data set
+
+
+def test_every_data_set_is_scored() -> None:
+    assert sorted(BENCHMARKS) == sorted(TRACKING)
+    assert sorted(MINIATURES) == sorted(set(TRACKING) - {"posetrack21"})
+
+
+@pytest.mark.parametrize("name", sorted(MINIATURES))
+def test_both_commands_tell_the_same_problems(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, pred = tmp_path / "root", tmp_path / "pred"
+    MINIATURES[name](root)
+    assert run(dataset_info.main, [name, str(root), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["problems"], "each miniature has something wrong"
+    if name == "aicity":
+        put(pred / "scene_1.txt", aicity_rows(1, 9) + aicity_rows(2, 9))
+    else:
+        write_perfect(name, root, pred)
+    content = scores(tmp_path, "--dataset", name, "--root", root, "--pred", pred)
+    assert content["warnings"][: len(facts["problems"])] == facts["problems"]
+    assert content["dataset"] == name
+    assert content["figures"]["IDF1"] == 1, "the truth scored against itself"
+
+
+@pytest.mark.parametrize("name", sorted(MINIATURES))
+def test_files_of_other_data_are_an_error(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Boxes that lie on nobody are no score of zero."""
+    root, pred = tmp_path / "root", tmp_path / "pred"
+    MINIATURES[name](root)
+    if name == "aicity":
+        put(pred / "scene_1.txt", aicity_rows(1, 9, 500.0))
+    else:
+        write_perfect(name, root, pred)
+        for path in pred.iterdir():
+            path.write_text(mot_rows(1, range(1, 3), left=3000.0))
+    assert score("--dataset", name, "--root", root, "--pred", pred) == 2
+    complaint = "no place is less than" if name == "aicity" else "predicted boxes lies on one of"
+    assert complaint in capsys.readouterr().err
+
+
 # DukeMTMC
-
-
-def duke_rows(camera: int, person: int, first: int, count: int, left: float = 100.0) -> np.ndarray:
-    """Somebody in a camera from a frame of the common clock on: camera, id, frame, box, place."""
-    frames = np.arange(first, first + count) - STARTS[camera - 1] + 1
-    return np.stack([[camera, person, frame, left, 100, 40, 100, left / 10, camera] for frame in frames.tolist()])
 
 
 @pytest.fixture
 def duke(tmp_path: Path) -> Path:
-    """One person who goes from camera 1 to camera 2, another in camera 2, a third before the window."""
-    first = WINDOWS["trainval"][0]
-    rows = [duke_rows(1, 7, first, 60), duke_rows(2, 7, first + 500, 40), duke_rows(2, 9, first, 50, 400.0)]
-    truth = np.concatenate([*rows, duke_rows(1, 3, first - 100, 100)])
     root = tmp_path / "duke"
-    (root / "ground_truth").mkdir(parents=True)
-    scipy.io.savemat(root / "ground_truth" / "trainval.mat", {"trainData": truth})
+    write_duke(root)
     return root
 
 
@@ -62,43 +106,58 @@ def write_rows(path: Path, rows: np.ndarray) -> Path:
 
 
 def test_duke_joins_identities_over_cameras(duke: Path, tmp_path: Path) -> None:
-    first = WINDOWS["trainval"][0]
-    found = [duke_rows(1, 1, first, 60), duke_rows(2, 2, first + 500, 40), duke_rows(2, 5, first, 50, 400.0)]
-    pred = write_rows(tmp_path / "all.txt", np.concatenate([*found, duke_rows(1, 4, first - 50, 50)]))
+    duke_regions(duke)
+    found = [duke_rows(1, 1, FIRST, 60), duke_rows(2, 2, FIRST + 500, 40), duke_rows(2, 5, FIRST, 50, 400.0)]
+    pred = write_rows(tmp_path / "all.txt", np.concatenate([*found, duke_rows(1, 4, FIRST - 50, 50)]))
     content = scores(tmp_path, "--dataset", "dukemtmc", "--root", duke, "--pred", pred)
     assert content["figures"]["IDF1"] == pytest.approx(110 / 150)
     assert row(content, 0, "COMBINED")["IDF1"] == 1
     assert content["figures"]["world IDF1"] == pytest.approx(110 / 150)
     assert content["figures"]["MCTA"] == pytest.approx(1 - 1 / 3)
-    assert content["warnings"] == [
-        "50 predicted rows are outside the window 47720-227540 and are left out",
-        "no rois.json: predictions outside the regions of interest are scored, unlike the devkit",
-    ]
+    assert content["warnings"][-1] == "camera1: 50 predicted rows outside the window are left out"
+    assert content["rules"].startswith("trainval; plain")
 
 
 def test_duke_leaves_out_predictions_outside_a_region(duke: Path, tmp_path: Path) -> None:
     """Feet of the person at 100 are at 120, 200; the ghost's at 820, 200."""
-    first = WINDOWS["trainval"][0]
-    found = [duke_rows(1, 1, first, 60), duke_rows(2, 1, first + 500, 40), duke_rows(2, 5, first, 50, 400.0)]
-    ghost = duke_rows(1, 6, first, 30, 800.0)
+    found = [duke_rows(1, 1, FIRST, 60), duke_rows(2, 1, FIRST + 500, 40), duke_rows(2, 5, FIRST, 50, 400.0)]
+    ghost = duke_rows(1, 6, FIRST, 30, 800.0)
     pred = write_rows(tmp_path / "all.txt", np.concatenate([*found, ghost]))
     arguments = ("--dataset", "dukemtmc", "--root", duke, "--pred", pred)
-    assert scores(tmp_path, *arguments)["figures"]["IDP"] == pytest.approx(150 / 180)
-    (duke / "rois.json").write_text(json.dumps({"1": [[0, 0], [500, 0], [500, 500], [0, 500]]}))
+    content = scores(tmp_path, *arguments)
+    assert content["figures"]["IDP"] == content["figures"]["world IDP"] == pytest.approx(150 / 180)
+    assert "getROIs.m: missing file (1, first: no region of interest" in content["warnings"][0]
+    duke_regions(duke)
     content = scores(tmp_path, *arguments)
     assert content["figures"]["IDF1"] == content["figures"]["world IDF1"] == 1
-    assert content["warnings"] == ["camera1: 30 predictions stand outside its region and are left out"]
+    assert content["warnings"][-1] == "camera1: 30 predictions stand outside its region and are left out"
 
 
-def test_duke_takes_a_folder_of_cameras(duke: Path, tmp_path: Path) -> None:
+def test_duke_matches_people_at_most_a_metre_apart_in_the_world(duke: Path, tmp_path: Path) -> None:
+    rows = np.concatenate(
+        [duke_rows(1, 1, FIRST, 60), duke_rows(2, 1, FIRST + 500, 40), duke_rows(2, 5, FIRST, 50, 400)]
+    )
+    for shift, share in ((1.0, 1.0), (1.001, 0.0)):
+        moved = rows.copy()
+        moved[:, 8] += shift
+        pred = write_rows(tmp_path / "all.txt", moved)
+        content = scores(tmp_path, "--dataset", "dukemtmc", "--root", duke, "--pred", pred)
+        assert content["figures"]["world IDF1"] == share
+        assert content["figures"]["IDF1"] == 1
+
+
+def test_duke_takes_a_folder_of_cameras(duke: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "run" / "tracks"
     folder.mkdir(parents=True)
-    frames = np.arange(60) + WINDOWS["trainval"][0] - STARTS[0]
+    frames = np.arange(60) + FIRST - STARTS[0]
     write_mot(folder / "camera1.txt", MotTable.make(frames, np.ones(60, int), np.tile([100.0, 100, 140, 200], (60, 1))))
     write_mot(folder / "lobby.txt", MotTable.empty())
-    content = scores(tmp_path, "--dataset", "dukemtmc", "--root", duke, "--run", tmp_path / "run")
+    arguments = ("--dataset", "dukemtmc", "--root", duke, "--run", tmp_path / "run")
+    assert score(*arguments) == 2
+    assert "has no predictions for camera2" in capsys.readouterr().err
+    content = scores(tmp_path, *arguments, "--allow-missing")
     assert content["figures"]["IDR"] == pytest.approx(60 / 150)
-    assert "lobby: predictions of no camera of DukeMTMC, not scored" in content["warnings"]
+    assert "lobby: predictions without a truth (0 rows), not scored" in content["warnings"]
     assert "camera2: no predictions, scored as empty (90 true rows)" in content["warnings"]
 
 
@@ -111,16 +170,18 @@ def spoilt(truth: np.ndarray, row_: int, column: int, value: float) -> np.ndarra
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [
-        (lambda rows: {"trainData": spoilt(rows, 0, 0, 9)}, "1 rows of camera 9; there are 1 to 8"),
-        (lambda rows: {"trainData": spoilt(rows, 0, 2, 0)}, "DukeMTMC counts frames from 1"),
-        (lambda rows: {"trainData": spoilt(rows, 0, 5, 0)}, "1 boxes have no size"),
-        (lambda rows: {"trainData": np.concatenate([rows, rows[:2]])}, "2 ids are given twice in a frame"),
-        (lambda rows: {"trainData": rows[:, :5]}, "expected numbers in 7 or 9 columns"),
+        (lambda rows: {"trainData": spoilt(rows, 0, 2, 0)}, "the frame is below 1, from which this data set counts"),
+        (lambda rows: {"trainData": spoilt(rows, 0, 5, -3)}, "width or height is negative"),
+        (lambda rows: {"trainData": rows[:, :5]}, "5 columns, where at least 7 are expected"),
+        (
+            lambda rows: {"trainData": rows[:60] - [0, 0, 9000, 0, 0, 0, 0, 0, 0]},
+            "no row lies in the window of trainval",
+        ),
         (lambda rows: {"trainData": np.array([[{"a": 1}]], object)}, "trainData"),
-        (lambda rows: {"other": rows}, "has no matrix trainData"),
+        (lambda rows: {"other": rows}, "it lacks trainData"),
     ],
 )
-def test_duke_names_what_is_wrong(
+def test_duke_truth_that_cannot_be_read(
     duke: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -135,76 +196,115 @@ def test_duke_names_what_is_wrong(
     assert complaint in capsys.readouterr().err
 
 
+def test_duke_predictions_that_cannot_be_read(duke: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = duke_rows(1, 1, FIRST, 6)
+    for bad, complaint in (
+        (np.concatenate([rows, rows[:2]]), "is given twice in frame"),
+        (spoilt(rows, 0, 2, 0), "the frame is below 1"),
+        (rows[:, :6], "6 columns, where at least 7"),
+    ):
+        pred = write_rows(tmp_path / "all.txt", bad)
+        assert score("--dataset", "dukemtmc", "--root", duke, "--pred", pred) == 2
+        assert complaint in capsys.readouterr().err
+    pred = write_rows(tmp_path / "all.txt", np.concatenate([rows, spoilt(rows, slice(None), 0, 9)]))  # type: ignore[arg-type]
+    content = scores(tmp_path, "--dataset", "dukemtmc", "--root", duke, "--pred", pred)
+    assert "camera 9: predictions without a truth (6 rows), not scored" in content["warnings"]
+
+
 # WILDTRACK, AI City, sites
 
 
-def wildtrack(root: Path, frames: int = 6) -> Path:
-    """One person in views 0 and 1, who walks a metre a frame along the grid."""
-    folder = root / "annotations_positions"
-    folder.mkdir(parents=True)
-    nowhere = {"xmin": -1, "ymin": -1, "xmax": -1, "ymax": -1}
-    for frame in range(frames):
-        box = {"xmin": 100 + 20 * frame, "ymin": -50, "xmax": 150 + 20 * frame, "ymax": 200}
-        views = [{"viewNum": view, **(box if view < 2 else nowhere)} for view in range(7)]
-        person = {"personID": 3, "positionID": 480 * 360 + 120 + 40 * frame, "views": views}
-        (folder / f"{5 * frame:08d}.json").write_text(json.dumps([person]))
-    return root
-
-
-def test_wildtrack_is_scored_in_pictures_and_on_the_ground(tmp_path: Path) -> None:
-    root, folder = wildtrack(tmp_path / "wildtrack"), tmp_path / "run"
-    (folder / "tracks").mkdir(parents=True)
-    (folder / "log.txt").write_text("no tracks\n")
+def wildtrack_run(folder: Path, shift_m: float) -> Path:
+    """Tracks and paths of the miniature's person, some way beside the truth on the ground."""
     frames = np.arange(6)
     boxes = np.stack([100 + 20 * frames, 0 * frames, 150 + 20 * frames, 0 * frames + 200], axis=1)
+    (folder / "tracks").mkdir(parents=True)
+    (folder / "log.txt").write_text("no tracks\n")
     for view in range(1, 8):
         table = MotTable.make(frames, np.full(6, 8), boxes) if view < 3 else MotTable.empty()
         write_mot(folder / "tracks" / f"C{view}.txt", table)
-    xy = np.stack([0.2 + frames, np.zeros(6)], axis=1)
+    xy = np.stack([shift_m + frames, np.zeros(6)], axis=1)
     paths = WorldPaths.make(frames / 2, np.full(6, 8), xy, np.tile(np.eye(2), (6, 1, 1)), np.full(6, 1.7))
     write_world_paths(folder / "world" / "all.csv", paths)
-    content = scores(tmp_path, "--dataset", "wildtrack", "--root", root, "--run", folder)
-    assert "missing frame (394, first: 00000030.json)" in content["warnings"][0], "half a data set says so"
-    assert content["figures"]["IDF1"] == content["figures"]["ground IDF1"] == 1
-    assert content["figures"]["ground MODP"] == pytest.approx(0.8)
-    assert "MCTA" not in content["figures"], "cameras that overlap hand nobody over"
+    return folder
 
 
-def aicity_rows(camera: int, person: int, shift_m: float = 0.0) -> str:
-    return "".join(f"{camera} {person} {frame} 10 10 20 40 {frame + shift_m} 5\n" for frame in range(4))
+def test_wildtrack_detections_match_within_half_a_metre_and_tracks_within_one(tmp_path: Path) -> None:
+    root = tmp_path / "wildtrack"
+    write_wildtrack(root)
+    arguments = ("--dataset", "wildtrack", "--root", root, "--run")
+    figures = scores(tmp_path, *arguments, wildtrack_run(tmp_path / "near", 0.2))["figures"]
+    assert figures["IDF1"] == figures["ground IDF1"] == figures["ground MODA"] == 1
+    assert figures["ground MODP"] == pytest.approx(1 - 0.2 / 0.5)
+    assert "MCTA" not in figures, "cameras that overlap hand nobody over"
+    figures = scores(tmp_path, *arguments, wildtrack_run(tmp_path / "far", 0.6))["figures"]
+    assert (figures["ground IDF1"], figures["ground MODA"], figures["ground MODP"]) == (1, -1, 0)
+    figures = scores(tmp_path, *arguments, tmp_path / "far", "--ground", "2")["figures"]
+    assert figures["ground MODP"] == pytest.approx(1 - 0.6 / 2)
+    content = scores(tmp_path, *arguments, wildtrack_run(tmp_path / "elsewhere", 60.0))
+    assert "ground IDF1" not in content["figures"], "no table of zeros"
+    assert "ground: no place is less than 1 m from a true one" in content["warnings"][-1]
+
+
+def test_wildtrack_is_scored_where_it_was_annotated(tmp_path: Path) -> None:
+    root = tmp_path / "wildtrack"
+    write_wildtrack(root, (0, 1, 4, 5))
+    content = scores(tmp_path, "--dataset", "wildtrack", "--root", root, "--run", wildtrack_run(tmp_path / "run", 0.0))
+    assert "missing frame (396, first: 00000010.json)" in content["warnings"][0], "half a data set says so"
+    assert (
+        "C1: 4 of 6 frames are annotated: only these are scored, 2 predicted rows between them are left out"
+        in content["warnings"]
+    )
+    assert content["figures"]["MOTA"] == content["figures"]["ground MOTA"] == 1
 
 
 def test_aicity_scores_boxes_and_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Half a metre off: similarity 0.75, so 15 of the 19 thresholds find everybody."""
     for scene, cameras in (("scene_1", (1, 2)), ("scene_2", (3,))):
-        (tmp_path / "root" / scene).mkdir(parents=True)
-        text = "".join(aicity_rows(camera, 4) for camera in cameras)
-        (tmp_path / "root" / scene / "ground_truth.txt").write_text(text)
-    pred = tmp_path / "track1.txt"
-    pred.write_text("".join(aicity_rows(camera, 9, 0.5) for camera in (1, 2, 3, 8)))
+        put(tmp_path / "root" / scene / "ground_truth.txt", "".join(aicity_rows(camera, 4) for camera in cameras))
+    pred = put(tmp_path / "track1.txt", "".join(aicity_rows(camera, 9, 0.5) for camera in (1, 2, 3, 8)))
     arguments = ("--dataset", "aicity", "--root", tmp_path / "root", "--pred", pred)
     content = scores(tmp_path, *arguments)
     assert content["figures"]["IDF1"] == 1
     assert content["figures"]["HOTA 3-D"] == pytest.approx(15 / 19)
-    assert content["warnings"] == ["camera 8: predictions without a truth (4 rows), not scored"]
+    assert content["warnings"][0] == "camera 8: predictions without a truth (4 rows), not scored"
+    assert [one["name"] for one in content["tables"][0]["rows"]] == ["scene_1", "scene_2", "MEAN"]
+    assert scores(tmp_path, *arguments, "--split", "scene_2")["figures"]["IDF1"] == 1
     pred.write_text(aicity_rows(1, 9, 50))
     assert score(*arguments) == 2
     assert "no place is less than 2 m from a true one" in capsys.readouterr().err
 
 
-def site(tmp_path: Path) -> tuple[Path, Path]:
-    """Two cameras that do not overlap; one person goes from one to the other."""
-    root, pred = tmp_path / "gt", tmp_path / "pred"
-    for folder, kind in ((root, "gt"), (pred, "tracks")):
-        folder.mkdir()
-        for camera, first in (("c1", 0), ("c2", 20)):
-            frames = np.arange(first, first + 10)
-            write_mot(folder / f"{camera}.txt", MotTable.make(frames, np.ones(10, int), np.tile(BOX, (10, 1))), kind)
-    return root, pred
+def test_aicity_takes_the_first_place_of_a_person_and_counts_what_comes_after_the_truth(tmp_path: Path) -> None:
+    """The challenge's evaluator: the second camera's place, 9 m off, does not count; rows after the end are false."""
+    put(tmp_path / "root" / "scene_1" / "ground_truth.txt", aicity_rows(1, 4) + aicity_rows(2, 4))
+    pred = put(tmp_path / "track1.txt", aicity_rows(1, 9) + aicity_rows(2, 9, 9.0))
+    arguments = ("--dataset", "aicity", "--root", tmp_path / "root", "--pred", pred)
+    assert scores(tmp_path, *arguments)["figures"]["HOTA 3-D"] == 1
+    pred.write_text(aicity_rows(1, 9, frames=8))
+    shares = scores(tmp_path, *arguments)["tables"][0]["rows"][0]
+    assert shares["DetA 3-D"] == pytest.approx(4 / 8)
+
+
+def test_aicity_takes_a_run_of_one_scene(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, folder = tmp_path / "root", tmp_path / "run"
+    MINIATURES["aicity"](root)
+    write_perfect("aicity", root, folder / "tracks")
+    frames = np.arange(4)
+    xy = np.stack([frames, 0 * frames + 5.0], axis=1)
+    paths = WorldPaths.make(frames / 30, np.full(4, 8), xy, np.tile(np.eye(2), (4, 1, 1)), np.full(4, 1.7))
+    write_world_paths(folder / "world" / "all.csv", paths)
+    content = scores(tmp_path, "--dataset", "aicity", "--root", root, "--run", folder)
+    assert content["figures"]["HOTA 3-D"] == content["figures"]["IDF1"] == 1
+    put(root / "val" / "scene_2" / "ground_truth.txt", aicity_rows(3, 4))
+    assert score("--dataset", "aicity", "--root", root, "--run", folder) == 2
+    assert "is one run; choose --split from scene_1, scene_2" in capsys.readouterr().err
 
 
 def test_a_site_gets_a_table_json_and_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    root, pred = site(tmp_path)
+    root, pred = tmp_path / "root", tmp_path / "pred"
+    write_nlpr(root)
+    write_perfect("nlpr_mct", root, pred)
     write_mot(pred / "<b>.txt", MotTable.make(np.zeros(1, int), np.ones(1, int), BOX[None]))
     page = tmp_path / "page.html"
     content = scores(tmp_path, "--dataset", "nlpr_mct", "--root", root, "--pred", pred, "--html", page)
@@ -225,7 +325,9 @@ def test_a_site_gets_a_table_json_and_a_page(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_the_run_is_made_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root, pred = site(tmp_path)
+    root, pred = tmp_path / "root", tmp_path / "pred"
+    MINIATURES["site"](root)
+    write_perfect("site", root, pred)
     seen: list[str] = []
 
     def made(options: list[str]) -> int:

@@ -11,7 +11,7 @@ from pipeline.evaluation.identity import identity_units
 from pipeline.evaluation.mcta import MctaScores, mcta
 from pipeline.evaluation.pairs import Comparison, join
 from pipeline.evaluation.person_search import FoundPeople, TruePeople, person_search
-from pipeline.evaluation.region import inside, within
+from pipeline.evaluation.region import feet_inside, inside
 from tests.pipeline.evaluation.scenes import random_scene
 
 BOX = np.array([0.0, 0, 10, 20])
@@ -112,8 +112,8 @@ def test_points_inside_a_region() -> None:
     expected = [True, True, False, True, True, True, False, False, True]
     assert inside(points, corners).tolist() == expected
     assert inside(points, corners[::-1]).tolist() == expected
-    table = MotTable.make(np.arange(3), np.zeros(3, int), np.tile(BOX, (3, 1)))
-    assert within(table, 1, 2).frames.tolist() == [1, 2]
+    boxes = np.array([[0, 0, 4, 8], [6, 0, 10, 8]], float)
+    assert feet_inside(boxes, corners).tolist() == [True, False], "feet are at 2, 8 and 8, 8"
 
 
 def test_person_search_by_hand() -> None:

@@ -71,12 +71,12 @@ def test_mot17_knows_its_classes() -> None:
 
 
 def test_rule_file(tmp_path: Path) -> None:
-    assert read_rule(tmp_path, "mot17") == Rule("mot17")
+    assert read_rule(tmp_path, Rule("mot17")) == Rule("mot17")
     (tmp_path / "rule.json").write_text(json.dumps({"rule": "plain", "min_visibility": 0.25, "iou": 0.4}))
-    assert read_rule(tmp_path, "mot17") == Rule("plain", 0.25, 0.4)
-    assert str(read_rule(tmp_path, "mot17")) == "plain, visibility >= 0.25, IoU >= 0.4"
+    assert read_rule(tmp_path, Rule("mot17")) == Rule("plain", 0.25, 0.4)
+    assert str(read_rule(tmp_path, Rule("mot17"))) == "plain, visibility >= 0.25, IoU >= 0.4"
     (tmp_path / "rule.json").write_text("{}")
-    assert read_rule(tmp_path, "mot15") == Rule("mot15")
+    assert read_rule(tmp_path, Rule("mot15")) == Rule("mot15")
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,6 @@ def test_rule_file(tmp_path: Path) -> None:
 def test_broken_rule_file(tmp_path: Path, text: str, complaint: str) -> None:
     (tmp_path / "rule.json").write_text(text)
     with pytest.raises(UserError) as error:
-        read_rule(tmp_path, "plain")
+        read_rule(tmp_path, Rule())
     assert str(error.value).startswith(str(tmp_path / "rule.json"))
     assert complaint in str(error.value)

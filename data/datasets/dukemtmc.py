@@ -2,8 +2,10 @@
 
 Eight cameras at 59.94 frames a second. ``ground_truth/trainval.mat`` holds ``trainData``, rows of camera, id, frame,
 left, top, width, height, world x, world y, feet x, feet y; the test sets are ``testData.mat`` and ``testHardData.mat``.
-Frames count from 1 in each camera's own video; frame f of camera c is frame ``f + start(c) - 1`` of all, by the devkit.
-Windows are in frames of all. Regions of interest are read as text from the devkit's ``getROIs.m``, whose assignments
+Frames count from 1 in each camera's own video; frame f of camera c is frame ``f + start(c) - 1`` of all, by the devkit
+(``evaluateDukeMTMC.m``). A split is a window of frames of all: ``trainval``, ``trainval_mini``, ``test_easy`` and
+``test_hard`` are the devkit's, ``train`` and ``val`` those of DeepCC's public forks; ClustTMCT's "val" is another one,
+139611 to 227540. Regions of interest are read as text from the devkit's ``getROIs.m``, whose assignments
 ``name{camera} = [x y; x y; ...]`` are matched, not run. The data was withdrawn by its makers in 2019.
 """
 
@@ -14,56 +16,46 @@ from pathlib import Path
 import numpy as np
 
 from data.datasets.layout import choose_part, find_root
-from data.datasets.tracking import (
-    GroundPlaces,
-    Problem,
-    TrackingDataset,
-    TruthSequence,
-    Window,
-    first_of_each,
-    sound_rows,
-)
+from data.datasets.tracking import Problem, TrackingDataset, TruthSequence, Window, first_of_each, sound_rows
 from data.errors import UserError
 from data.foreign import read_text
 from data.formats.camera_rows import CameraRows, check_camera_rows
 from data.formats.mat import read_mat
-from data.records import DoubleArray, IntArray
+from data.records import DoubleArray
 
 CAMERAS = 8
 # The devkit: frame of all cameras (from 1) at which each camera's video starts, and frames of each video.
 STARTS = (5543, 3607, 27244, 31182, 1, 22402, 18968, 46766)
 LENGTHS = (359580, 360720, 355380, 374850, 366390, 344400, 337680, 353220)
 FPS = 60000 / 1001
-_WINDOWS_FROM_1 = {
-    "trainval": (47720, 227540),
-    "trainval-mini": (127720, 187540),
-    "train": (47720, 187540),
-    "val": (187541, 227540),
-    "test-easy": (263504, 356648),
-    "test-hard": (227541, 263503),
+_TRAIN = ("trainval", "trainData")
+_SPLITS = {
+    "trainval": (_TRAIN, 47720, 227540),
+    "trainval_mini": (_TRAIN, 127720, 187540),
+    "train": (_TRAIN, 47720, 187540),
+    "val": (_TRAIN, 187541, 227540),
+    "test_easy": (("testData", "testData"), 263504, 356648),
+    "test_hard": (("testHardData", "testHardData"), 227541, 263503),
 }
-WINDOWS = {name: Window(first - 1, last - 1) for name, (first, last) in _WINDOWS_FROM_1.items()}
-_FILES = {"trainval": ("trainval", "trainData"), "test-easy": ("testData", "testData"),
-          "test-hard": ("testHardData", "testHardData")}  # fmt: skip
+WINDOWS = {name: Window(first - 1, last - 1) for name, (_, first, last) in _SPLITS.items()}
 _ASSIGNED = re.compile(r"\w+\{(\d)\}\s*=\s*\[([^\]]*)\]")
 
 
-def read_duke_mtmc(root: Path, split: str) -> TrackingDataset:
-    """Read the trajectories of all cameras; a window is cut by who scores it.
+def read_dukemtmc(root: Path, split: str) -> TrackingDataset:
+    """Read the trajectories of all cameras within a window.
 
     Args:
         root: the data set's folder.
-        split: "" or "trainval", "test-easy", "test-hard": which file of truth.
+        split: key of ``WINDOWS``; "" is "trainval".
 
     Raises:
-        UserError: the file is not there, of another layout, or holds objects; a row is broken.
+        UserError: the file is not there, of another layout, or holds objects; a row is broken, or none is in the window.
     """
-    part = choose_part(split, "trainval", list(_FILES), "DukeMTMC")
-    stem, key = _FILES[part]
+    part = choose_part(split, "trainval", list(_SPLITS), "DukeMTMC")
+    stem, key = _SPLITS[part][0]
     place = find_root(root, "DukeMTMC", (f"{stem}.mat",), ("ground_truth", "gt", "gt/DukeMTMCT", "DukeMTMC/ground_truth"))
     path = place / f"{stem}.mat"
-    values = _matrix(path, key)
-    rows = check_camera_rows(str(path), values, 1, ("camera", "id", "frame"), 9)
+    rows = check_camera_rows(str(path), _matrix(path, key), 1, ("camera", "id", "frame"), 7)
     problems: list[Problem] = []
     strange = np.asarray((rows.cameras < 1) | (rows.cameras > CAMERAS), bool)
     if strange.any():
@@ -74,24 +66,40 @@ def read_duke_mtmc(root: Path, split: str) -> TrackingDataset:
     problems += lacking
     sequences = []
     for camera in range(1, CAMERAS + 1):
-        own = rows.of_camera(camera)
-        if not len(own):
-            problems.append(Problem("missing sequence", str(path), 1, f"camera {camera} has no row"))
-        beyond = np.asarray(own.frames >= LENGTHS[camera - 1], bool)
-        if beyond.any():
-            problems.append(Problem("row beyond the last frame", f"camera{camera}", int(beyond.sum())))
-        table, twice = first_of_each(f"camera{camera}", own.select(~beyond).table())
-        table, flat = sound_rows(f"camera{camera}", table)
-        problems += twice + flat
-        sequences.append(
-            TruthSequence(
-                name=f"camera{camera}", length=LENGTHS[camera - 1], truth=table, fps=FPS, size=(1920, 1080),
-                region=regions.get(camera), offset=STARTS[camera - 1] - 1,
-            )
-        )  # fmt: skip
+        sequence, found = _sequence(camera, rows.of_camera(camera), WINDOWS[part], regions.get(camera))
+        if not len(sequence.truth):
+            problems.append(Problem("missing sequence", str(path), 1, f"camera {camera} has no row in the window"))
+        problems += found
+        sequences.append(sequence)
+    if not any(len(one.truth) for one in sequences):
+        _, first, last = _SPLITS[part]
+        raise UserError(f"{path}: no row lies in the window of {part}, frames {first} to {last} of all cameras")
     return TrackingDataset(
-        name="duke_mtmc", root=root, split=part, sequences=tuple(sequences), one_site=True, shared_ids=True,
-        frame_base=1, ground=_places(rows), windows=WINDOWS, problems=tuple(problems),
+        name="dukemtmc", root=root, split=part, sequences=tuple(sequences), one_site=True, shared_ids=True,
+        frame_base=1, window=WINDOWS[part], problems=tuple(problems),
+    )  # fmt: skip
+
+
+def _sequence(
+    camera: int, rows: CameraRows, window: Window, region: DoubleArray | None
+) -> tuple[TruthSequence, list[Problem]]:
+    """One camera's rows in the window, frames of its own video."""
+    name, length, offset = f"camera{camera}", LENGTHS[camera - 1], STARTS[camera - 1] - 1
+    problems = []
+    beyond = int((rows.frames >= length).sum())
+    if beyond:
+        problems.append(Problem("row beyond the last frame", name, beyond))
+    first, last = window.first - offset, min(window.last - offset, length - 1)
+    rows = rows.select(np.asarray((rows.frames >= first) & (rows.frames <= last), bool))
+    table, twice = first_of_each(name, rows.table())
+    table, flat = sound_rows(name, table)
+    places = rows.xy[table.rows]
+    return (
+        TruthSequence(
+            name=name, length=length, truth=table, fps=FPS, size=(1920, 1080),
+            places=places if len(places) and np.isfinite(places).all() else None, region=region, offset=offset,
+        ),
+        problems + twice + flat,
     )  # fmt: skip
 
 
@@ -103,18 +111,6 @@ def _matrix(path: Path, key: str) -> DoubleArray:
     if value.dtype.kind not in "iufb" or value.ndim != 2:
         raise UserError(f"{path}: {key} is no matrix of numbers but {value.dtype} of {value.ndim} dimensions")
     return np.asarray(value, np.float64)
-
-
-def _places(rows: CameraRows) -> GroundPlaces | None:
-    """Places on the clock of the site; of several cameras that see a person at once, the first."""
-    rows = rows.select(np.flatnonzero(np.isfinite(rows.xy).all(axis=1)))
-    if not len(rows):
-        return None
-    frames = rows.frames + np.array(STARTS)[rows.cameras - 1] - 1
-    order = np.lexsort((rows.cameras, rows.ids, frames))
-    keys: IntArray = np.column_stack([frames[order], rows.ids[order]])
-    new = np.append(True, (np.diff(keys, axis=0) != 0).any(axis=1))
-    return GroundPlaces.make(keys[new, 0], keys[new, 1], rows.xy[order][new])
 
 
 def _regions(root: Path) -> tuple[dict[int, DoubleArray], list[Problem]]:
