@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 _EPILOG = """\
 sources:
-  market     an npz of 'names' and 'feature' (Market-1501, DukeMTMC-reID): half of the people teach the transition
+  market     a feature file of named pictures (Market-1501, DukeMTMC-reID): half of the people teach the transition
              times, the other half is associated, one tracklet per visit
   simulate   people who walk a ring of cameras and look like themselves up to noise
   run        a run folder against its ground truth, as it stands or associated anew
@@ -76,7 +76,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     sources = parser.add_subparsers(dest="source", required=True, metavar="SOURCE")
     market = sources.add_parser("market", help="real pictures with real times in their names")
-    market.add_argument("features", type=Path, metavar="NPZ", help="'names' and 'feature', row for row")
+    market.add_argument(
+        "features", type=Path, metavar="NPZ", help="of tools.extract_features, or 'names' and 'feature'"
+    )
     market.add_argument("--names", type=Path, metavar="PATH", help="folder or list of more names of the teachers")
     market.add_argument("--style", choices=("market", "duke"), help="naming of the pictures (default: detected)")
     market.add_argument("--teachers", choices=("first", "second"), default="first", help="half that teaches")

@@ -12,17 +12,20 @@ from pipeline.cli import run
 
 if TYPE_CHECKING:
     from data.formats.reid_names import ReidNames
+    from data.records import PartEmbeddings
     from pipeline.evaluation.st_retrieval import LikelihoodFusion, ProtocolRow, Sightings
     from st_model.published import PublishedDistribution
 
 _EPILOG = """\
-A feature file is an npz with 'names' (N picture names) and 'feature' (N, D), row for row. In its place a folder of
-pictures may be given with --weights: PCB then makes the features.
+A feature file is what tools.extract_features writes, of any network, with its parts and visibilities; or an npz with
+'names' (N picture names) and 'feature' (N, D), row for row. In its place a folder of pictures may be given with
+--weights: PCB then makes the features.
 
 examples:
   python -m tools.evaluate_st_reid --features market.npz --learn-names train_names.txt
       half of the identities teach the transition times and the calibration, the other half is searched for
   python -m tools.evaluate_st_reid --query q.npz --gallery g.npz --learn train.npz
+  python -m tools.evaluate_st_reid --features all.npz --query-rows 0:3368 --gallery-rows rows.txt --learn train.npz
   python -m tools.evaluate_st_reid --weights net_last.pth --query Market-1501/query \
       --gallery Market-1501/bounding_box_test --learn Market-1501/bounding_box_train
 """
@@ -39,13 +42,22 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--features", type=Path, metavar="NPZ", help="one set: its identities are split in two halves")
     parser.add_argument("--query", type=Path, metavar="NPZ", help="pictures to search for")
     parser.add_argument("--gallery", type=Path, metavar="NPZ", help="pictures to search in")
+    rows = "A:B, or a file of numbers from 0 (.npy or text)"
+    parser.add_argument("--query-rows", metavar="ROWS", help=f"rows of --features to search for: {rows}")
+    parser.add_argument(
+        "--gallery-rows", metavar="ROWS", help="rows of --features to search in (default: all that are no queries)"
+    )
     parser.add_argument("--learn", type=Path, metavar="NPZ", help="pictures of other identities to learn from")
     parser.add_argument(
         "--learn-names", type=Path, metavar="PATH", help="folder or list of more names of the identities learnt from"
     )
     parser.add_argument("--learn-identities", type=int, metavar="N", help="learn from only N of them")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="PCB for folders of pictures, published or ours")
-    parser.add_argument("--device", default="cpu", help="torch device for PCB (default cpu)")
+    parser.add_argument("--device", default="auto", help="of PCB: auto, cpu, cuda or cuda:<n> (default: auto)")
+    parser.add_argument(
+        "--visibility", choices=("binary", "continuous"), default="binary",
+        help="parts that show at all count alike, or by how visible they are (default: binary)",
+    )  # fmt: skip
     parser.add_argument("--st", type=Path, metavar="NPZ", help="published distribution made before")
     parser.add_argument("--style", choices=("market", "duke"), help="naming of the pictures (default: detected)")
     parser.add_argument("--duke-offsets", action="store_true", help="put DukeMTMC frames on the devkit's common clock")
@@ -66,20 +78,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     from pipeline.evaluation.st_retrieval import evaluate_protocol, split_by_camera
     from reid.ranking.rerank import Neighbourhood
 
-    if arguments.features is not None:
-        if arguments.query or arguments.gallery or arguments.learn:
-            raise UserError("--features splits one set; give it alone, or --query and --gallery (and --learn)")
-        tested, learnt, names, fps = _halves(arguments)
+    _check(arguments)
+    reader = _Reader(arguments)
+    learnt, names, fps = None, None, 0.0
+    if arguments.features is not None and arguments.query_rows is None:
+        tested, learnt, names, fps = _halves(arguments, reader)
         query, gallery = split_by_camera(tested)
-    elif arguments.query is not None and arguments.gallery is not None:
-        (query, _), (gallery, _) = _load(arguments.query, arguments), _load(arguments.gallery, arguments)
-        learnt, names, fps = None, None, 0.0
+    else:
+        query, gallery = reader.searched()
         if arguments.learn is not None:
-            learnt, parsed = _load(arguments.learn, arguments)
+            learnt, parsed = reader.read(arguments.learn)
             names, fps = _learn_names(arguments, parsed, set(learnt.identities.tolist())), parsed.fps
         _check_apart(query, names)
-    else:
-        raise UserError("nothing to evaluate: give --features, or --query and --gallery")
     distribution, fusion = _learn(arguments, learnt, names, fps)
     rows = evaluate_protocol(
         query,
@@ -97,32 +107,94 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _load(path: Path, arguments: argparse.Namespace) -> "tuple[Sightings, ReidNames]":
+def _check(arguments: argparse.Namespace) -> None:
+    """Options that would have no effect are told before any work."""
+    if arguments.features is not None:
+        if arguments.query or arguments.gallery:
+            raise UserError("--features is one set; give it alone, or --query and --gallery (and --learn)")
+        if arguments.learn and not arguments.query_rows:
+            raise UserError("--features learns from half of its own identities; --learn goes with --query-rows")
+    elif arguments.query is None or arguments.gallery is None:
+        raise UserError("nothing to evaluate: give --features, or --query and --gallery")
+    if arguments.gallery_rows and not arguments.query_rows:
+        raise UserError("--gallery-rows goes with --query-rows")
+    if arguments.query_rows and not arguments.features:
+        raise UserError("--query-rows are rows of one set: give it with --features")
+    learns = arguments.learn is not None or (arguments.features is not None and arguments.query_rows is None)
+    for option in ("learn_names", "learn_identities"):
+        if getattr(arguments, option) is not None and not learns:
+            raise UserError(f"--{option.replace('_', '-')} has no effect without pictures to learn from: add --learn")
+    if arguments.learn_identities is not None and arguments.learn_identities < 1:
+        raise UserError(f"--learn-identities {arguments.learn_identities}: at least one person is learnt from")
+    files = [arguments.features, arguments.query, arguments.gallery, arguments.learn]
+    if arguments.weights is not None and not any(path is not None and path.is_dir() for path in files):
+        raise UserError("--weights describes folders of pictures, and only feature files are given; leave it away")
 
-    from data.foreign import open_arrays
-    from data.formats.reid_names import parse_names
-    from pipeline.evaluation.st_retrieval import Sightings
 
-    if path.is_dir():
-        return _extract(path, arguments)
-    with open_arrays(path) as archive:
-        names, features = [str(name) for name in archive["names"].ravel()], archive["feature"]
-    parsed = parse_names(names, arguments.style, arguments.duke_offsets)
-    return Sightings.make(features, parsed), parsed
+class _Reader:
+    """Opens feature files and folders of pictures, all described by one network."""
 
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self._options = arguments
+        self._first: tuple[Path, str] | None = None
 
-def _extract(folder: Path, arguments: argparse.Namespace) -> "tuple[Sightings, ReidNames]":
-    from data.datasets.reid_folders import read_split
-    from pipeline.evaluation.st_retrieval import Sightings
-    from reid.embedders.pcb import extract
-    from reid.weights.pcb import load_pcb
+    def searched(self) -> "tuple[Sightings, Sightings]":
+        """Queries and gallery, of two files or of rows of one."""
+        import numpy as np
 
-    if arguments.weights is None:
-        raise UserError(f"{folder} is a folder of pictures: give the network with --weights, or a feature file")
-    split = read_split(folder, arguments.style, arguments.duke_offsets)
-    paths = [split.path(row) for row in range(len(split))]
-    features = extract(load_pcb(arguments.weights), paths, arguments.device)
-    return Sightings.make(features, split.names), split.names
+        from data.formats.row_list import read_rows
+
+        options = self._options
+        if options.features is None:
+            return self.read(options.query)[0], self.read(options.gallery)[0]
+        everything = self.read(options.features)[0]
+        asked = read_rows(options.query_rows, len(everything), "--query-rows")
+        if options.gallery_rows is None:
+            rest = np.setdiff1d(np.arange(len(everything)), asked)
+        else:
+            rest = read_rows(options.gallery_rows, len(everything), "--gallery-rows")
+        return everything.select(asked), everything.select(rest)
+
+    def read(self, path: Path) -> "tuple[Sightings, ReidNames]":
+        """A feature file, or a folder that PCB describes."""
+        from data.formats.part_features import read_part_features
+        from data.formats.reid_names import parse_names
+        from pipeline.evaluation.st_retrieval import Sightings
+
+        options = self._options
+        if path.is_dir():
+            names, embeddings = self._describe(path)
+        else:
+            found = read_part_features(path)
+            names = parse_names(found.names, options.style, options.duke_offsets)
+            embeddings = found.embeddings
+        self._check_network(path, embeddings.model_id)
+        return Sightings.make(embeddings, names, options.visibility), names
+
+    def _describe(self, folder: Path) -> "tuple[ReidNames, PartEmbeddings]":
+        from data.datasets.reid_folders import read_split
+        from data.formats.part_features import whole_picture
+        from data.runtime.torch_device import torch_device
+        from data.weight_records import file_sha256
+        from reid.embedders.pcb import extract
+        from reid.weights.pcb import load_pcb
+
+        options = self._options
+        if options.weights is None:
+            raise UserError(f"{folder} is a folder of pictures: give the network with --weights, or a feature file")
+        split = read_split(folder, options.style, options.duke_offsets)
+        paths = [split.path(row) for row in range(len(split))]
+        features = extract(load_pcb(options.weights), paths, torch_device(options.device))
+        return split.names, whole_picture(features, f"pcb-{file_sha256(options.weights)[:12]}")
+
+    def _check_network(self, path: Path, model_id: str) -> None:
+        from data.formats.part_features import UNKNOWN_MODEL
+
+        if model_id == UNKNOWN_MODEL:
+            return
+        first, name = self._first = self._first or (path, model_id)
+        if name != model_id:
+            raise UserError(f"{first} is described by {name}, {path} by {model_id}: they cannot be compared")
 
 
 def _learn_names(arguments: argparse.Namespace, own: "ReidNames", identities: set[int]) -> "ReidNames":
@@ -143,10 +215,10 @@ def _learn_names(arguments: argparse.Namespace, own: "ReidNames", identities: se
     return parse_names(kept, names.style, arguments.duke_offsets)
 
 
-def _halves(arguments: argparse.Namespace) -> "tuple[Sightings, Sightings, ReidNames, float]":
+def _halves(arguments: argparse.Namespace, reader: _Reader) -> "tuple[Sightings, Sightings, ReidNames, float]":
     import numpy as np
 
-    items, parsed = _load(arguments.features, arguments)
+    items, parsed = reader.read(arguments.features)
     people = np.unique(items.identities[items.identities > 0])
     shuffled = np.random.default_rng(arguments.seed).permutation(people)
     teachers = shuffled[: len(shuffled) // 2]

@@ -1,4 +1,4 @@
-"""Part features of pictures in one npz file: what ``tools.extract_features`` writes.
+"""Features of pictures in one npz file: what ``tools.extract_features`` writes, and all tools read that take features.
 
 | entry        | shape, type          | what                                                         |
 |--------------|----------------------|--------------------------------------------------------------|
@@ -9,6 +9,9 @@
 | part_kinds   | (P,) text            | holistic or part                                             |
 | model_id     | text                 | features of different ids cannot be compared                 |
 | masks        | (N, P, h, w) float16 | optional: 0-1, where each part looked                        |
+
+Features made elsewhere may come as ``names`` and ``feature``, (N, D) numbers of any length: one vector of the whole
+picture each. A vector of zeros is no evidence. Names may be byte strings (UTF-8).
 
 The ``.npy`` features that ``data.formats.features_in`` reads are another thing: one vector per box of a detection file,
 row for row, with neither parts nor visibilities nor names.
@@ -27,6 +30,9 @@ from data.foreign import open_arrays
 from data.records import PartEmbeddings
 
 _KINDS = ("holistic", "part")
+_NEEDED = ("names", "vectors", "visibility", "part_names", "part_kinds", "model_id")
+UNKNOWN_MODEL = "features"
+"""The model_id of features made elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +41,7 @@ class PartFeatures:
 
     Attributes:
         names: N paths.
-        embeddings: N rows; the vectors are float16.
+        embeddings: N rows; the vectors are float16, or float32 where they came as ``feature``.
         masks: (N, P, h, w) float16, 0-1, or None.
     """
 
@@ -72,36 +78,86 @@ def write_part_features(path: Path, features: PartFeatures) -> None:
 
 
 def read_part_features(path: Path) -> PartFeatures:
-    """Read the file back.
+    """Read the file back, in either form.
 
     Raises:
-        UserError: when it is absent, damaged, or no such file.
+        UserError: when it is absent, damaged, or no such file, or a number is not finite.
     """
     if not path.exists():
         raise UserError(f"there is no {path}")
     with open_arrays(path) as archive:
         found = archive.read()
-    needed = ("names", "vectors", "visibility", "part_names", "part_kinds", "model_id")
-    missing = [name for name in needed if name not in found]
+    if "feature" in found and "vectors" not in found:
+        return _plain(path, found)
+    missing = [name for name in _NEEDED if name not in found]
     if missing:
-        raise UserError(f"{path} holds no part features: it lacks {', '.join(missing)}")
+        raise UserError(
+            f"{path} holds no part features: it lacks {', '.join(missing)}; one vector per picture may also come as "
+            "'names' and 'feature'"
+        )
     vectors, visibility, masks = found["vectors"], found["visibility"], found.get("masks")
     shape = vectors.shape[:2]
     fits = (
         vectors.ndim == 3
+        and vectors.dtype.kind == visibility.dtype.kind == "f"
         and visibility.shape == shape
         and found["names"].shape == shape[:1]
         and found["part_names"].shape == found["part_kinds"].shape == shape[1:]
         and found["model_id"].ndim == 0
         and (masks is None or (masks.ndim == 4 and masks.shape[:2] == shape))
     )
-    if not fits or not {str(kind) for kind in found["part_kinds"]} <= set(_KINDS):
+    kinds = _texts(found["part_kinds"], path)
+    if not fits or not set(kinds) <= set(_KINDS):
         raise UserError(f"{path} holds no part features: its entries do not fit one another")
+    _check_finite(path, vectors)
+    if not ((visibility >= 0) & (visibility <= 1)).all():
+        raise UserError(f"{path}: visibilities lie between 0 and 1")
     embeddings = PartEmbeddings(
-        vectors,
-        visibility,
-        tuple(str(name) for name in found["part_names"]),
-        tuple(str(kind) for kind in found["part_kinds"]),
-        str(found["model_id"]),
+        vectors, visibility, _texts(found["part_names"], path), kinds, _texts(found["model_id"].ravel(), path)[0]
     )
-    return PartFeatures(tuple(str(name) for name in found["names"]), embeddings, masks)
+    return PartFeatures(_texts(found["names"], path), embeddings, masks)
+
+
+def whole_picture(vectors: NDArray[np.floating[Any]], model_id: str) -> PartEmbeddings:
+    """One vector per picture as embeddings of one part.
+
+    Args:
+        vectors: (N, D) finite, of any length; zeros are no evidence.
+        model_id: which network made them.
+    """
+    rows = np.ascontiguousarray(vectors, np.float32)
+    length = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+    scale = np.divide(1.0, length, out=np.zeros_like(length), where=length > 0).astype(np.float32)
+    seen = (length > 0).astype(np.float32)[:, None]
+    return PartEmbeddings((rows * scale[:, None])[:, None], seen, ("global",), ("holistic",), model_id)
+
+
+def _plain(path: Path, found: dict[str, NDArray[Any]]) -> PartFeatures:
+    if "names" not in found:
+        raise UserError(f"{path} holds no 'names' beside 'feature': whose features they are is not known")
+    names, vectors = _texts(found["names"].ravel(), path), found["feature"]
+    if vectors.dtype.kind not in "fiu":
+        raise UserError(f"{path}: 'feature' must be numbers, not {vectors.dtype}")
+    if vectors.ndim != 2 or len(vectors) != len(names):
+        raise UserError(f"{path}: {len(names)} names, but features of shape {vectors.shape}; rows must agree")
+    _check_finite(path, vectors)
+    return PartFeatures(names, whole_picture(vectors, UNKNOWN_MODEL))
+
+
+def _texts(values: NDArray[Any], path: Path) -> tuple[str, ...]:
+    """Text, or bytes in UTF-8."""
+    if values.dtype.kind not in "US":
+        raise UserError(f"{path}: names are text, not {values.dtype}")
+    try:
+        return tuple(one.decode() if isinstance(one, bytes) else str(one) for one in values.tolist())
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: a name is no text in UTF-8 ({error})") from None
+
+
+def _check_finite(path: Path, vectors: NDArray[Any]) -> None:
+    finite = np.isfinite(vectors.reshape(len(vectors), -1)).all(axis=1)
+    if not finite.all():
+        raise UserError(
+            f"{path}: {int((~finite).sum())} of {len(vectors)} feature rows hold NaN or infinity, first row "
+            f"{int(np.flatnonzero(~finite)[0])}; remove them or extract them again"
+        )

@@ -2,6 +2,9 @@
 
 Published: joint score of similarity and probability per lag bin. Ours: a log-likelihood ratio of the similarity,
 calibrated on other people, plus that of the lag under a transition model (``st_model.scores.llr``).
+
+Similarities are those of all parts that both pictures show. Where there is none, appearance says nothing: such pairs
+rank last by appearance, have the lowest similarity in the joint score, and a ratio of times alone in ours.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,9 +16,9 @@ from numpy.typing import NDArray
 
 from data.errors import UserError
 from data.formats.reid_names import ReidNames
-from data.records import DoubleArray, FloatArray, IntArray
-from reid.ranking.metrics import RetrievalEvaluator, RetrievalScores, Rule, evaluate_blocks
-from reid.ranking.neighbours import unit_rows
+from data.records import DoubleArray, FloatArray, IntArray, PartEmbeddings
+from reid.ranking.looks import Looks, Mode
+from reid.ranking.metrics import RetrievalEvaluator, RetrievalScores, Rule, evaluate_blocks, ranked_last
 from reid.ranking.rerank import Neighbourhood, rerank_features, rerank_rows
 from st_model.model import TransitionModel
 from st_model.published import PublishedDistribution
@@ -32,34 +35,39 @@ class Sightings:
     """Pictures to search for or in.
 
     Attributes:
-        features: (N, D) float32 unit rows.
+        looks: of N pictures.
         identities: (N,) int64; -1 is junk.
         cameras: (N,) int64, from 1.
         frames: (N,) int64 on the time line of the distribution; -1 = unknown.
     """
 
-    features: FloatArray
+    looks: Looks
     identities: IntArray
     cameras: IntArray
     frames: IntArray
 
     def __len__(self) -> int:
-        return len(self.features)
+        return len(self.looks)
 
     @staticmethod
-    def make(features: NDArray[np.floating[Any]], names: ReidNames) -> "Sightings":
-        """Normalise features and take the rest from file names.
+    def make(features: PartEmbeddings, names: ReidNames, mode: Mode = "binary") -> "Sightings":
+        """Take who, where and when from file names.
+
+        Args:
+            features: of N pictures.
+            names: of the same.
+            mode: how visibilities weigh parts, see ``Looks``.
 
         Raises:
-            UserError: when the numbers of rows differ, or a feature is not finite.
+            UserError: when the numbers of rows differ.
         """
         if len(features) != len(names):
             raise UserError(f"{len(features)} features belong to {len(names)} names; they must go row for row")
-        return Sightings(unit_rows(features), names.identities, names.cameras, names.frames)
+        return Sightings(Looks.of(features, mode), names.identities, names.cameras, names.frames)
 
     def select(self, rows: NDArray[np.bool_] | IntArray) -> "Sightings":
         """Keep some rows, given as indices or as a mask."""
-        return Sightings(self.features[rows], self.identities[rows], self.cameras[rows], self.frames[rows])
+        return Sightings(self.looks.select(rows), self.identities[rows], self.cameras[rows], self.frames[rows])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,10 +133,11 @@ def calibrate_similarity(items: Sightings) -> tuple[float, float]:
     """
     moments = np.zeros((2, 3))
     for start, stop in _blocks(len(items), len(items)):
-        similarity = (items.features[start:stop] @ items.features.T).astype(np.float64)
+        similarity = items.looks.select(np.arange(start, stop)).similarity(items.looks).astype(np.float64)
+        known = ~np.isnan(similarity)
         same = items.identities[start:stop, None] == items.identities
         across = items.cameras[start:stop, None] != items.cameras
-        for row, chosen in enumerate((same & across, ~same & across)):
+        for row, chosen in enumerate((same & across & known, ~same & across & known)):
             values = similarity[chosen]
             moments[row] += len(values), values.sum(), np.square(values).sum()
     if not moments[:, 0].all():
@@ -164,7 +173,7 @@ def evaluate_protocol(
         raise UserError(f"nothing to evaluate: {len(query)} queries and {len(gallery)} gallery pictures")
     parameters = neighbourhood or Neighbourhood()
     everything = Sightings(
-        np.concatenate([query.features, gallery.features]),
+        query.looks.joined(gallery.looks),
         np.concatenate([query.identities, gallery.identities]),
         np.concatenate([query.cameras, gallery.cameras]),
         np.concatenate([query.frames, gallery.frames]),
@@ -175,7 +184,11 @@ def evaluate_protocol(
         evaluator = RetrievalEvaluator(
             query.identities, gallery.identities, query.cameras, gallery.cameras, rule, junk_id=None
         )
-        evaluate_blocks(evaluator, blocks)
+        comparable = (
+            (start, ranked_last(block, query.identities[start : start + len(block)], gallery.identities))
+            for start, block in blocks
+        )
+        evaluate_blocks(evaluator, comparable)
         return ProtocolRow(name, evaluator.scores("standard"), evaluator.scores("trapezoid"))
 
     def both(name: str, distance: Distance) -> list[ProtocolRow]:
@@ -190,13 +203,17 @@ def evaluate_protocol(
         )
         return [score(name, plain), score(f"{name} + re-ranking", rows.blocks())]
 
-    def cosine(some: Sightings, others: Sightings) -> FloatArray:
-        return some.features @ others.features.T
-
-    lines = [
-        score("appearance", ((a, -cosine(query.select(np.arange(a, b)), gallery)) for a, b in _blocks(queries, total))),
-        score("appearance + re-ranking", rerank_features(query.features, gallery.features, parameters).blocks()),
-    ]
+    if everything.looks.whole:
+        one = [side.looks.vectors[:, 0] for side in (query, gallery)]
+        plain = (
+            (a, -query.looks.select(np.arange(a, b)).similarity(gallery.looks)) for a, b in _blocks(queries, total)
+        )
+        lines = [
+            score("appearance", plain),
+            score("appearance + re-ranking", rerank_features(one[0], one[1], parameters).blocks()),
+        ]
+    else:
+        lines = both("appearance", _looks_distance)
     if distribution is not None:
         lines += both("st-reid joint score", lambda some, others: _joint_distance(some, others, distribution))
     if fusion is not None:
@@ -217,9 +234,18 @@ def _index(items: Sightings, cameras: tuple[str, ...]) -> IntArray:
     return np.array([numbers.get(f"c{camera}", -1) for camera in items.cameras.tolist()], np.int64)
 
 
+def _looks_distance(some: Sightings, others: Sightings) -> FloatArray:
+    """2 - 2 similarity: the squared distance of unit vectors; infinite without evidence."""
+    distance = some.looks.similarity(others.looks)
+    distance *= np.float32(-2.0)
+    distance += np.float32(2.0)
+    np.nan_to_num(distance, copy=False, nan=np.inf)
+    return distance
+
+
 def _joint_distance(some: Sightings, others: Sightings, distribution: PublishedDistribution) -> FloatArray:
     """2 - 2 joint score of pictures as queries (rows) to others (columns)."""
-    distance = some.features @ others.features.T
+    distance = np.nan_to_num(some.looks.similarity(others.looks), nan=-1.0)
     here, there = _index(some, distribution.cameras), _index(others, distribution.cameras)
     st_reid_joint(distance, here, some.frames, there, others.frames, distribution, out=distance)
     distance *= np.float32(-2.0)
@@ -229,7 +255,8 @@ def _joint_distance(some: Sightings, others: Sightings, distribution: PublishedD
 
 def _likelihood_distance(some: Sightings, others: Sightings, fusion: LikelihoodFusion) -> FloatArray:
     """Probability of two people, at even odds; pictures without a time are judged by appearance alone."""
-    evidence = (some.features @ others.features.T - np.float32(fusion.midpoint)) * np.float32(fusion.slope)
+    evidence = (some.looks.similarity(others.looks) - np.float32(fusion.midpoint)) * np.float32(fusion.slope)
+    np.nan_to_num(evidence, copy=False, nan=0.0)
     lag = (some.frames[:, None] - others.frames) / fusion.fps
     lag[(some.frames[:, None] < 0) | (others.frames < 0)] = np.nan
     here, there = _index(some, fusion.model.cameras)[:, None], _index(others, fusion.model.cameras)[None]

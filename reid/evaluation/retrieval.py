@@ -9,14 +9,10 @@ import torch
 from data.records import FloatArray, IntArray
 from reid.evaluation.extract import Extractor, Features, Reading, extract
 from reid.ranking.distance import distance_matrix
-from reid.ranking.metrics import RetrievalEvaluator, RetrievalScores, Rule
+from reid.ranking.metrics import RetrievalEvaluator, RetrievalScores, Rule, ranked_last
 from reid.ranking.pair_statistics import PairStatistics
 from reid.ranking.rerank import Neighbourhood, auto_neighbourhood, rerank_rows
 from reid.samples.sources import Sample
-
-# Pairs without evidence rank behind all others, and among them right answers come last: what a network does not see
-# must neither count in its favour nor depend on the order of the gallery's files.
-_UNSEEN_WRONG, _UNSEEN_RIGHT = np.float32(1e30), np.float32(2e30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,15 +215,6 @@ def ranking_of(
     block = pairs.block(number, number + 1)
     marked = ranked_last(block, query.identities[number : number + 1], gallery.identities)
     return _evaluator(query, gallery, rule).ranking(number, marked[0]), block[0]
-
-
-def ranked_last(block: FloatArray, query_ids: IntArray, gallery_ids: IntArray) -> FloatArray:
-    """Infinite distances made finite, behind all others, right answers last; (Q, G) float32."""
-    unseen = np.isinf(block)
-    if not unseen.any():
-        return block
-    right = query_ids[:, None] == gallery_ids
-    return np.where(unseen, np.where(right, _UNSEEN_RIGHT, _UNSEEN_WRONG), block)
 
 
 def _evaluator(query: Features, gallery: Features, rule: Rule) -> RetrievalEvaluator:

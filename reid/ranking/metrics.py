@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from data.errors import UserError
 from data.kernels.checks import integers, matrix, one_of
-from data.records import DoubleArray, IntArray
+from data.records import DoubleArray, FloatArray, IntArray
 
 Rule = Literal["market", "intra", "inter", "all"]
 Convention = Literal["standard", "trapezoid"]
@@ -25,6 +25,9 @@ Convention = Literal["standard", "trapezoid"]
 RULES: tuple[Rule, ...] = ("market", "intra", "inter", "all")
 CONVENTIONS: tuple[Convention, ...] = ("standard", "trapezoid")
 _BLOCK_CELLS = 1 << 21
+# Pairs without evidence rank behind all others, and among them right answers come last: what a network does not see
+# must neither count in its favour nor depend on the order of the gallery's files.
+_UNSEEN_WRONG, _UNSEEN_RIGHT = np.float32(1e30), np.float32(2e30)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,6 +229,15 @@ class RetrievalEvaluator:
             queries=counted,
             unmatched=int((~matched).sum()),
         )
+
+
+def ranked_last(block: FloatArray, query_ids: IntArray, gallery_ids: IntArray) -> FloatArray:
+    """Infinite distances made finite, behind all others, right answers last; (Q, G) float32."""
+    unseen = np.isinf(block)
+    if not unseen.any():
+        return block
+    right = query_ids[:, None] == gallery_ids
+    return np.where(unseen, np.where(right, _UNSEEN_RIGHT, _UNSEEN_WRONG), block)
 
 
 def retrieval_scores(

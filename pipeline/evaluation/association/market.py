@@ -1,15 +1,15 @@
 """Tracklets of named pictures: real appearance and real transit times, as Market-1501's file names carry them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import UserError
-from data.foreign import open_arrays
+from data.formats.part_features import read_part_features
 from data.formats.reid_names import ReidNames, Style, parse_names
-from data.records import FloatArray, IntArray, PartEmbeddings, Tracklet
+from data.records import IntArray, PartEmbeddings, Tracklet
 from pipeline.evaluation.association.truth import Key, TrackletTruth
 
 VISIT_GAP_S = 20.0
@@ -27,16 +27,16 @@ class NamedFeatures:
 
     Attributes:
         names: N parsed names.
-        features: (N, D) float32, unit length.
+        looks: N rows.
     """
 
     names: ReidNames
-    features: FloatArray
+    looks: PartEmbeddings
 
     def of_people(self, people: IntArray) -> "NamedFeatures":
         """The pictures of some people."""
         chosen = np.isin(self.names.identities, people)
-        return NamedFeatures(select_names(self.names, chosen), self.features[chosen])
+        return NamedFeatures(select_names(self.names, chosen), self.looks.select(chosen))
 
 
 def select_names(names: ReidNames, chosen: NDArray[np.bool_]) -> ReidNames:
@@ -45,27 +45,19 @@ def select_names(names: ReidNames, chosen: NDArray[np.bool_]) -> ReidNames:
 
 
 def read_features(path: Path, style: Style | None = None) -> NamedFeatures:
-    """Read an npz of 'names' (N,) and 'feature' (N, D).
+    """Read a feature file, see ``data.formats.part_features``.
 
     Distractors and junk (identities 0 and -1) are left out.
 
     Raises:
         UserError: when it is no such file, or the naming carries no time.
     """
-    with open_arrays(path) as archive:
-        names, features = [str(name) for name in archive["names"].ravel()], archive["feature"]
-    if features.dtype.kind not in "fiu":
-        raise UserError(f"{path}: 'feature' must be numbers, not {features.dtype}")
-    features = features.astype(np.float32)
-    parsed = parse_names(names, style)
-    if features.ndim != 2 or len(features) != len(parsed):
-        raise UserError(f"{path}: {len(parsed)} names, but features of shape {features.shape}; rows must agree")
+    found = read_part_features(path)
+    parsed = parse_names(found.names, style)
     if parsed.style == "mars":
         raise UserError(f"{path}: MARS names carry no time; give a Market-1501 or DukeMTMC feature file")
-    length = np.linalg.norm(features, axis=1, keepdims=True)
-    np.divide(features, length, out=features, where=length > 0)
     people = parsed.identities > 0
-    return NamedFeatures(select_names(parsed, people), features[people])
+    return NamedFeatures(select_names(parsed, people), found.embeddings.select(people))
 
 
 def split_people(features: NamedFeatures, second: bool = False) -> tuple[IntArray, IntArray]:
@@ -75,14 +67,13 @@ def split_people(features: NamedFeatures, second: bool = False) -> tuple[IntArra
     return (halves[1], halves[0]) if second else halves
 
 
-def tracklets_of_pictures(pictures: NamedFeatures, model_id: str = "features") -> tuple[list[Tracklet], TrackletTruth]:
+def tracklets_of_pictures(pictures: NamedFeatures) -> tuple[list[Tracklet], TrackletTruth]:
     """One tracklet per visit of a person to a camera; a gap over ``VISIT_GAP_S`` ends it.
 
     Boxes of different people lie apart: there are none in the names.
 
     Args:
         pictures: of the people to associate.
-        model_id: name of the network that made the features.
     """
     names, seconds = pictures.names, pictures.names.times_s
     order = np.lexsort((seconds, names.cameras, names.identities))
@@ -100,19 +91,14 @@ def tracklets_of_pictures(pictures: NamedFeatures, model_id: str = "features") -
         picked = visit[first][:_MOST_PICTURES]
         local_id = person * 100 + number[person, camera]
         key: Key = f"c{camera}", local_id
-        tracklets.append(_tracklet(key, person, seconds[picked], names.fps, pictures.features[picked], model_id))
+        tracklets.append(_tracklet(key, person, seconds[picked], names.fps, pictures.looks.select(picked)))
         people[key], rows[key] = person, len(visit)
     return tracklets, TrackletTruth.of_pure(people, rows)
 
 
-def _tracklet(
-    key: Key, person: int, times_s: NDArray[np.float64], fps: float, features: FloatArray, model_id: str
-) -> Tracklet:
+def _tracklet(key: Key, person: int, times_s: NDArray[np.float64], fps: float, looks: PartEmbeddings) -> Tracklet:
     count, left = len(times_s), float(person * 97 % 1500)
     box = np.array([left, 10.0, left + _BOX[0], 10.0 + _BOX[1]], np.float32)
-    looks = PartEmbeddings(
-        features[:, None].astype(np.float16), np.ones((count, 1), np.float32), ("global",), ("holistic",), model_id
-    )
     return Tracklet(
         camera=key[0],
         local_id=key[1],
@@ -120,7 +106,7 @@ def _tracklet(
         frames=np.rint(times_s * fps).astype(np.int64) + np.arange(count),
         boxes=np.tile(box, (count, 1)),
         scores=np.ones(count, np.float32),
-        prototypes=looks,
+        prototypes=replace(looks, vectors=looks.vectors.astype(np.float16)),
         prototype_rows=np.arange(count),
         frame_size=_FRAME,
     )
