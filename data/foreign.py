@@ -128,15 +128,15 @@ def read_json(path: Path, most_bytes: int = JSON_BYTES, what: str = "") -> Any:
 
 
 def whole(value: Any) -> int:
-    """A whole number of at most 18 digits that a file gives.
+    """A whole number of 64 bits that a file gives, as a number or as a text of digits.
 
     Raises:
         ValueError: it is none.
         TypeError: it is no number at all.
     """
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError(f"{value} is no whole number")
-    if abs(number := int(value)) >= 10**18:
+    if abs(number := int(value)) >= 2**63:
         raise ValueError(f"{str(value)[:40]} is no number of anything")
     return number
 

@@ -13,11 +13,11 @@ from data.errors import UserError
 from data.foreign import read_json, read_text
 from data.formats.mot import MotTable, read_mot
 from data.formats.sequence_info import SEQUENCE_FILE, SequenceInfo, read_sequence_info
+from data.labels import PEOPLE, is_person
 from data.listing import by_stem, listed
 
 LENGTHS_FILE = "lengths.json"
 LABELS_FILE = "labels.txt"
-PEOPLE = ("person", "pedestrian", "people", "human")
 _WORLD_FILE = "world.txt"
 _IN_SEQUENCE = "*/gt/gt.txt"
 
@@ -139,9 +139,11 @@ def people_classes(root: Path) -> tuple[int, ...] | None:
     if path is None:
         return None
     labels = [line.strip().lower() for line in read_text(path).splitlines() if line.strip()]
-    people = tuple(number for number, label in enumerate(labels, 1) if label in PEOPLE)
+    people = tuple(number for number, label in enumerate(labels, 1) if is_person(label))
     if not people:
-        raise UserError(f"{path}: none of {', '.join(labels) or 'its 0 labels'} is one of {', '.join(PEOPLE)}; mend it")
+        raise UserError(
+            f"{path}: none of {', '.join(labels) or 'its 0 labels'} is one of {', '.join(PEOPLE[:4])}; mend it"
+        )
     return people
 
 

@@ -6,6 +6,7 @@ additions that carry confidences; readers that do not know them lose nothing els
 
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +16,20 @@ import numpy as np
 
 from data.atomic import open_atomic
 from data.errors import UserError
-from data.foreign import read_json
-from data.records import Detections, FloatArray, IntArray, Poses
+from data.foreign import read_json, whole
+from data.formats.mot import LARGEST_SHARE, check_pixels
+from data.labels import PEOPLE, is_person
+from data.records import Detections, DoubleArray, FloatArray, IntArray, Poses
 from data.skeletons import SKELETONS
 
 logger = logging.getLogger(__name__)
 
 _KEYPOINTS = 17
 _PERSON_ID = 1
+_FRAME_KEYS = ("frame_id", "frame_index", "frame")
+_VIDEO_KEYS = ("video_id", "vid_id")
+_TRACK_KEYS = ("track_id", "instance_id")
+_VIDEO_ENDING = r"(?i)\.(?:avi|m4v|mkv|mov|mp4|mpe?g|ts|webm)$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +42,11 @@ class CocoImage:
         size: (width, height) in pixels, (0, 0) where the file does not say.
         detections: N boxes; score 1 where the file has none.
         poses: row-aligned skeletons, or None when the whole file has none. Confidence is the file's, or 0, 0.5, 1 for
-            COCO's flags "not labelled", "hidden", "visible". Spare skeletons have no box and are not kept.
+            COCO's flags "not labelled", "hidden", "visible" (0 or 1 for the flags "no", "yes" of other files); scores
+            in place of flags are confidences. Spare skeletons have no box and are not kept.
         track_ids: (N,) int64, -1 where the file has none.
+        video: name of its video, or its ``video_id`` where it has no name; "" where the file does not say.
+        frame: as the file numbers it (``frame_id``); None where it does not say.
     """
 
     image_id: int
@@ -45,37 +55,42 @@ class CocoImage:
     detections: Detections
     poses: Poses | None
     track_ids: IntArray
+    video: str = ""
+    frame: int | None = None
 
 
 def read_coco(path: Path, crowds: bool = False) -> list[CocoImage]:
     """Read images in the order of the file; people of one image keep the order of the file.
 
-    Only the category "person" is read. Crowd regions and boxes without area are left out with a warning.
+    Only people are read: the categories ``data.labels`` knows, or the one that annotations have where none is listed.
+    Crowd regions and boxes without area are left out with a warning.
 
     Args:
         path: the file.
         crowds: keep crowd regions, as rows of score 0.
 
     Raises:
-        UserError: for a file that is missing or no COCO file, and for the first annotation that is broken.
+        UserError: for a file that is missing or no COCO file, for one without a category of people, for the first
+            annotation that is broken, and for boxes or skeletons in shares of the picture.
     """
     content = _load(path)
-    person, skeleton = _person(path, content)
+    persons, skeleton = _people(path, content)
     people: dict[int, list[Mapping[str, Any]]] = {}
-    images = [_image_fields(path, image) for image in content["images"]]
-    for image_id, _, _ in images:
-        if image_id in people:
-            raise UserError(f"{path}: two images have the id {image_id}")
-        people[image_id] = []
+    videos = _video_names(path, content)
+    images = [_image_fields(path, image, videos) for image in content["images"]]
+    for fields in images:
+        if fields.image_id in people:
+            raise UserError(f"{path}: two images have the id {fields.image_id}")
+        people[fields.image_id] = []
     skipped = 0
     for annotation in content["annotations"]:
         if not isinstance(annotation, dict):
             raise UserError(f"{path}: an annotation is not an object")
-        if annotation.get("category_id", person) != person:
+        if "category_id" in annotation and _id(annotation["category_id"]) not in persons:
             continue
-        owner = annotation.get("image_id")
-        if not isinstance(owner, int) or owner not in people:
-            raise UserError(f"{path}: {_name(annotation)} belongs to no image (image_id {owner})")
+        owner = _id(annotation.get("image_id"))
+        if owner is None or owner not in people:
+            raise UserError(f"{path}: {_name(annotation)} belongs to no image (image_id {annotation.get('image_id')})")
         box = _numbers(path, annotation, "bbox", 4)
         if box[2] < 0 or box[3] < 0:
             raise UserError(f"{path}: {_name(annotation)} has a box of negative size")
@@ -88,8 +103,13 @@ def read_coco(path: Path, crowds: bool = False) -> list[CocoImage]:
         people[owner].append(annotation)
     if skipped:
         logger.warning("%s: %d crowd regions and boxes without area were left out", path, skipped)
-    with_poses = any("keypoints" in one for rows in people.values() for one in rows)
-    return [_image(path, fields, people[fields[0]], skeleton if with_poses else None) for fields in images]
+    told = [one for rows in people.values() for one in rows]
+    check_pixels(str(path), np.array([one["bbox"] for one in told], np.float64).reshape(-1, 4))
+    posed = [_numbers(path, one, "keypoints", 3 * _KEYPOINTS) for one in told if "keypoints" in one]
+    points = np.array(posed, np.float64).reshape(-1, 3)
+    _check_points(path, points)
+    sure = _confidences(path, points[:, 2])
+    return [_image(path, fields, people[fields.image_id], skeleton if posed else None, sure) for fields in images]
 
 
 def write_coco(path: Path, images: Sequence[CocoImage]) -> None:
@@ -116,7 +136,13 @@ def write_coco(path: Path, images: Sequence[CocoImage]) -> None:
             annotations.append({"id": len(annotations) + 1, **_annotation(image, row)})
     content = {
         "images": [
-            {"id": image.image_id, "file_name": image.file_name, "width": image.size[0], "height": image.size[1]}
+            {
+                "id": image.image_id,
+                "file_name": image.file_name,
+                "width": image.size[0],
+                "height": image.size[1],
+                **({} if image.frame is None else {"frame_id": image.frame}),
+            }
             for image in images
         ],
         "annotations": annotations,
@@ -155,40 +181,123 @@ def _annotation(image: CocoImage, row: int) -> dict[str, Any]:
 
 def _load(path: Path) -> dict[str, Any]:
     content = read_json(path, what=f"the COCO file {path}")
+    if isinstance(content, list) and content and isinstance(content[0], dict) and "image_id" in content[0]:
+        raise UserError(
+            f"{path} is a list of COCO results without their images; put it under 'annotations' into the file of the "
+            "images they were made of"
+        )
     for name in ("images", "annotations"):
         if not isinstance(content, dict) or not isinstance(content.get(name), list):
             raise UserError(f"{path} is not a COCO file: it has no list '{name}'")
     return dict(content)
 
 
-def _person(path: Path, content: Mapping[str, Any]) -> tuple[int, str]:
-    """Category id of people, and the layout of their keypoints."""
+def _people(path: Path, content: Mapping[str, Any]) -> tuple[frozenset[int], str]:
+    """Ids of the categories of people, and the layout of their keypoints."""
     categories = content.get("categories") or []
     if not isinstance(categories, list):
         raise UserError(f"{path}: 'categories' is no list")
-    found = [one for one in categories if isinstance(one, dict) and one.get("name") == "person" and "id" in one]
+    named = [one for one in categories if isinstance(one, dict) and _id(one.get("id")) is not None]
+    found = [one for one in named if is_person(one.get("name"))]
     if categories and not found:
-        raise UserError(f"{path} has no category 'person'")
+        there = ", ".join(str(one.get("name"))[:40] for one in named[:8]) or "none with an id"
+        raise UserError(f"{path} has no category 'person' (nor {', '.join(PEOPLE[1:4])}); it has {there}: rename one")
     if not found:
-        return _PERSON_ID, "coco17"
-    names = found[0].get("keypoints")
-    if names and not isinstance(names, list):
+        return _only_category(path, content), "coco17"
+    ids = frozenset(number for one in found if (number := _id(one["id"])) is not None)
+    layouts = [one["keypoints"] for one in found if one.get("keypoints")]
+    if not layouts:
+        return ids, "coco17"
+    if not isinstance(layouts[0], list):
         raise UserError(f"{path}: the keypoints of category 'person' are no list of names")
-    if not names:
-        return found[0]["id"], "coco17"
+    names = [str(name).strip().lower().replace(" ", "_").replace("-", "_") for name in layouts[0]]
     for name, layout in SKELETONS.items():
-        if list(layout.names) == list(names):
-            return found[0]["id"], name
-    raise UserError(f"{path}: its keypoints are none of the known layouts ({', '.join(SKELETONS)}): {names}")
+        if list(layout.names) == names:
+            return ids, name
+    raise UserError(f"{path}: its keypoints are none of the known layouts ({', '.join(SKELETONS)}): {layouts[0]}")
 
 
-def _image_fields(path: Path, image: Any) -> tuple[int, str, tuple[int, int]]:
-    if not isinstance(image, dict) or not isinstance(image.get("id"), int):
+def _only_category(path: Path, content: Mapping[str, Any]) -> frozenset[int]:
+    """The category of a file that lists none: there must be one alone."""
+    told = [one["category_id"] for one in content["annotations"] if isinstance(one, dict) and "category_id" in one]
+    used = sorted({-1 if (number := _id(one)) is None else number for one in told})
+    if len(used) > 1:
+        shown = ", ".join(str(number) for number in used[:8])
+        raise UserError(f"{path} has the categories {shown} and no list 'categories' that says which are people")
+    return frozenset(used)
+
+
+def _video_names(path: Path, content: Mapping[str, Any]) -> dict[int, str]:
+    """Names of the videos of a CocoVID file, by id: without the ending of a file, if it has one."""
+    videos = content.get("videos") or []
+    if not isinstance(videos, list):
+        raise UserError(f"{path}: 'videos' is no list")
+    found = {}
+    for one in videos:
+        number = _id(one.get("id")) if isinstance(one, dict) else None
+        name = one.get("name") or one.get("file_name") if isinstance(one, dict) else None
+        if number is not None and isinstance(name, str):
+            found[number] = re.sub(_VIDEO_ENDING, "", name.replace("\\", "/").rstrip("/").split("/")[-1])
+    if len(set(found.values())) < len(found):
+        raise UserError(f"{path}: two of its videos have one name; give each its own")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _ImageFields:
+    """What is told of an image, as in ``CocoImage``."""
+
+    image_id: int
+    file_name: str
+    size: tuple[int, int]
+    video: str
+    frame: int | None
+
+
+def _image_fields(path: Path, image: Any, videos: Mapping[int, str]) -> _ImageFields:
+    number = _id(image.get("id")) if isinstance(image, dict) else None
+    if number is None:
         raise UserError(f"{path}: an image has no whole number as its id")
     width, height = image.get("width") or 0, image.get("height") or 0
     if not all(isinstance(side, int | float) and 0 <= side < 1e9 for side in (width, height)):
-        raise UserError(f"{path}: width and height of image {image['id']} are no sizes")
-    return image["id"], str(image.get("file_name", "")), (int(width), int(height))
+        raise UserError(f"{path}: width and height of image {number} are no sizes")
+    told = next((image[key] for key in _FRAME_KEYS if image.get(key) is not None), None)
+    frame = _id(told)
+    if told is not None and frame is None:
+        raise UserError(f"{path}: the frame_id of image {number} is no whole number: {str(told)[:40]!r}")
+    video = next((image[key] for key in _VIDEO_KEYS if image.get(key) is not None), "")
+    video_id = _id(video)
+    if video_id is not None:
+        # Unlike a name this is no name of a camera either.
+        video = videos.get(video_id, f"video_id: {video_id}")
+    return _ImageFields(number, str(image.get("file_name") or ""), (int(width), int(height)), str(video), frame)
+
+
+def _id(value: Any) -> int | None:
+    """A whole number, also one that is written as a text; None where it is none."""
+    try:
+        return whole(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _check_points(path: Path, points: DoubleArray) -> None:
+    """Refuse skeletons in shares of the picture: (K, 3) x, y, flag of all keypoints."""
+    places = points[points[:, 2] > 0, :2]
+    if places.any() and np.abs(places).max() <= LARGEST_SHARE:
+        raise UserError(
+            f"{path}: all keypoints lie between 0 and {np.abs(places).max():.3g}: they are shares of the picture, not "
+            "pixels; multiply x by the picture's width, y by its height"
+        )
+
+
+def _confidences(path: Path, told: DoubleArray) -> float:
+    """What the third numbers of keypoints are multiplied with: scores are taken as they are, flags by the largest."""
+    if (told != np.floor(told)).any():
+        if told.max() > 1 or told.min() < 0:
+            logger.warning("%s: confidences of keypoints lie outside 0-1 and were cut to it", path)
+        return 1.0
+    return 0.5 if (told > 1).any() else 1.0
 
 
 def _name(annotation: Mapping[str, Any]) -> str:
@@ -206,27 +315,41 @@ def _numbers(path: Path, annotation: Mapping[str, Any], key: str, count: int) ->
 
 def _image(
     path: Path,
-    fields: tuple[int, str, tuple[int, int]],
+    fields: _ImageFields,
     people: Sequence[Mapping[str, Any]],
     skeleton: str | None,
+    sure: float,
 ) -> CocoImage:
-    image_id, file_name, size = fields
     boxes = np.array([_numbers(path, one, "bbox", 4) for one in people], np.float32).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
     poses = None
     if skeleton is not None:
-        points = np.stack([_keypoints(path, one) for one in people]) if people else np.zeros((0, _KEYPOINTS, 3))
+        points = np.stack([_keypoints(path, one, sure) for one in people]) if people else np.zeros((0, _KEYPOINTS, 3))
         poses = Poses(points.astype(np.float32), Poses.empty().spare_keypoints, skeleton)
     scores = [_scalar(path, one, "score", 1.0) for one in people]
-    ids = [_scalar(path, one, "track_id", -1) for one in people]
     return CocoImage(
-        image_id=image_id,
-        file_name=file_name,
-        size=size,
+        image_id=fields.image_id,
+        file_name=fields.file_name,
+        size=fields.size,
         detections=Detections(boxes, np.array(scores, np.float32), np.zeros(len(people), np.int64)),
         poses=poses,
-        track_ids=np.array(ids, np.int64),
+        track_ids=np.array([_track_id(path, one) for one in people], np.int64),
+        video=fields.video,
+        frame=fields.frame,
     )
+
+
+def _track_id(path: Path, annotation: Mapping[str, Any]) -> int:
+    """The identity within the video, under any of the names it goes by; -1 where there is none."""
+    extra = annotation.get("attributes")
+    places = (annotation, extra if isinstance(extra, dict) else {})
+    told = [place[key] for place in places for key in _TRACK_KEYS if place.get(key) is not None]
+    if not told:
+        return -1
+    number = _id(told[0])
+    if number is None:
+        raise UserError(f"{path}: 'track_id' of {_name(annotation)} is no whole number: {str(told[0])[:40]!r}")
+    return number
 
 
 def _scalar(path: Path, annotation: Mapping[str, Any], key: str, default: float) -> float:
@@ -236,12 +359,12 @@ def _scalar(path: Path, annotation: Mapping[str, Any], key: str, default: float)
     return value
 
 
-def _keypoints(path: Path, annotation: Mapping[str, Any]) -> FloatArray:
+def _keypoints(path: Path, annotation: Mapping[str, Any], sure: float) -> FloatArray:
     if "keypoints" not in annotation:
         return np.zeros((_KEYPOINTS, 3), np.float32)
     points = np.array(_numbers(path, annotation, "keypoints", 3 * _KEYPOINTS), np.float32).reshape(_KEYPOINTS, 3)
     if "keypoint_scores" in annotation:
         points[:, 2] = _numbers(path, annotation, "keypoint_scores", _KEYPOINTS)
     else:
-        points[:, 2] /= 2
+        points[:, 2] = np.clip(points[:, 2] * sure, 0, 1)
     return points

@@ -15,10 +15,10 @@ from data.errors import UserError
 from data.formats.mot import MotTable
 from data.formats.track_sets import CameraTracks
 from data.formats.xml_in import read_xml
+from data.labels import PEOPLE, is_person
 
 logger = logging.getLogger(__name__)
 
-PERSON_LABELS = ("person", "pedestrian", "human")
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
 _IDENTITY = "track_id"
 
@@ -37,9 +37,7 @@ def read_cvat(path: Path) -> CameraTracks:
     except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{path}: a number in it is missing or broken ({error})") from None
     if strangers:
-        logger.warning(
-            "%s: %d boxes are not labelled %s and were left out", path, strangers, " or ".join(PERSON_LABELS)
-        )
+        logger.warning("%s: %d boxes are not labelled %s and were left out", path, strangers, " or ".join(PEOPLE[:4]))
     values = np.array(rows, np.float64).reshape(-1, 6)
     if not np.isfinite(values).all() or (values[:, :2] < 0).any():
         raise UserError(f"{path}: a frame or id is below 0, or a corner is not finite")
@@ -55,7 +53,7 @@ def _of_video(root: ElementTree.Element) -> Found:
     rows, strangers = [], 0
     for track in root.iter("track"):
         boxes = [box for box in track.iter("box") if box.get("outside", "0") != "1"]
-        if track.get("label", "").lower() not in PERSON_LABELS:
+        if not is_person(track.get("label")):
             strangers += len(boxes)
             continue
         rows += [[int(_value(box, "frame")), int(_value(track, "id")), *_corners(box)] for box in boxes]
@@ -71,7 +69,7 @@ def _of_images(path: Path, root: ElementTree.Element) -> Found:
         length = max(length, frame + 1)
         size = (int(image.get("width", "0")), int(image.get("height", "0")))
         for box in image.iter("box"):
-            if box.get("label", "").lower() not in PERSON_LABELS:
+            if not is_person(box.get("label")):
                 strangers += 1
                 continue
             whose = next((one.text for one in box.iter("attribute") if one.get("name") == _IDENTITY), None)
@@ -99,7 +97,7 @@ def write_cvat_video(path: Path, tracks: CameraTracks) -> None:
     root = _root(tracks)
     table = tracks.table
     for whose in np.unique(table.ids).tolist():
-        track = ElementTree.SubElement(root, "track", id=str(whose), label=PERSON_LABELS[0], source="file")
+        track = ElementTree.SubElement(root, "track", id=str(whose), label=PEOPLE[0], source="file")
         rows = np.flatnonzero(table.ids == whose)
         for row, after in zip(rows.tolist(), [*table.frames[rows[1:]].tolist(), tracks.length], strict=True):
             frame = int(table.frames[row])
@@ -124,7 +122,7 @@ def write_cvat_images(path: Path, tracks: CameraTracks) -> None:
             height=str(tracks.size[1]),
         )
         for row in range(int(offsets[frame]), int(offsets[frame + 1])):
-            box = _box(image, table, row, label=PERSON_LABELS[0])
+            box = _box(image, table, row, label=PEOPLE[0])
             ElementTree.SubElement(box, "attribute", name=_IDENTITY).text = str(table.ids[row])
     _write(path, root)
 

@@ -1,6 +1,7 @@
 """Detections from files: where a run can start without video."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from data.errors import UserError
 from data.foreign import open_arrays
-from data.formats.coco import read_coco
+from data.formats.coco_videos import CocoVideo, read_coco_videos
 from data.formats.features_in import (
     FileFeatures,
     check_one_size,
@@ -18,7 +19,7 @@ from data.formats.features_in import (
     sound_boxes,
     usable_scores,
 )
-from data.formats.mot import read_mot
+from data.formats.mot import check_pixels, read_mot
 from data.listing import by_stem, listed
 from data.records import FloatArray, IntArray, PartEmbeddings
 from data.skeletons import COCO17, convert
@@ -76,8 +77,9 @@ def read_detection_folder(folder: Path, features: Path | None = None) -> dict[st
     Per camera either ``<camera>.txt``, MOTChallenge detections, with features row for row in ``<camera>.npy`` (in
     ``features``, beside it, or in the sibling folder ``feat``); or ``<camera>.npz`` with ``frame`` (from 1),
     ``box_xyxy``, ``score`` and, where there are any, ``feature``, ``keypoints`` (N, 17, 3) and ``num_frames``; or
-    ``<camera>.json``, a COCO file with one image per frame, in the order of their ids. Only the first kind that is
-    there is read: .npz, .txt, .json.
+    ``<camera>.json``, a COCO file with one image per frame (``data.formats.coco_videos`` says which frame an image is);
+    one that holds several videos stands for the cameras they are named after. Only the first kind that is there is
+    read: .npz, .txt, .json.
 
     Boxes without area are dropped and counted. Scores of -1 become 1, others are cut to 0-1.
 
@@ -98,7 +100,7 @@ def read_detection_folder(folder: Path, features: Path | None = None) -> dict[st
         # Before .json: text files often have something else of that kind beside them.
         found = {camera: _from_text(path, features) for camera, path in texts.items()}
     else:
-        found = {camera: _from_coco(path) for camera, path in by_stem(listed(folder, "*.json")).items()}
+        found = _join([_from_coco(path) for path in by_stem(listed(folder, "*.json")).values()])
     if not found:
         raise UserError(f"{folder} holds no <camera>.txt, .npz or .json; give a folder of detections")
     for camera in found:
@@ -122,19 +124,39 @@ def _from_text(path: Path, features: Path | None) -> CameraDetections:
     )
 
 
-def _from_coco(path: Path) -> CameraDetections:
-    images = sorted(read_coco(path), key=lambda image: image.image_id)
+def _from_coco(path: Path) -> list[CameraDetections]:
+    """The cameras of a file: one by the file's name, several by those of their videos."""
+    return [_from_coco_video(path, video) for video in read_coco_videos(path)]
+
+
+def _from_coco_video(path: Path, video: CocoVideo) -> CameraDetections:
+    images = video.images
     # Everything behind a detector takes skeletons for COCO's, prompts too: another layout is mapped here.
     posed = [convert(one.poses.keypoints, one.poses.skeleton, COCO17.name) for one in images if one.poses is not None]
-    return _make(
+    found = _make(
         path,
-        np.repeat(np.arange(len(images)), [len(image.detections) for image in images]),
+        np.repeat(video.frames, [len(image.detections) for image in images]),
         np.concatenate([np.zeros((0, 4), np.float32), *(image.detections.boxes for image in images)]),
         np.concatenate([np.zeros(0, np.float32), *(image.detections.scores for image in images)]),
         None,
         np.concatenate(posed) if posed else None,
-        len(images),
+        video.length,
     )
+    return replace(found, camera=video.name or path.stem, warnings=(*video.warnings, *found.warnings))
+
+
+def _join(files: Sequence[Sequence[CameraDetections]]) -> dict[str, CameraDetections]:
+    """Cameras of several files.
+
+    Raises:
+        UserError: when two files hold one camera.
+    """
+    found: dict[str, CameraDetections] = {}
+    for one in (one for cameras in files for one in cameras):
+        if one.camera in found:
+            raise UserError(f"{found[one.camera].path} and {one.path} both hold camera '{one.camera}'; remove one")
+        found[one.camera] = one
+    return found
 
 
 def _from_archive(path: Path) -> CameraDetections:
@@ -151,6 +173,7 @@ def _from_archive(path: Path) -> CameraDetections:
     _reject(path, ~np.isfinite(frames) | (frames != np.floor(frames)) | (frames < 1), "frame", "a number from 1 on")
     _reject(path, ~np.isfinite(boxes), "box_xyxy", "four finite numbers")
     _reject(path, boxes[:, 2:] < boxes[:, :2], "box_xyxy", "x1 <= x2 and y1 <= y2")
+    check_pixels(str(path), boxes)
     _reject(path, ~np.isfinite(scores), "score", "a finite number")
     order = np.argsort(frames, kind="stable")
     last = int(frames.max(initial=0))

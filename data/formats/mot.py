@@ -29,7 +29,7 @@ MotKind = Literal["gt", "tracks", "det"]
 
 PEDESTRIAN = 1
 # Less than any person: shares that reach a little beyond the picture stay below.
-_LARGEST_SHARE = 1.5
+LARGEST_SHARE = 1.5
 _COLUMNS = ("frame", "id", "left", "top", "width", "height", "column 7", "column 8", "column 9", "column 10")
 _NAMES = (
     ("frame", "frameid", "frameno", "framenum", "framenumber", "frameindex", "frameidx", "fn", "frames", "t"),
@@ -213,7 +213,7 @@ def check_pixels(where: str, boxes: DoubleArray | FloatArray) -> None:
     Raises:
         UserError: when there are boxes with an area and all of them lie within the first pixels of the picture.
     """
-    if boxes[:, 2:].all(axis=1).any() and np.abs(boxes).max() <= _LARGEST_SHARE:
+    if boxes[:, 2:].all(axis=1).any() and np.abs(boxes).max() <= LARGEST_SHARE:
         raise UserError(
             f"{where}: all boxes lie between 0 and {np.abs(boxes).max():.3g}: they are shares of the picture, not "
             "pixels; multiply x and width by the picture's width, y and height by its height"

@@ -6,12 +6,13 @@
 | aicity | one text file, rows of camera, id, frame, box, place (AI City 2024 on) | 0 | over cameras | whole px, place |
 | duke | one text file, rows of camera, id, frame, box, place (DukeMTMC) | 1 | over cameras | place |
 | posetrack | folder of ``<video>.json``, PoseTrack21 submissions | pictures | person_id | keypoints, pictures |
-| coco | folder of ``<camera>.json``, one image per frame | images in order | track_id | score, keypoints, pictures |
+| coco | folder of ``<camera>.json``, one image per frame | as numbered | track_id | score, keypoints, pictures |
 | cvat_video, cvat_images | folder of ``<camera>.xml``, CVAT 1.1 | 0 | per file | size |
 
 Cameras of aicity and duke are numbers: the last number in a camera's name, and ``camera<number>`` on the way back.
 """
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,13 +22,16 @@ import numpy as np
 
 from data.errors import UserError
 from data.formats.camera_rows import CameraRows, Key, read_camera_rows, write_camera_rows
-from data.formats.coco import CocoImage, read_coco, write_coco
+from data.formats.coco import CocoImage, write_coco
+from data.formats.coco_videos import read_coco_videos
 from data.formats.cvat import read_cvat, write_cvat_images, write_cvat_video
 from data.formats.mot import MotTable, read_mot, write_mot
 from data.formats.posetrack import read_posetrack, write_posetrack
 from data.formats.track_sets import CameraTracks, PictureName, from_table
 from data.listing import listed
 from data.records import Detections, DoubleArray, Poses
+
+logger = logging.getLogger(__name__)
 
 _NUMBER = re.compile(r"(\d+)\D*$")
 _KEYS: tuple[Key, Key, Key] = ("camera", "id", "frame")
@@ -128,21 +132,28 @@ def _write_mot(path: Path, tracks: CameraTracks) -> None:
 
 
 def _read_coco(path: Path) -> CameraTracks:
-    images = read_coco(path)
+    videos = read_coco_videos(path)
+    if len(videos) > 1:
+        shown = ", ".join(video.name for video in videos[:4])
+        raise UserError(f"{path} holds {len(videos)} videos ({shown}); write one file per camera")
+    (video,) = videos
+    for line in video.warnings:
+        logger.warning("%s", line)
+    images = video.images
     counts = [len(image.detections) for image in images]
-    ids = np.concatenate([image.track_ids for image in images]) if images else np.zeros(0, np.int64)
+    ids = np.concatenate([np.zeros(0, np.int64), *(image.track_ids for image in images)])
     if (ids < 0).any():
         raise UserError(f"{path}: {int((ids < 0).sum())} people have no track_id; these are detections, not tracks")
-    frames = np.repeat(np.arange(len(images)), counts)
-    boxes = np.concatenate([image.detections.boxes for image in images]) if images else np.zeros((0, 4))
-    scores = np.concatenate([image.detections.scores for image in images]) if images else np.zeros(0, np.float32)
-    table = MotTable.make(frames, ids, boxes, scores)
+    boxes = np.concatenate([np.zeros((0, 4), np.float32), *(image.detections.boxes for image in images)])
+    scores = np.concatenate([np.zeros(0, np.float32), *(image.detections.scores for image in images)])
+    table = MotTable.make(np.repeat(video.frames, counts), ids, boxes, scores)
     poses = [image.poses for image in images if image.poses is not None]
     points = np.concatenate([one.keypoints for one in poses])[table.rows] if poses else None
     size = images[0].size if images else (0, 0)
-    names = tuple(PictureName(image.image_id, image.file_name) for image in images)
+    whole = len(images) == video.length
+    names = tuple(PictureName(image.image_id, image.file_name) for image in images) if whole else ()
     skeleton = poses[0].skeleton if poses else "coco17"
-    return CameraTracks(path.stem, len(images), size, table, points, skeleton, names)
+    return CameraTracks(path.stem, video.length, size, table, points, skeleton, names)
 
 
 def _write_coco(path: Path, tracks: CameraTracks) -> None:
@@ -154,7 +165,8 @@ def _write_coco(path: Path, tracks: CameraTracks) -> None:
         poses = None if points is None else Poses(points, Poses.empty().spare_keypoints, tracks.skeleton)
         people = Detections.of_people(table.boxes[rows], table.scores[rows])
         name = tracks.pictures[frame] if tracks.pictures else PictureName(frame + 1, f"{frame + 1:06d}.jpg")
-        images.append(CocoImage(name.number, name.file_name, tracks.size, people, poses, table.ids[rows]))
+        ids = table.ids[rows]
+        images.append(CocoImage(name.number, name.file_name, tracks.size, people, poses, ids, frame=frame))
     write_coco(path, images)
 
 

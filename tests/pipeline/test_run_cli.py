@@ -235,7 +235,7 @@ def test_a_run_that_began_without_detections_does_not_go_on_with_them(tmp_path: 
 
 def test_a_coco_file_shorter_than_the_video_is_told(tmp_path: Path) -> None:
     (tmp_path / "det").mkdir()
-    images = [{"id": number, "file_name": "", "width": 200, "height": 100} for number in range(4)]
+    images = [{"id": number, "file_name": f"{number:06d}.jpg", "width": 200, "height": 100} for number in range(4)]
     (tmp_path / "det" / "hall.json").write_text(json.dumps({"images": images, "annotations": []}))
     _write_video(tmp_path / "hall.mp4", 6)
     out = tmp_path / "run"

@@ -101,7 +101,18 @@ GOOD = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
         ({"images": [{"id": 1}], "annotations": [{**GOOD, "keypoints": [1, 2, 2]}]}, "'keypoints' of annotation 1"),
         ({"images": [{"id": 1}], "annotations": [{**GOOD, "score": float("nan")}]}, "'score' of annotation 1"),
         ({"images": [{"id": 1}], "annotations": [7]}, "not an object"),
-        ({"images": [], "annotations": [], "categories": [{"id": 1, "name": "cat"}]}, "no category 'person'"),
+        (
+            {"images": [], "annotations": [], "categories": [{"id": 1, "name": "cat"}]},
+            "'person' .*; it has cat: rename",
+        ),
+        (
+            {"images": [{"id": 1}], "annotations": [GOOD, {**GOOD, "category_id": 2}]},
+            "has the categories 1, 2 and no list 'categories'",
+        ),
+        ({"images": [{"id": True}], "annotations": []}, "no whole number as its id"),
+        ({"images": [{"id": 1}], "annotations": [{**GOOD, "track_id": 1.5}]}, "'track_id' of annotation 1 is no whole"),
+        ({"images": [{"id": 1}], "annotations": [{**GOOD, "bbox": [0.1, 0.2, 0.3, 0.4]}]}, "boxes .* multiply x and"),
+        ([{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}], "list of COCO results"),
         (
             {"images": [], "annotations": [], "categories": [{"id": 1, "name": "person", "keypoints": ["a"]}]},
             "none of the known layouts",
@@ -137,3 +148,64 @@ def test_crowds_are_kept_on_request_as_rows_that_count_nothing(tmp_path):
     assert len(read_coco(path)[0].detections) == 1
     (image,) = read_coco(path, crowds=True)
     assert image.detections.scores.tolist() == [1, 0]
+
+
+def content(categories, *annotations):
+    people = [{**GOOD, "id": n, **one} for n, one in enumerate(annotations)]
+    return {"images": [{"id": 1}], "annotations": people, "categories": categories}
+
+
+def read(folder, told, encoding="utf-8"):
+    path = folder / "c.json"
+    path.write_text(json.dumps(told), encoding=encoding)
+    return read_coco(path)
+
+
+@pytest.mark.parametrize("name", ["Person", "PEDESTRIAN", " human ", "people", "persons"])
+def test_people_go_by_several_names(tmp_path, name):
+    categories = [{"id": 0, "name": name, "supercategory": "none"}, {"id": 3, "name": "car"}]
+    (image,) = read(tmp_path, content(categories, {"category_id": 0}, {"category_id": 3}))
+    assert len(image.detections) == 1
+
+
+def test_two_categories_of_people_are_both_read(tmp_path):
+    categories = [{"id": 1, "name": "pedestrian"}, {"id": 2, "name": "people"}]
+    (image,) = read(tmp_path, content(categories, {"category_id": 1}, {"category_id": 2}))
+    assert len(image.detections) == 2
+
+
+def test_without_a_list_of_categories_the_only_one_is_people(tmp_path):
+    (image,) = read(tmp_path, content([], {"category_id": 0}, {"category_id": 0}))
+    assert len(image.detections) == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_encodings(tmp_path, encoding):
+    (image,) = read(tmp_path, content([], {}), encoding)
+    assert len(image.detections) == 1
+
+
+@pytest.mark.parametrize("told", [{"track_id": 7}, {"instance_id": "7"}, {"attributes": {"track_id": 7}}])
+def test_identities_go_by_several_names(tmp_path, told):
+    assert read(tmp_path, content([], told))[0].track_ids.tolist() == [7]
+
+
+def test_identities_of_64_bits_stay_exact(tmp_path):
+    (image,) = read(tmp_path, content([], {"track_id": 504403158265495553}, {}))
+    assert image.track_ids.tolist() == [504403158265495553, -1]
+
+
+@pytest.mark.parametrize(
+    ("thirds", "confidences"),
+    [([0, 1, 2], [0, 0.5, 1]), ([0, 1, 1], [0, 1, 1]), ([0, 0.25, 0.9], [0, 0.25, 0.9]), ([0.5, 1, 1.5], [0.5, 1, 1])],
+)
+def test_scores_in_place_of_flags_are_confidences(tmp_path, thirds, confidences):
+    points = [value for n in range(17) for value in (40 + n, 50, thirds[n % 3])]
+    (image,) = read(tmp_path, content([], {"keypoints": points}))
+    assert image.poses.keypoints[0, :3, 2].tolist() == pytest.approx(confidences)
+
+
+def test_skeletons_in_shares_of_the_picture_are_refused(tmp_path):
+    points = [value for n in range(17) for value in (0.05 * n, 0.5, 2)]
+    with pytest.raises(UserError, match=r"all keypoints lie between 0 and 0\.8: they are shares"):
+        read(tmp_path, content([], {"keypoints": points}))

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -220,7 +222,7 @@ def test_real_sets(testdata):
         np.testing.assert_allclose(norms, 1, atol=2e-3)
 
 
-def test_a_coco_file_is_read_by_the_order_of_its_image_ids(tmp_path):
+def test_a_coco_file_is_read_by_the_numbers_in_its_file_names(tmp_path):
     points = np.zeros((2, 17, 3), np.float32)
     points[..., 2] = 1
     images = [
@@ -240,8 +242,46 @@ def test_a_coco_file_is_read_by_the_order_of_its_image_ids(tmp_path):
     ]
     write_coco(tmp_path / "cam.json", images)
     found = read_detection_folder(tmp_path)["cam"]
-    assert found.frame_count == 2
-    assert found.frames.tolist() == [0, 0, 1, 1]
+    assert found.frame_count == 7
+    assert found.frames.tolist() == [2, 2, 6, 6]
     assert found.boxes[[0, 2], 0].tolist() == [3, 7]
     assert found.scores.tolist() == [0.5, 0.75, 0.5, 0.75]
     assert found.keypoints.shape == (4, 17, 3)
+
+
+def coco(images, **more):
+    """A COCO file with one person, 10 px wide in the first image, 11 in the second, ..."""
+    annotations = [
+        {"id": n, "image_id": image["id"], "category_id": 1, "bbox": [50, 20, 10 + n, 40]}
+        for n, image in enumerate(images)
+    ]
+    return {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}], **more}
+
+
+def test_a_coco_file_of_two_videos_is_two_cameras(tmp_path):
+    images = [{"id": n, "video_id": 1 + n // 2, "frame_id": n % 2} for n in range(4)]
+    videos = [{"id": 1, "name": "train/hall.mp4"}, {"id": 2, "name": "door"}]
+    (tmp_path / "all.json").write_text(json.dumps(coco(images, videos=videos)))
+    found = read_detection_folder(tmp_path)
+    assert list(found) == ["door", "hall"]
+    assert [(one.camera, one.frames.tolist(), one.frame_count) for one in found.values()] == [
+        ("door", [0, 1], 2),
+        ("hall", [0, 1], 2),
+    ]
+    (tmp_path / "door.json").write_text(json.dumps(coco(images[:2])))
+    with pytest.raises(UserError, match=r"all\.json and .*door\.json both hold camera 'door'"):
+        read_detection_folder(tmp_path)
+
+
+def test_guesses_about_frames_are_warnings_of_the_camera(tmp_path):
+    (tmp_path / "cam.json").write_text(json.dumps(coco([{"id": 5, "file_name": "x.jpg"}, {"id": 9}])))
+    found = read_detection_folder(tmp_path)["cam"]
+    assert found.frames.tolist() == [0, 1]
+    assert len(found.warnings) == 1
+    assert "says of no image which frame it is" in found.warnings[0]
+
+
+def test_boxes_of_an_archive_in_shares_of_the_picture_are_refused(tmp_path):
+    archive(tmp_path / "cam.npz", box_xyxy=np.array([[0.1, 0.2, 0.3, 0.4]] * 3, np.float32))
+    with pytest.raises(UserError, match="shares of the picture"):
+        read_detection_folder(tmp_path)
