@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from data.errors import UserError
 from pipeline.cli import run
+from tools.network_options import add_network_options, network_config
 
 if TYPE_CHECKING:
     from pipeline.evaluation.benchmarks.result import BenchmarkResult
 
+_PERSON_SEARCH = "posetrack21_person_search"
 _STARTS = ("--videos", "--detections", "--tracks", "--demo")
 _EPILOG = """
 examples:
@@ -23,7 +25,8 @@ examples:
       --pipeline configs/testdata.yaml -- --detections boxes --site site.yaml
 
 With --pipeline, the run is made first: `pipeline.run --config FILE --output RUN` with the arguments after `--`; where
-these do not say what it starts from, it starts from the pictures of the data set.
+these do not say what it starts from, it starts from the pictures of the data set. For person search people are found
+and described without tracks; after `--` may follow --device, --offline, --overwrite and key.sub=value.
 """
 
 
@@ -39,8 +42,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--dataset",
         required=True,
         metavar="NAME",
-        help="mot15, mot16, mot17, mot20, posetrack21, posetrack21_mot, dukemtmc, wildtrack, aicity, nlpr_mct, cmc, "
-        "campus, epfl, or site: any cameras with one <camera>.txt each",
+        help="mot15, mot16, mot17, mot20, posetrack21, posetrack21_mot, posetrack21_person_search, dukemtmc, "
+        "wildtrack, aicity, nlpr_mct, cmc, or site: any cameras with one <camera>.txt each",
     )
     parser.add_argument("--root", type=Path, required=True, help="the data set's folder, as published")
     given = parser.add_mutually_exclusive_group(required=True)
@@ -66,7 +69,9 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run where asked, score and print."""
     arguments = build_parser().parse_args(argv)
-    if arguments.pipeline is not None:
+    if arguments.pipeline is not None and arguments.dataset == _PERSON_SEARCH:
+        _describe(arguments)
+    elif arguments.pipeline is not None:
         _make_run(arguments)
     elif arguments.pipeline_arguments:
         raise UserError(f"{arguments.pipeline_arguments[0]!r} is an argument of pipeline.run; give --pipeline FILE too")
@@ -99,6 +104,20 @@ def _make_run(arguments: argparse.Namespace) -> None:
         options += video_arguments(arguments.dataset, arguments.root, arguments.split, arguments.sequences)
     if pipeline_run.main(options) != 0:
         raise UserError(f"{arguments.run} was not finished, so it is not scored")
+
+
+def _describe(arguments: argparse.Namespace) -> None:
+    """Find and describe the people of person search: no tracks are made of single pictures."""
+    from pipeline.evaluation.benchmarks.search_features import describe_search_set
+
+    if arguments.run is None:
+        raise UserError("--pipeline makes what is scored: give its folder with --run")
+    parser = argparse.ArgumentParser(prog=f"python -m tools.evaluate --dataset {_PERSON_SEARCH} ... --")
+    add_network_options(parser, "reid.name=osnet_onnx")
+    parser.add_argument("--overwrite", action="store_true", help="replace what an earlier call made")
+    given = ["--config", str(arguments.pipeline), *arguments.pipeline_arguments]
+    options = parser.parse_intermixed_args(given)
+    describe_search_set(arguments.root, network_config(options), arguments.run, options.overwrite)
 
 
 def _score(arguments: argparse.Namespace) -> "BenchmarkResult":

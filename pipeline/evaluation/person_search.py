@@ -2,116 +2,124 @@
 
 Per query, detections of all other pictures are ranked by likeness. In a picture that shows the person, the most alike
 detection that overlaps the true box enough is right. Average precision is scaled by the share of these pictures in
-which there is such a detection. "Enough" is IoU 0.5, less for small boxes: w h / ((w + 10) (h + 10)).
+which there is such a detection. "Enough" is IoU 0.5, less for small boxes: w h / ((w + 10) (h + 10)). A detection that
+shares no visible part with the query is not ranked.
 
 Sources: Xiao et al., "Joint Detection and Identification Feature Learning for Person Search", CVPR 2017, section 4;
 Döring et al., "PoseTrack21", CVPR 2022, and its person search kit (all other pictures are the gallery).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from data.datasets.posetrack21_search import SearchPeople
 from data.errors import UserError
-from data.records import DoubleArray, FloatArray, IntArray
+from data.formats.box_features import BoxFeatures
+from data.records import DoubleArray, FloatArray, IntArray, PartEmbeddings
 from pipeline.evaluation.pairs import paired_iou
-from reid.ranking.neighbours import unit_rows
 
-_RANKS = (1, 5, 10)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TruePeople:
-    """People annotated in pictures.
-
-    Attributes:
-        pictures: (N,) int64 number of the picture.
-        ids: (N,) int64 who it is; once per picture.
-        boxes: (N, 4) float64 xyxy px.
-    """
-
-    pictures: IntArray
-    ids: IntArray
-    boxes: DoubleArray
+RANKS = (1, 5, 10)
+_QUERIES_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FoundPeople:
-    """People detected in pictures.
-
-    Attributes:
-        pictures: (D,) int64 number of the picture.
-        boxes: (D, 4) float64 xyxy px.
-        features: (D, F) float32, of any length.
-    """
-
-    pictures: IntArray
-    boxes: DoubleArray
-    features: FloatArray
-
-
-@dataclass(frozen=True, slots=True)
 class SearchScores:
-    """Figures of person search, fractions.
+    """Figures of person search, fractions, of the Q queries that have a gallery.
 
     Attributes:
-        mean_ap: over the queries that have a gallery.
-        top: share of queries with a right one among the first 1, 5 and 10.
-        queries: queries scored.
+        precisions: (Q,) average precision.
+        firsts: (Q, 3) whether a right one is among the first 1, 5 and 10.
+        recalls: (Q,) share of the other pictures showing the person in which a detection lies on him.
+        ids: (Q,) int64 whom each searches.
         left_out: queries of people whom no other picture shows.
     """
 
-    mean_ap: float
-    top: dict[int, float]
-    queries: int
+    precisions: DoubleArray
+    firsts: DoubleArray
+    recalls: DoubleArray
+    ids: IntArray
     left_out: int
 
+    def __len__(self) -> int:
+        return len(self.ids)
 
-def person_search(queries: TruePeople, features: FloatArray, truth: TruePeople, found: FoundPeople) -> SearchScores:
+    @property
+    def mean_ap(self) -> float:
+        """Mean of the average precisions."""
+        return float(self.precisions.mean())
+
+    @property
+    def top(self) -> dict[int, float]:
+        """Share of queries with a right one among the first 1, 5 and 10."""
+        return {rank: float(value) for rank, value in zip(RANKS, self.firsts.mean(axis=0), strict=True)}
+
+
+def person_search(
+    queries: SearchPeople, described: PartEmbeddings, truth: SearchPeople, found: BoxFeatures
+) -> SearchScores:
     """Score all queries.
 
     Args:
-        queries: Q people to search for.
-        features: (Q, F) float32 of the queries' boxes, row for row.
+        queries: people to search for.
+        described: of the queries' boxes, row for row.
         truth: everybody annotated in the gallery.
-        found: everybody detected there.
+        found: everybody detected there; owners are ids of pictures.
 
     Raises:
-        UserError: no query has a gallery, or features do not go row for row.
+        UserError: no query has a gallery, or features do not fit one another.
     """
-    if len(features) != len(queries.ids) or len(found.features) != len(found.pictures):
-        raise UserError(f"{len(features)} query features for {len(queries.ids)} queries; they must go row for row")
-    likeness = unit_rows(features) @ unit_rows(found.features).T
-    scores = []
-    for row, (picture, person) in enumerate(zip(queries.pictures, queries.ids)):
-        shown = (truth.ids == person) & (truth.pictures != picture)
-        if shown.any():
-            scores.append(_one(likeness[row], picture, truth.pictures[shown], truth.boxes[shown], found))
+    if len(described) != len(queries):
+        raise UserError(f"{len(described)} features for {len(queries)} queries; they must go row for row")
+    if described.vectors.shape[1:] != found.embeddings.vectors.shape[1:]:
+        shapes = described.vectors.shape[1:], found.embeddings.vectors.shape[1:]
+        raise UserError(f"features of queries are {shapes[0]}, those of detections {shapes[1]} (parts, numbers)")
+    rows, scores = [], []
+    for start in range(0, len(queries), _QUERIES_AT_ONCE):
+        block = np.arange(start, min(start + _QUERIES_AT_ONCE, len(queries)))
+        distances = _distances(described.select(block), found.embeddings)
+        for row, distance in zip(block.tolist(), distances, strict=True):
+            shown = (truth.ids == queries.ids[row]) & (truth.pictures != queries.pictures[row])
+            if shown.any():
+                rows.append(row)
+                scores.append(
+                    _one(distance, int(queries.pictures[row]), truth.pictures[shown], truth.boxes[shown], found)
+                )
     if not scores:
         raise UserError("no query's person is annotated in another picture: there is nothing to search for")
-    means = np.mean(scores, axis=0)
-    top = {rank: float(value) for rank, value in zip(_RANKS, means[1:], strict=True)}
-    return SearchScores(float(means[0]), top, len(scores), len(queries.ids) - len(scores))
+    values = np.array(scores)
+    return SearchScores(values[:, 0], values[:, 2:], values[:, 1], queries.ids[rows], len(queries) - len(rows))
 
 
-def _one(
-    likeness: FloatArray, picture: int, shown: IntArray, boxes: DoubleArray, found: FoundPeople
-) -> Sequence[float]:
-    """Average precision, and whether a right one is among the first so many."""
-    order = np.argsort(-likeness, kind="stable")
-    order = order[found.pictures[order] != picture]
+def _distances(queries: PartEmbeddings, found: PartEmbeddings) -> FloatArray:
+    """(Q, D) float32, visibility-weighted; infinite where no part is visible on both sides."""
+    import torch
+
+    from reid.ranking.distance import distance_matrix
+
+    sides = (queries.vectors, found.vectors, queries.visibility, found.visibility)
+    asked, known, asked_seen, known_seen = (torch.from_numpy(np.ascontiguousarray(side, np.float32)) for side in sides)
+    distances: FloatArray = distance_matrix(asked, known, asked_seen, known_seen).numpy()
+    return distances
+
+
+def _one(distances: FloatArray, picture: int, shown: IntArray, boxes: DoubleArray, found: BoxFeatures) -> list[float]:
+    """Average precision, recall, and whether a right one is among the first so many."""
+    order = np.argsort(distances, kind="stable")
+    # Where no part is seen on both sides nothing is known: an order of such pairs would be that of the file.
+    order = order[(found.owners[order] != picture) & np.isfinite(distances[order])]
     where = np.argsort(shown, kind="stable")
-    place = np.searchsorted(shown, found.pictures[order], sorter=where).clip(0, len(shown) - 1)
+    place = np.searchsorted(shown, found.owners[order], sorter=where).clip(0, len(shown) - 1)
     partner = where[place]
     true = boxes[partner]
     sides = true[:, 2:] - true[:, :2]
     enough = np.minimum(0.5, sides.prod(axis=1) / (sides + 10).prod(axis=1))
-    lies = (shown[partner] == found.pictures[order]) & (paired_iou(true, found.boxes[order]) >= enough)
+    lies = (shown[partner] == found.owners[order]) & (paired_iou(true, found.boxes[order]) >= enough)
     candidates = np.flatnonzero(lies)
     _, first = np.unique(partner[candidates], return_index=True)
     right = np.zeros(len(order), bool)
     right[candidates[first]] = True
     ranks = np.flatnonzero(right)
     precision = np.arange(1, len(ranks) + 1) / (ranks + 1)
-    return [float(precision.sum() / len(shown)), *(float((ranks < rank).any()) for rank in _RANKS)]
+    recall = len(ranks) / len(shown)
+    return [float(precision.sum() / len(shown)), recall, *(float((ranks < rank).any()) for rank in RANKS)]

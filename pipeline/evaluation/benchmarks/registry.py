@@ -24,6 +24,7 @@ BENCHMARKS: Registry[Score] = Registry(
         "mot20": _ANY,
         "nlpr_mct": _ANY,
         "posetrack21": "pipeline.evaluation.benchmarks.posetrack21:score",
+        "posetrack21_person_search": "pipeline.evaluation.benchmarks.posetrack21_search:score",
         "posetrack21_mot": _ANY,
         "site": _ANY,
         "wildtrack": _ANY,

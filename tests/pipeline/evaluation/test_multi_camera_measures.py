@@ -10,7 +10,6 @@ from pipeline.evaluation.clear import clear_tally
 from pipeline.evaluation.identity import identity_units
 from pipeline.evaluation.mcta import MctaScores, mcta
 from pipeline.evaluation.pairs import Comparison, join
-from pipeline.evaluation.person_search import FoundPeople, TruePeople, person_search
 from pipeline.evaluation.region import feet_inside, inside
 from tests.pipeline.evaluation.scenes import random_scene
 
@@ -114,28 +113,3 @@ def test_points_inside_a_region() -> None:
     assert inside(points, corners[::-1]).tolist() == expected
     boxes = np.array([[0, 0, 4, 8], [6, 0, 10, 8]], float)
     assert feet_inside(boxes, corners).tolist() == [True, False], "feet are at 2, 8 and 8, 8"
-
-
-def test_person_search_by_hand() -> None:
-    """One person in three other pictures; found second, not found, found last of four."""
-    truth = TruePeople(np.array([0, 1, 2, 3]), np.array([5, 5, 5, 5]), np.tile([0.0, 0, 100, 200], (4, 1)))
-    found = FoundPeople(
-        np.array([1, 1, 2, 3, 0]),
-        np.array([[0, 0, 100, 200], [300, 0, 400, 200], [300, 0, 400, 200], [5, 5, 100, 200], [0, 0, 100, 200]], float),
-        np.array([[0.8, 0.6], [1, 0], [0.6, 0.8], [0, 1], [1, 0]], np.float32),
-    )
-    queries = TruePeople(np.array([0, 0]), np.array([5, 6]), np.tile([0.0, 0, 100, 200], (2, 1)))
-    scores = person_search(queries, np.array([[1, 0], [1, 0]], np.float32), truth, found)
-    assert scores.mean_ap == pytest.approx((1 / 2 + 2 / 4) / 3)
-    assert scores.top == {1: 0.0, 5: 1.0, 10: 1.0}
-    assert (scores.queries, scores.left_out) == (1, 1)
-
-
-def test_small_people_need_less_overlap() -> None:
-    truth = TruePeople(np.array([0, 1]), np.array([5, 5]), np.tile([0.0, 0, 10, 10], (2, 1)))
-    shifted = FoundPeople(np.array([1]), np.array([[5.0, 0, 15, 10]]), np.ones((1, 2), np.float32))
-    queries = TruePeople(np.array([0]), np.array([5]), np.array([[0.0, 0, 10, 10]]))
-    assert person_search(queries, np.ones((1, 2), np.float32), truth, shifted).mean_ap == 1
-    big = TruePeople(truth.pictures, truth.ids, truth.boxes * 10)
-    far = FoundPeople(shifted.pictures, shifted.boxes * 10, shifted.features)
-    assert person_search(queries, np.ones((1, 2), np.float32), big, far).mean_ap == 0
