@@ -6,6 +6,7 @@ Hidden files are no input: ``.DS_Store``, the ``._name`` companions that macOS l
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
@@ -43,9 +44,11 @@ def by_stem(paths: Iterable[Path]) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for path in paths:
-        first = found.setdefault(path.stem, path)
+        # macOS writes accents apart from their letters.
+        name = unicodedata.normalize("NFC", path.stem)
+        first = found.setdefault(name, path)
         if first != path:
-            raise UserError(f"{first} and {path.name} are both called '{path.stem}'; rename or remove one")
+            raise UserError(f"{first} and {path.name} are both called '{name}'; rename or remove one")
     return found
 
 

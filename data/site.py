@@ -32,8 +32,8 @@ from data.config import Section, explain
 from data.errors import UserError
 from data.foreign import read_yaml
 from data.geometry import CameraModel
+from data.names import is_camera_name
 from data.records import DoubleArray
-from data.sources.open import is_camera_name
 
 OverlapValue = Literal["none", "partial", "unknown"]
 

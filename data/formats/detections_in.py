@@ -21,9 +21,9 @@ from data.formats.features_in import (
 )
 from data.formats.mot import check_pixels, read_mot
 from data.listing import by_stem, listed
+from data.names import is_camera_name
 from data.records import FloatArray, IntArray, PartEmbeddings
 from data.skeletons import COCO17, convert
-from data.sources.open import is_camera_name
 
 _NEEDED = ("frame", "box_xyxy", "score")
 

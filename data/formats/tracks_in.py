@@ -9,9 +9,9 @@ from data.errors import UserError
 from data.formats.features_in import FileFeatures, check_one_size, read_features, sound_boxes, usable_scores
 from data.formats.mot import MotTable, read_mot
 from data.listing import by_stem, listed
+from data.names import is_camera_name
 from data.records import FloatArray, IntArray, PartEmbeddings, Tracklet
 from data.site import Site
-from data.sources.open import is_camera_name
 
 logger = logging.getLogger(__name__)
 

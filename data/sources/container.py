@@ -1,20 +1,30 @@
-"""What the PyAV sources share: opening, the facts of a stream, colour conversion."""
+"""What the PyAV sources share: opening, which stream, and the facts of it."""
 
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fractions import Fraction
+from itertools import islice
 from typing import Any
 
-import numpy as np
-
 from data.errors import UserError
-from data.records import Image
-from data.sources.timeline import rises, usual_rate
+from data.sources.base import is_address
+from data.sources.geometry import Orientation, Size, believed_aspect, common_size, orientation_of_frame, shown_size
+from data.sources.rate import nominal_rate
+from data.sources.timeline import mostly_rises
 
 PROBE_FRAMES = 32
-_HIGHEST_RATE = 250.0
+# Places in a file at which its picture size is looked at, and packets that may be read for it at each.
+_LOOKS = 12
+_LOOK_PACKETS = 60
+# Packets of a stream that knows no places, of which the key frames are looked at.
+_PASS_PACKETS = 3000
 # FFmpeg reads plain text as a video of a terminal; nobody means that.
 _TEXT_CODECS = {"ansi", "bintext", "xbin", "idf"}
+# Streams without a container: what FFmpeg says of their rate and stamps is its own guess, only the codec may know.
+_BARE = re.compile("av1|cavsvideo|dirac|evc|h26[1345]|hevc|m4v|mjpeg|mpegvideo|obu|vc1|vvc")
 # Bytes of a transport stream packet: plain, with time codes (Blu-ray), with error correction (broadcast).
 _TS_PACKETS = (188, 192, 204)
 _OLDEST_WALL_CLOCK = datetime(1990, 1, 1, tzinfo=UTC)
@@ -30,26 +40,28 @@ class Probe:
     """What the header and the first frames say of a video stream.
 
     Attributes:
-        width: pixels as shown, after ``turns``.
-        height: pixels as shown.
-        stored_size: (width, height) as decoded.
-        turns: quarter turns counter-clockwise that bring a picture upright.
+        size: (width, height) every picture is brought to: the commonest size as shown, of several the largest.
+        stored_size: (width, height) of the first picture as stored.
+        aspect: width of a stored pixel over its height; None: square.
+        orientation: how the first picture is to be shown.
         fps: frames per second; None where nothing tells.
-        frame_count: None where unknown.
-        end_s: where the header says the stream ends, seconds from its first frame; None where it does not.
-        origin_s: timestamp of the first frame in seconds; None where timestamps are missing or do not rise.
+        frame_count: what the header says, as far as its length agrees; None where unknown.
+        end_s: where the header says the stream ends, seconds from its start; None where it does not.
+        stamped: timestamps are there and rise.
+        start_s: timestamp at which the header says the stream starts.
         wall_clock_s: Unix time at which the container says recording began, or None.
         ends_torn: the file is a transport stream that ends within a packet.
     """
 
-    width: int
-    height: int
-    stored_size: tuple[int, int]
-    turns: int
+    size: Size
+    stored_size: Size
+    aspect: Fraction | None
+    orientation: Orientation
     fps: float | None
     frame_count: int | None
     end_s: float | None
-    origin_s: float | None
+    stamped: bool
+    start_s: float | None
     wall_clock_s: float | None
     ends_torn: bool
 
@@ -63,24 +75,44 @@ def open_container(uri: str, timeout_s: float) -> Any:
     import av
 
     options = {"rtsp_transport": "tcp"} if uri.startswith("rtsp") else {}
+    far = is_address(uri)
+    # A name with a colon is no protocol where a file has it.
+    place = uri if far else os.path.abspath(uri)
     try:
-        return av.open(uri, options=options, timeout=timeout_s if "://" in uri else None, metadata_errors="replace")
+        return av.open(place, options=options, timeout=timeout_s if far else None, metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError) as error:
         raise Unreadable(getattr(error, "strerror", None) or str(error)) from None
 
 
-def video_stream(container: Any, camera: str, uri: str) -> Any:
-    """The first real video stream, cover pictures left out, ready to decode.
+def video_streams(container: Any) -> list[Any]:
+    """The video streams, cover pictures and thumbnails left out."""
+    import av
+
+    kinds = av.stream.Disposition
+    stills = kinds.attached_pic | kinds.still_image | kinds.timed_thumbnails
+    return [stream for stream in container.streams.video if not stream.disposition & stills]
+
+
+def video_stream(container: Any, camera: str, uri: str, number: int = 1) -> Any:
+    """A video stream, ready to decode.
+
+    Args:
+        container: opened.
+        camera: for errors.
+        uri: for errors.
+        number: of the stream among the video streams, from 1.
 
     Raises:
-        UserError: where there is none.
+        UserError: where there is none of this number.
         Unreadable: where PyAV has no decoder for it.
     """
-    streams = [stream for stream in container.streams.video if not _is_cover(stream)]
+    streams = video_streams(container)
     if not streams:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise UserError(f"camera '{camera}': {uri} has no video stream (it holds {kinds}); give a video file")
-    stream = streams[0]
+    if not 0 < number <= len(streams):
+        raise UserError(f"camera '{camera}': {uri}: there is no video stream {number}, the last is {len(streams)}")
+    stream = streams[number - 1]
     if stream.codec_context is None:
         raise Unreadable("no decoder for its video stream")
     if stream.codec_context.name in _TEXT_CODECS:
@@ -90,23 +122,55 @@ def video_stream(container: Any, camera: str, uri: str) -> Any:
     return stream
 
 
-def _is_cover(stream: Any) -> bool:
-    import av
-
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
-
-
 def stamp_s(frame: Any) -> float | None:
     """Presentation timestamp in seconds."""
     return None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
 
 
-def probe(container: Any, stream: Any) -> Probe:
+def probe(container: Any, stream: Any, far: bool = False) -> Probe:
     """Look at the header and decode the first frames. The container has to be opened afresh afterwards.
+
+    Args:
+        container: opened.
+        stream: of it.
+        far: it lies behind an address: only its start is looked at.
 
     Raises:
         UserError: when not a single frame decodes.
     """
+    frames, ended = _first_frames(container, stream)
+    if not frames:
+        raise UserError("holds no frame that decodes (empty, or damaged from the start); record or export it again")
+    first = frames[0]
+    aspect = believed_aspect(stream.sample_aspect_ratio)
+    bare = _BARE.fullmatch(container.format.name) is not None
+    stamps = [stamp_s(frame) for frame in frames]
+    stamped = not bare and mostly_rises(stamps)
+    rates = [stream.codec_context.framerate]
+    if not bare:
+        rates = [stream.average_rate, stream.guessed_rate, stream.base_rate, *rates]
+    fps = nominal_rate([float(rate) if rate else None for rate in rates], stamps if stamped else [])
+    end_s = _end_s(container, stream, fps)
+    sizes = [shown_size(frame, aspect) for frame in frames]
+    if not ended and not far:
+        sizes = [sizes[0], *_sizes_elsewhere(container, stream, aspect, end_s)]
+    return Probe(
+        size=common_size(sizes),
+        stored_size=(first.width, first.height),
+        aspect=aspect,
+        orientation=orientation_of_frame(first),
+        fps=fps,
+        frame_count=_frame_count(stream, end_s, fps),
+        end_s=end_s,
+        stamped=stamped,
+        start_s=None if stream.start_time is None else float(stream.start_time * stream.time_base),
+        wall_clock_s=wall_clock(container, stream),
+        ends_torn=container.format.name == "mpegts" and all(container.size % packet for packet in _TS_PACKETS),
+    )
+
+
+def _first_frames(container: Any, stream: Any) -> tuple[list[Any], bool]:
+    """The first frames that decode, and whether there are no more."""
     import av
 
     frames: list[Any] = []
@@ -117,40 +181,50 @@ def probe(container: Any, stream: Any) -> Probe:
             except av.FFmpegError:
                 continue
             if len(frames) >= PROBE_FRAMES:
-                break
+                return frames, False
     except av.FFmpegError:
         pass
-    if not frames:
-        raise UserError("holds no frame that decodes (empty, or damaged from the start); record or export it again")
-    first = frames[0]
-    stamps = [stamp_s(frame) for frame in frames]
-    rising = rises(stamps)
-    fps = float(stream.average_rate or stream.guessed_rate or 0) or None
-    if rising and (fps is None or fps > _HIGHEST_RATE):
-        fps = usual_rate([stamp for stamp in stamps if stamp is not None]) or fps
-    turns = round(first.rotation / 90) % 4
-    size = (first.width, first.height)
-    start_s = None if stream.start_time is None else float(stream.start_time * stream.time_base)
-    end_s = _end_s(container, stream, fps)
-    count = stream.frames or (round(end_s * fps) if end_s and fps else None)
-    return Probe(
-        width=size[turns % 2],
-        height=size[1 - turns % 2],
-        stored_size=size,
-        turns=turns,
-        fps=fps,
-        frame_count=count,
-        end_s=end_s,
-        origin_s=_origin(stamps[0], start_s) if rising else None,
-        wall_clock_s=wall_clock(container, stream),
-        ends_torn=container.format.name == "mpegts" and all(container.size % packet for packet in _TS_PACKETS),
-    )
+    return frames, True
 
 
-def _origin(first_s: float | None, start_s: float | None) -> float | None:
-    if first_s is None or start_s is None:
-        return first_s
-    return min(first_s, start_s)
+def _sizes_elsewhere(container: Any, stream: Any, aspect: Fraction | None, end_s: float | None) -> list[Size]:
+    """Picture sizes at places spread over a file; of the key frames that come next where it knows no places."""
+    import av
+
+    if end_s is None:
+        stream.codec_context.skip_frame = "NONKEY"
+        return [shown_size(frame, aspect) for frame in _decoded(container, stream, _PASS_PACKETS)]
+    sizes = []
+    for number in range(1, _LOOKS + 1):
+        at_s = end_s * number / (_LOOKS + 1)
+        try:
+            container.seek((stream.start_time or 0) + round(at_s / stream.time_base), stream=stream)
+        except av.FFmpegError:
+            continue
+        frame = next(_decoded(container, stream, _LOOK_PACKETS), None)
+        if frame is not None:
+            sizes.append(shown_size(frame, aspect))
+    return sizes
+
+
+def _decoded(container: Any, stream: Any, packets: int) -> Iterator[Any]:
+    import av
+
+    try:
+        for packet in islice(container.demux(stream), packets):
+            try:
+                yield from packet.decode()
+            except av.FFmpegError:
+                continue
+    except av.FFmpegError:
+        return
+
+
+def _frame_count(stream: Any, end_s: float | None, fps: float | None) -> int | None:
+    """A guess: an edit list may show fewer frames than are stored, and a length may be wrong."""
+    by_length = round(end_s * fps) if end_s and fps else None
+    counts = [count for count in (stream.frames or None, by_length) if count]
+    return min(counts, default=None)
 
 
 def _end_s(container: Any, stream: Any, fps: float | None) -> float | None:
@@ -176,24 +250,3 @@ def wall_clock(container: Any, stream: Any) -> float | None:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return moment.timestamp() if moment > _OLDEST_WALL_CLOCK else None
-
-
-class ToRgb:
-    """Turns decoded frames into upright RGB pictures of one size."""
-
-    def __init__(self, stored_size: tuple[int, int], turns: int) -> None:
-        """Prepare.
-
-        Args:
-            stored_size: (width, height) every frame is brought to, as decoded.
-            turns: quarter turns counter-clockwise.
-        """
-        from av.video.reformatter import VideoReformatter
-
-        self._reformatter, self._size, self._turns = VideoReformatter(), stored_size, turns
-
-    def __call__(self, frame: Any) -> Image:
-        """Convert a frame to (H, W, 3) uint8 RGB."""
-        width, height = self._size
-        picture = self._reformatter.reformat(frame, width=width, height=height, format="rgb24", threads=1).to_ndarray()
-        return np.ascontiguousarray(np.rot90(picture, self._turns), np.uint8)

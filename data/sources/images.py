@@ -2,21 +2,24 @@
 
 import configparser
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
-
-import numpy as np
 
 from data.config import SourcesConfig
 from data.errors import UserError
 from data.foreign import read_text
 from data.listing import listed
-from data.pictures import is_picture
+from data.pictures import PICTURE_ENDINGS, is_picture, read_picture
 from data.records import Frame, Image
 from data.sources.base import CameraSpec, SourceInfo
+from data.sources.geometry import common_size, fit
 from data.sources.select import FrameSelector
 
 _NUMBER = re.compile(r"(\d+)")
+_LOOKS = 16
+_VIDEO_ENDINGS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".ts", ".webm")
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -25,10 +28,38 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, int(part), "") if number % 2 else (1, 0, part) for number, part in enumerate(parts))
 
 
-class ImageFolderSource:
-    """JPEG or PNG files of one folder, in natural order of their names; frame times are index / fps.
+def frame_numbers(names: Sequence[str]) -> tuple[list[int], str]:
+    """Frame numbers of pictures, from 0, by the numbers in their names, and what is to be said of them ("": nothing).
 
-    The rate is that of a MOTChallenge ``seqinfo.ini`` beside the pictures or one folder above, else
+    Where names differ in one number, and that rises by whole multiples of its commonest step, a missing number is a
+    missing frame: 1, 2, 3, 7 are the frames 0, 1, 2, 6, and so are 10, 20, 30, 70. Else pictures follow one another.
+
+    Args:
+        names: file names in natural order.
+    """
+    ranks = list(range(len(names)))
+    parts = [_NUMBER.split(Path(name).stem) for name in names]
+    lengths = {len(one) for one in parts}
+    if len(names) < 2:
+        return ranks, ""
+    columns = list(zip(*parts)) if len(lengths) == 1 else []
+    varying = [number for number, column in enumerate(columns) if len(set(column)) > 1]
+    if len(varying) != 1 or not varying[0] % 2:
+        return ranks, "names have no one running number: pictures are taken one after the other, in natural order"
+    numbers = [int(text) for text in columns[varying[0]]]
+    steps = [b - a for a, b in pairwise(numbers)]
+    counts = Counter(steps)
+    usual = max(counts, key=lambda step: (counts[step], -step))
+    if usual < 1 or any(step < 1 or step % usual for step in steps) or counts[usual] * 2 < len(steps):
+        return ranks, "numbers in names do not rise evenly: pictures are taken one after the other, in natural order"
+    return [(number - numbers[0]) // usual for number in numbers], ""
+
+
+class ImageFolderSource:
+    """Picture files of one folder, in natural order of their names; frame times are index / fps.
+
+    Indices are those of ``frame_numbers``: missing numbers are missing frames. The rate is that of a MOTChallenge
+    ``seqinfo.ini`` beside the pictures or one folder above, else
     ``sources.image_fps``. The folder that holds ``seqinfo.ini`` may be given in place of its ``imDir``.
     """
 
@@ -44,27 +75,36 @@ class ImageFolderSource:
         """
         self._spec, self._config = spec, config
         self.warnings: list[str] = []
+        self.counted: int | None = None
         folder = Path(spec.uri)
         sequence = _sequence_info(folder)
         self._paths = _pictures(folder) or _pictures(folder / sequence.get("imDir", "img1"))
         if not self._paths:
-            raise UserError(f"camera '{spec.camera}': the folder {spec.uri} holds no .jpg or .png pictures")
-        first = next((image for path in self._paths[:10] if (image := _read(path)) is not None), None)
-        if first is None:
             raise UserError(
-                f"camera '{spec.camera}': the pictures in {spec.uri} do not decode (first: {self._paths[0]})"
+                f"camera '{spec.camera}': the folder {spec.uri} holds no pictures"
+                f" ({', '.join(PICTURE_ENDINGS)}){_videos_there(folder)}"
+            )
+        self._indices, remark = frame_numbers([path.name for path in self._paths])
+        if remark:
+            self._warn(remark)
+        looks = (image for path in _spread(self._paths) if (image := _read(path)) is not None)
+        sizes = [(image.shape[1], image.shape[0]) for image in looks]
+        if not sizes:
+            raise UserError(
+                f"camera '{spec.camera}': the pictures in {spec.uri} do not decode (first: {self._paths[0].name})"
             )
         fps = _rate(sequence.get("frameRate", ""))
         if fps is None:
             fps = config.image_fps
             self.warnings.append(f"no seqinfo.ini with a frameRate: {fps:g} fps assumed (sources.image_fps)")
+        self._size = common_size(sizes)
         self.info = SourceInfo(
             camera=spec.camera,
             uri=spec.uri,
-            width=first.shape[1],
-            height=first.shape[0],
+            width=self._size[0],
+            height=self._size[1],
             fps=fps,
-            frame_count=len(self._paths),
+            frame_count=self._indices[-1] + 1,
             live=False,
             wall_clock_start_s=None,
             timestamps="fps",
@@ -76,7 +116,7 @@ class ImageFolderSource:
         """Decode from a frame index on; see ``FrameSource``."""
         selector = FrameSelector(self._config, start_index)
         lost: list[Path] = []
-        for index, path in enumerate(self._paths):
+        for index, path in zip(self._indices, self._paths):
             if self._closed:
                 return
             time_s = index / self.info.fps
@@ -87,6 +127,8 @@ class ImageFolderSource:
                 lost.append(path)
                 continue
             yield Frame(self._spec.camera, index, time_s, self._sized(image, index))
+        self.counted = self._indices[-1] + 1
+        self._warn_of_gaps()
         if lost:
             self._warn(f"{len(lost)} pictures do not decode and were left out, the first is {lost[0].name}")
 
@@ -95,16 +137,25 @@ class ImageFolderSource:
         self._closed = True
 
     def _sized(self, image: Image, index: int) -> Image:
-        """Bring a picture to the size of the first."""
-        size = (self.info.width, self.info.height)
-        if image.shape[1::-1] == size:
-            return image
-        import cv2
-
-        if not self._resized:
+        """Bring a picture to the size of all."""
+        if image.shape[1::-1] != self._size and not self._resized:
             self._resized = True
-            self._warn(f"the picture size changes at frame {index}: later frames are scaled to the first size")
-        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+            width, height = self._size
+            self._warn(
+                f"the picture size changes, frame {index} has another: all are fitted into {width}x{height}, "
+                "proportions kept"
+            )
+        return fit(image, self._size)
+
+    def _warn_of_gaps(self) -> None:
+        steps = [(after - before, after) for before, after in pairwise(self._indices) if after - before > 1]
+        if steps:
+            most, after = max(steps, key=lambda step: step[0])
+            missing = sum(step for step, _ in steps) - len(steps)
+            self._warn(
+                f"{missing} numbers are missing among the names: as many frames are taken to be missing, the longest "
+                f"pause is {most / self.info.fps:.2f} s before frame {after}"
+            )
 
     def _warn(self, line: str) -> None:
         if line not in self.warnings:
@@ -118,19 +169,23 @@ def _pictures(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: (natural_key(path.name), path.name))
 
 
-def _read(path: Path) -> Image | None:
-    """Decode as (H, W, 3) uint8 RGB, upright by its EXIF tag; None when it does not decode."""
-    import cv2
+def _spread(paths: Sequence[Path]) -> list[Path]:
+    """Some of the paths, spread evenly; the first among them."""
+    return list(paths[:: max(1, len(paths) // _LOOKS)])
 
+
+def _read(path: Path) -> Image | None:
+    """A picture; None when it does not decode."""
     try:
-        content = np.fromfile(path, np.uint8)
-    except OSError:
+        return read_picture(path)
+    except UserError:
         return None
-    try:
-        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
-    except cv2.error:
-        return None
-    return None if image is None else np.ascontiguousarray(image[..., ::-1])
+
+
+def _videos_there(folder: Path) -> str:
+    """A hint where a folder of videos was given."""
+    others = [path.name for path in listed(folder, "*") if path.suffix.lower() in _VIDEO_ENDINGS]
+    return f", but videos such as {others[0]}: give these one by one" if others else ""
 
 
 def _sequence_info(folder: Path) -> dict[str, str]:

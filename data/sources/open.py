@@ -1,25 +1,20 @@
 """``[name=]path`` arguments, and the source that fits each."""
 
-import re
+import os
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from data.config import SourcesConfig
 from data.errors import UserError
+from data.names import CAMERA_NAMES, camera_name_from, is_camera_name
 from data.redaction import redact
-from data.sources.base import CameraSpec, FrameSource
+from data.sources.base import CameraSpec, FrameSource, file_and_stream, is_address, is_webcam
 from data.sources.container import Unreadable, open_container
 
-_SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
-_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 _SCHEMES = ("http", "https", "rtmp", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp")
 _RECORDED_SCHEMES = ("http", "https")
-
-
-def is_camera_name(name: str) -> bool:
-    """Whether a name can stand in file names: letters, digits, '_', '-' and '.', not beginning with '.'."""
-    return _SAFE_NAME.fullmatch(name) is not None
 
 
 def camera_specs(videos: Mapping[str, str | Path] | Sequence[str | Path]) -> list[CameraSpec]:
@@ -32,7 +27,7 @@ def camera_specs(videos: Mapping[str, str | Path] | Sequence[str | Path]) -> lis
         return _distinct([CameraSpec(_default_name(str(path)), str(path)) for path in videos])
     for name, path in videos.items():
         _check(name, str(path))
-    return [CameraSpec(name, str(path)) for name, path in videos.items()]
+    return _distinct([CameraSpec(name, str(path)) for name, path in videos.items()])
 
 
 def parse_camera_specs(values: Sequence[str]) -> list[CameraSpec]:
@@ -40,7 +35,8 @@ def parse_camera_specs(values: Sequence[str]) -> list[CameraSpec]:
 
     A path is a video file, a folder of pictures, an address (rtsp://, http://, ...) or the number of a webcam. Without
     a name the camera is called after the file, the folder or the last part of the address, with characters that do
-    not fit into file names replaced by '_'; a webcam is called webcam<number>.
+    not fit into file names replaced by '_'; a webcam is called webcam<number>. What exists on disk is meant before an
+    address or a webcam; ``file#2`` is the second video stream of a file.
 
     Raises:
         UserError: for an unfit name, an empty path, and two cameras of one name.
@@ -49,14 +45,16 @@ def parse_camera_specs(values: Sequence[str]) -> list[CameraSpec]:
 
 
 def _distinct(specs: list[CameraSpec]) -> list[CameraSpec]:
-    seen: dict[str, str] = {}
+    seen: dict[str, CameraSpec] = {}
     for spec in specs:
-        if spec.camera in seen:
+        # Disks of macOS and Windows do not tell names apart that differ in case only.
+        first = seen.setdefault(spec.camera.casefold(), spec)
+        if first is not spec:
+            same = f"'{spec.camera}'" if first.camera == spec.camera else f"'{first.camera}' and '{spec.camera}'"
             raise UserError(
-                f"two cameras are called '{spec.camera}' ({redact(seen[spec.camera])} and "
-                f"{redact(spec.uri)}); name one of them: other={redact(spec.uri)}"
+                f"two cameras are called {same} ({redact(first.uri)} and {redact(spec.uri)}); name one of them: "
+                f"other={redact(spec.uri)}"
             )
-        seen[spec.camera] = spec.uri
     return specs
 
 
@@ -69,33 +67,42 @@ def open_source(spec: CameraSpec, config: SourcesConfig) -> FrameSource:
     from data.sources.images import ImageFolderSource
     from data.sources.stream import LiveSource, WebcamConnection
 
-    if spec.uri.isascii() and spec.uri.isdigit():
+    if is_webcam(spec.uri):
         return LiveSource(spec, config, lambda: WebcamConnection(int(spec.uri)))
-    if "://" in spec.uri:
+    if is_address(spec.uri):
         return _open_address(spec, config)
-    path = Path(spec.uri)
+    path, _ = file_and_stream(spec.uri)
+    if not os.path.lexists(path):
+        raise UserError(f"camera '{spec.camera}': there is no file or folder {path}; check the path")
     if path.is_char_device():
         return LiveSource(spec, config, lambda: WebcamConnection(spec.uri))
     if path.is_dir():
         return ImageFolderSource(spec, config)
     if not path.is_file():
-        raise UserError(f"camera '{spec.camera}': there is no file or folder {spec.uri}; check the path")
+        raise UserError(f"camera '{spec.camera}': {_why_none(path)}")
     return _open_file(spec, config)
+
+
+def _why_none(path: Path) -> str:
+    if not path.exists():
+        return f"{path} is a link to nothing ({path.readlink()}); check the path"
+    return f"{path} is a pipe or device, which is not read; give a video file, a folder of pictures or an address"
 
 
 def _open_file(spec: CameraSpec, config: SourcesConfig) -> FrameSource:
     from data.sources.opencv import OpenCvSource
     from data.sources.video import VideoSource
 
+    named = file_and_stream(spec.uri)[1] is not None
     try:
-        if not Path(spec.uri).stat().st_size:
+        if not file_and_stream(spec.uri)[0].stat().st_size:
             raise Unreadable("the file is empty")
-        if config.decoder == "opencv":
+        if config.decoder == "opencv" and not named:
             return OpenCvSource(spec, config)
         try:
             return VideoSource(spec, config)
         except Unreadable:
-            if config.decoder == "pyav":
+            if config.decoder == "pyav" or named:
                 raise
             source = OpenCvSource(spec, config)
             source.warnings.append("PyAV cannot open it: decoded by OpenCV, frame times are index / fps")
@@ -133,34 +140,52 @@ def _parse(value: str) -> CameraSpec:
         return CameraSpec(head, tail)
     if not value:
         raise UserError("a camera has no path; write [name=]path")
+    _check_path(value)
     return CameraSpec(_default_name(value), value)
 
 
 def _check(name: str, path: str) -> None:
     if not is_camera_name(name):
-        raise UserError(f"'{name}' cannot name a camera: use letters, digits, '_', '-' and '.', not beginning with '.'")
+        raise UserError(f"{_told(name)} cannot name a camera: use {CAMERA_NAMES}")
     if not path:
         raise UserError(f"camera '{name}' has no path; write {name}=path")
+    _check_path(path)
+
+
+def _check_path(path: str) -> None:
+    """Names that no report, manifest or message could hold are told before anything is opened."""
+    wrong = next((one for one in path if unicodedata.category(one) in ("Cc", "Cs")), None)
+    if wrong is not None:
+        kind = "is not UTF-8" if unicodedata.category(wrong) == "Cs" else "holds a control character"
+        raise UserError(f"the name {redact(ascii(path))} {kind}; rename the file")
+
+
+def _told(name: str) -> str:
+    shown = ascii(name) if any(unicodedata.category(one) in ("Cc", "Cs") for one in name) else f"'{name}'"
+    return shown if len(shown) <= 80 else f"{shown[:60]}...'"
 
 
 def _is_path(value: str, head: str, tail: str) -> bool:
     """Whether the first '=' belongs to a path: in an address, in the name of a file that is there, in a folder's."""
     if "://" in head:
         return True
-    named = "://" in tail or Path(tail).exists()
-    return not named and (Path(value).exists() or "/" in head)
+    named = "://" in tail or os.path.lexists(tail)
+    return not named and (os.path.lexists(value) or "/" in head)
 
 
 def _default_name(uri: str) -> str:
-    if uri.isascii() and uri.isdigit():
+    if is_webcam(uri):
         return f"webcam{uri}"
-    if "://" in uri:
+    if is_address(uri):
         parts = urlsplit(uri)
         base = Path(parts.path).stem or parts.hostname or ""
     else:
-        path = Path(uri)
-        base = path.absolute().name if path.is_dir() else path.stem
-    name = _UNSAFE.sub("_", base).lstrip(".")
+        path, stream = file_and_stream(uri)
+        base = path.absolute().name if os.path.isdir(path) else path.stem
+        base += "" if stream is None else f"_{stream}"
+    name = camera_name_from(base)
     if not name.strip("_."):
         raise UserError(f"no camera name can be made of {redact(uri)}; write name={redact(uri)}")
+    if not is_camera_name(name):
+        raise UserError(f"{_told(name)} cannot name a camera: use {CAMERA_NAMES}; write name=path")
     return name

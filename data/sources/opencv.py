@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from data.config import SourcesConfig
 from data.records import Frame, Image
 from data.sources.base import CameraSpec, SourceInfo
 from data.sources.container import Unreadable
+from data.sources.geometry import believed_aspect, fit, square_pixels
 from data.sources.select import FrameSelector
 
 # A file that promises more frames is read on over this many failures in a row before it counts as ended.
@@ -34,20 +36,23 @@ class OpenCvSource:
 
         self._spec, self._config = spec, config
         self.warnings: list[str] = []
+        self.counted: int | None = None
         capture = self._open()
         decoded, first = capture.read()
         fps, count = capture.get(cv2.CAP_PROP_FPS), int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self._aspect = _aspect(capture)
         capture.release()
         if not decoded:
             raise Unreadable("OpenCV gets no frame from it")
         if not (math.isfinite(fps) and 0 < fps <= 1000):
             fps = config.image_fps
             self.warnings.append(f"the file gives no frame rate: {fps:g} fps assumed (sources.image_fps)")
+        self._size = square_pixels((first.shape[1], first.shape[0]), self._aspect)
         self.info = SourceInfo(
             camera=spec.camera,
             uri=spec.uri,
-            width=first.shape[1],
-            height=first.shape[0],
+            width=self._size[0],
+            height=self._size[1],
             fps=fps,
             frame_count=count if count > 0 else None,
             live=False,
@@ -60,32 +65,34 @@ class OpenCvSource:
         """Decode from a frame index on; see ``FrameSource``."""
         selector = FrameSelector(self._config, start_index)
         capture = self._open()
-        index, failures, lost = 0, 0, 0
+        index, failures, lost, refused = 0, 0, 0, 0
         try:
             while not self._closed and failures < _PATIENCE:
                 if not capture.grab():
-                    if index + failures >= (self.info.frame_count or 0):
+                    if index + refused + failures >= (self.info.frame_count or 0):
                         break
                     failures += 1
                     continue
-                index, lost, failures = index + failures, lost + failures, 0
-                time_s = index / self.info.fps
+                lost, refused, failures = lost + failures, refused + failures, 0
+                time_s = (index + refused) / self.info.fps
                 if selector.wants(index, time_s):
                     decoded, image = capture.retrieve()
                     if decoded:
-                        yield Frame(self._spec.camera, index, time_s, _rgb(image))
+                        yield Frame(self._spec.camera, index, time_s, self._shown(_rgb(image)))
                     else:
                         lost += 1
                 index += 1
         finally:
             capture.release()
+        if not self._closed:
+            self.counted = index
         if lost:
             self._warn(f"{lost} damaged frames were left out")
         # OpenCV estimates the count from the duration, so one frame more or less means nothing.
-        if not self._closed and index < (self.info.frame_count or 0) - 1:
+        if not self._closed and index + refused < (self.info.frame_count or 0) - 1:
             self._warn(
                 f"ends at frame {index} ({index / self.info.fps:.2f} s), but its header says {self.info.frame_count} "
-                "frames: the file is cut off; what decodes was kept"
+                "frames: the file is cut off, or its header is wrong; what decodes was kept"
             )
 
     def close(self) -> None:
@@ -97,15 +104,36 @@ class OpenCvSource:
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
         import cv2
 
-        capture = cv2.VideoCapture(self._spec.uri)
+        # A name with a colon is no protocol where a file has it.
+        capture = cv2.VideoCapture(os.path.abspath(self._spec.uri))
         if not capture.isOpened():
             capture.release()
             raise Unreadable("neither PyAV nor OpenCV can open it")
         return capture
 
+    def _shown(self, image: Image) -> Image:
+        """A picture in square pixels, brought to the size of the first."""
+        import cv2
+
+        stored = (image.shape[1], image.shape[0])
+        size = square_pixels(stored, self._aspect)
+        if size != stored:
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        if size != self._size:
+            width, height = self._size
+            self._warn(f"the picture size changes: all are fitted into {width}x{height}, proportions kept")
+        return fit(image, self._size)
+
     def _warn(self, line: str) -> None:
         if line not in self.warnings:
             self.warnings.append(line)
+
+
+def _aspect(capture: Any) -> Fraction | None:
+    import cv2
+
+    across, down = capture.get(cv2.CAP_PROP_SAR_NUM), capture.get(cv2.CAP_PROP_SAR_DEN)
+    return believed_aspect(Fraction(round(across), round(down)) if across > 0 and down > 0 else None)
 
 
 def _rgb(image: Any) -> Image:

@@ -14,7 +14,8 @@ from data.errors import UserError
 from data.records import Frame, Image
 from data.redaction import redact
 from data.sources.base import CameraSpec, SourceInfo
-from data.sources.container import ToRgb, Unreadable, open_container, video_stream
+from data.sources.container import Unreadable, open_container, video_stream
+from data.sources.geometry import ToRgb, believed_aspect, fit, shown_size
 from data.sources.select import FrameSelector
 
 logger = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class NetworkConnection:
         """See ``Connection``; damaged pictures are left out."""
         import av
 
-        to_rgb: ToRgb | None = None
+        aspect, to_rgb = believed_aspect(self._stream.sample_aspect_ratio), None
         try:
             for packet in self._container.demux(self._stream):
                 try:
@@ -83,7 +84,9 @@ class NetworkConnection:
                 for picture in pictures:
                     if picture.is_corrupt:
                         continue
-                    to_rgb = to_rgb or ToRgb((picture.width, picture.height), round(picture.rotation / 90) % 4)
+                    size = shown_size(picture, aspect)
+                    if to_rgb is None or to_rgb.size != size:
+                        to_rgb = ToRgb(size, aspect)
                     yield _Convert(to_rgb, picture)
         except av.FFmpegError as error:
             raise Lost(error.strerror or str(error)) from None
@@ -155,6 +158,7 @@ class LiveSource:
         """
         self._spec, self._config, self._connect = spec, config, connect
         self.warnings: list[str] = []
+        self.counted: int | None = None
         shown = redact(spec.uri)
         try:
             self._connection: Connection | None = connect()
@@ -214,14 +218,13 @@ class LiveSource:
     def _sized(self, image: Image, number: int) -> Image:
         """Bring a picture to the size of the first."""
         size = (self.info.width, self.info.height)
-        if image.shape[1::-1] == size:
-            return image
-        import cv2
-
-        if not self._resized:
+        if image.shape[1::-1] != size and not self._resized:
             self._resized = True
-            self._warn(f"the picture size changes at frame {number}: later frames are scaled to the first size")
-        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+            self._warn(
+                f"the picture size changes at frame {number}: all are fitted into the first, {size[0]}x{size[1]}, "
+                "proportions kept"
+            )
+        return fit(image, size)
 
     def _wait_for_first(self) -> Image | None:
         with self._changed:

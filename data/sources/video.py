@@ -1,6 +1,5 @@
 """Recorded video through PyAV, with exact presentation timestamps."""
 
-from bisect import bisect_left, insort
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,22 +7,21 @@ from data.config import SourcesConfig
 from data.errors import UserError
 from data.records import Frame
 from data.redaction import redact
-from data.sources.base import CameraSpec, SourceInfo
+from data.sources.base import CameraSpec, SourceInfo, file_and_stream, is_address
 from data.sources.container import (
     Probe,
-    ToRgb,
     Unreadable,
     open_container,
     probe,
     stamp_s,
     video_stream,
+    video_streams,
 )
+from data.sources.geometry import ToRgb, shown_size
 from data.sources.select import FrameSelector
-from data.sources.timeline import Timeline
+from data.sources.timeline import PAUSE_S, PAUSE_STEPS, Timeline
 
-# A step longer than both of these is a gap worth telling: damage, or a recorder that paused.
-_GAP_S = 1.0
-_GAP_STEPS = 5
+_TOLD_PAUSES = 3
 
 
 class VideoSource:
@@ -48,78 +46,104 @@ class VideoSource:
         self._spec, self._config = spec, config
         self._shown_uri = redact(spec.uri)
         self.warnings: list[str] = []
-        with open_container(spec.uri, config.timeout_s) as container:
-            stream = video_stream(container, spec.camera, self._shown_uri)
+        self.counted: int | None = None
+        path, number = file_and_stream(spec.uri)
+        self._place, self._stream_number = (spec.uri, 1) if is_address(spec.uri) else (str(path), number or 1)
+        with open_container(self._place, config.timeout_s) as container:
+            streams = len(video_streams(container))
+            stream = self._stream(container)
             try:
-                self._probe: Probe = probe(container, stream)
+                self._probe: Probe = probe(container, stream, far=is_address(spec.uri))
             except UserError as error:
-                raise UserError(f"camera '{spec.camera}': {self._shown_uri} {error}") from None
+                raise UserError(f"camera '{spec.camera}': {self._shown_uri} {error}{_others(streams)}") from None
         self._fps = self._probe.fps or config.image_fps
-        if self._probe.fps is None:
-            self._warn(f"the file gives no frame rate: {self._fps:g} fps assumed (sources.image_fps)")
-        if self._probe.origin_s is None:
-            self._warn(f"timestamps are missing or do not rise: frame times are index / {self._fps:g} fps")
+        if streams > 1 and number is None:
+            self._warn(f"holds {streams} video streams, the first is taken{_others(streams)}")
+        self._warn_of_facts()
         self.info = SourceInfo(
             camera=spec.camera,
             uri=self._shown_uri,
-            width=self._probe.width,
-            height=self._probe.height,
+            width=self._probe.size[0],
+            height=self._probe.size[1],
             fps=self._fps,
             frame_count=self._probe.frame_count,
             live=False,
             wall_clock_start_s=self._probe.wall_clock_s,
-            timestamps="fps" if self._probe.origin_s is None else "container",
+            timestamps="container" if self._probe.stamped else "fps",
         )
         self._closed = False
 
     def frames(self, start_index: int = 0) -> Iterator[Frame]:
         """Decode from a frame index on, in rising time; see ``FrameSource``."""
         selector = FrameSelector(self._config, start_index)
-        to_rgb = ToRgb(self._probe.stored_size, self._probe.turns)
-        timeline = Timeline(self._fps, self._probe.origin_s)
+        to_rgb = ToRgb(self._probe.size, self._probe.aspect)
         resized = False
         try:
-            container = open_container(self._spec.uri, self._config.timeout_s)
+            container = open_container(self._place, self._config.timeout_s)
         except Unreadable as error:
             raise UserError(
                 f"camera '{self._spec.camera}': {self._shown_uri} cannot be opened again: {error}"
             ) from None
         with container:
-            decoder = _Decoder(container, video_stream(container, self._spec.camera, self._shown_uri), timeline)
+            decoder = _Decoder(container, self._stream(container), self._timeline())
             for index, time_s, picture in decoder:
                 if self._closed:
                     return
-                if (picture.width, picture.height) != self._probe.stored_size and not resized:
+                if not resized and shown_size(picture, self._probe.aspect) != self._probe.size:
                     resized = True
-                    self._warn(f"the picture size changes at frame {index}: later frames are scaled to the first size")
+                    width, height = self._probe.size
+                    self._warn(
+                        f"the picture size changes, frame {index} has another: all are fitted into {width}x{height}, "
+                        "proportions kept"
+                    )
                 if selector.wants(index, time_s):
                     yield Frame(self._spec.camera, index, time_s, to_rgb(picture))
-        self._complain(decoder, timeline)
+        self.counted = decoder.count
+        self._complain(decoder)
 
     def close(self) -> None:
         """Stop a pass that is under way; it releases the decoder itself."""
         self._closed = True
 
-    def _complain(self, decoder: "_Decoder", timeline: Timeline) -> None:
+    def _stream(self, container: Any) -> Any:
+        return video_stream(container, self._spec.camera, self._shown_uri, self._stream_number)
+
+    def _timeline(self) -> Timeline:
+        return Timeline(self._fps, self._probe.stamped, self._probe.start_s)
+
+    def _warn_of_facts(self) -> None:
+        """Say what of the header and the first frames one should know."""
+        found = self._probe
+        if found.fps is None:
+            self._warn(f"the file gives no frame rate: {self._fps:g} fps assumed (sources.image_fps)")
+        if not found.stamped:
+            self._warn(f"timestamps are missing or do not rise: frame times are index / {self._fps:g} fps")
+        stored, shown = "{}x{}".format(*found.stored_size), "{}x{}".format(*found.size)
+        if found.aspect is not None:
+            ratio = f"{found.aspect.numerator}:{found.aspect.denominator}"
+            self._warn(
+                f"its pixels are {ratio}, not square: pictures and boxes are {shown}, as a player shows them, not "
+                f"{stored} as stored; scale boxes that a tool made without heeding this (OpenCV does not)"
+            )
+        if found.orientation.mirrored:
+            self._warn(
+                "the file asks for its mirror image: pictures and boxes are as a player shows them; a tool that heeds "
+                "only rotation (OpenCV) sees them otherwise"
+            )
+
+    def _complain(self, decoder: "_Decoder") -> None:
         """Say what a whole pass found wrong."""
-        if decoder.lost:
-            self._warn(f"{decoder.lost} damaged frames were left out, the first is frame {decoder.first_lost}")
-        if timeline.mended:
-            self._warn(
-                f"{len(timeline.mended)} timestamps did not rise and were put after the frame before, the first at "
-                f"frame {timeline.mended[0]}"
-            )
-        if decoder.gaps:
-            self._warn(
-                f"{decoder.gaps} gaps without frames, the longest is {decoder.longest_gap_s:.2f} s before frame "
-                f"{decoder.longest_gap_index}"
-            )
-        ends = f"ends at frame {decoder.next_index} ({decoder.end_s:.2f} s)"
+        for line in decoder.complaints():
+            self._warn(line)
+        ends = f"ends at frame {decoder.count} ({decoder.end_s:.2f} s)"
         said_s = self._probe.end_s
         if decoder.broken is not None:
             self._warn(f"{ends} with a read error ({decoder.broken}): cut off or damaged; what decodes was kept")
-        elif said_s is not None and decoder.end_s < said_s - 1.5 / self._fps - 0.1:
-            self._warn(f"{ends}, but its header says {said_s:.2f} s: the file is cut off; what decodes was kept")
+        elif said_s is not None and decoder.latest_s < said_s - 1.5 / self._fps - 0.1:
+            self._warn(
+                f"{ends}, but its header says {said_s:.2f} s: the file is cut off, or its header is wrong; what "
+                "decodes was kept"
+            )
         elif self._probe.ends_torn:
             self._warn(f"{ends} within a packet: the file is cut off; what decodes was kept")
 
@@ -128,35 +152,60 @@ class VideoSource:
             self.warnings.append(line)
 
 
+def _others(streams: int) -> str:
+    """How to name the other streams; "" where there are none."""
+    return "" if streams < 2 else f"; FILE#2{f' to FILE#{streams}' if streams > 2 else ''} names another"
+
+
 class _Decoder:
     """One pass: numbered, timed pictures, and what went wrong on the way."""
 
     def __init__(self, container: Any, stream: Any, timeline: Timeline) -> None:
         self._container, self._stream, self._timeline = container, stream, timeline
-        self._pictures, self._last_index = 0, -1
-        self._lost_stamps: list[float] = []
-        self._lost_unstamped = 0
-        self.first_lost = -1
+        self._step_s = 1 / timeline.fps
+        self._refused, self._damaged, self._first_lost = 0, 0, -1
+        self._pauses: list[tuple[int, float]] = []
+        self._first_stamp_s: float | None = None
+        self.count = 0
         self.end_s = 0.0
-        self.gaps = 0
-        self.longest_gap_s, self.longest_gap_index = 0.0, -1
+        self.latest_s = 0.0
         self.broken: str | None = None
 
-    @property
-    def lost(self) -> int:
-        """Frames that did not decode, or came out damaged."""
-        return len(self._lost_stamps) + self._lost_unstamped
-
-    @property
-    def next_index(self) -> int:
-        """Index the next frame would have."""
-        return self._pictures + self.lost
-
     def __iter__(self) -> Iterator[tuple[int, float, Any]]:
+        for index, time_s, stamp, picture in self._timeline.times(self._pictures()):
+            if index or self._timeline.stamped:
+                self._note_pause(index, time_s - self.end_s)
+            self.count, self.end_s = index + 1, time_s + self._step_s
+            self._note_latest(stamp, time_s)
+            if picture is not None:
+                yield index, time_s, picture
+
+    def complaints(self) -> Iterator[str]:
+        """What was wrong, a line each."""
+        if self._refused or self._damaged:
+            unnumbered = f"; {self._refused} of them gave no picture and have no number" if self._refused else ""
+            lost = self._refused + self._damaged
+            yield f"{lost} damaged frames were left out, the first near frame {self._first_lost}{unnumbered}"
+        mended, new_bases = self._timeline.mended, self._timeline.new_bases
+        if mended:
+            yield f"{len(mended)} timestamps were missing or wrong and were mended, the first at frame {mended[0]}"
+        if new_bases:
+            yield (
+                f"timestamps begin anew {len(new_bases)} times (they did not rise), the first at frame "
+                f"{new_bases[0]}: time goes on one frame later"
+            )
+        if self._pauses:
+            longest = sorted(self._pauses, key=lambda pause: -pause[1])[:_TOLD_PAUSES]
+            shown = ", ".join(f"{length_s:.2f} s before frame {index}" for index, length_s in sorted(longest))
+            more = f" (the longest of {len(self._pauses)})" if len(self._pauses) > len(longest) else ""
+            yield f"pauses without frames: {shown}{more}"
+
+    def _pictures(self) -> Iterator[tuple[int, float | None, Any]]:
+        """(slot, stamp, picture) of everything the decoder gives; the picture is None where it is damaged."""
         import av
 
         packets = self._container.demux(self._stream)
-        step = 1 / self._timeline.fps
+        given = 0
         while True:
             try:
                 packet = next(packets, None)
@@ -168,39 +217,28 @@ class _Decoder:
             try:
                 pictures = packet.decode()
             except av.FFmpegError:
-                self._lose(None if packet.pts is None else float(packet.pts * packet.time_base))
+                self._note_lost(given)
+                self._refused += 1
                 continue
             for picture in pictures:
-                stamp = stamp_s(picture)
                 if picture.is_corrupt:
-                    self._lose(stamp)
-                    continue
-                index = self._index(stamp)
-                self._pictures += 1
-                time_s = self._timeline.time(index, stamp)
-                if index:
-                    self._note_gap(index, time_s - self.end_s + step)
-                self.end_s = time_s + step
-                yield index, time_s, picture
+                    self._note_lost(given)
+                    self._damaged += 1
+                yield given + self._refused, stamp_s(picture), None if picture.is_corrupt else picture
+                given += 1
 
-    def _index(self, stamp: float | None) -> int:
-        """Number of the next picture: lost frames count where they would have been shown."""
-        number = self.next_index
-        if self._timeline.stamped and stamp is not None:
-            number = self._pictures + self._lost_unstamped + bisect_left(self._lost_stamps, stamp)
-        self._last_index = max(number, self._last_index + 1)
-        return self._last_index
+    def _note_lost(self, index: int) -> None:
+        if self._first_lost < 0:
+            self._first_lost = index
 
-    def _note_gap(self, index: int, gap_s: float) -> None:
-        if gap_s > max(_GAP_S, _GAP_STEPS / self._timeline.fps):
-            self.gaps += 1
-            if gap_s > self.longest_gap_s:
-                self.longest_gap_s, self.longest_gap_index = gap_s, index
+    def _note_pause(self, index: int, pause_s: float) -> None:
+        """Note a pause: its length is what the step between the frames before and after exceeds one frame by."""
+        if pause_s + self._step_s > max(PAUSE_S, PAUSE_STEPS * self._step_s):
+            self._pauses.append((index, pause_s + self._step_s))
 
-    def _lose(self, stamp: float | None) -> None:
-        if self.first_lost < 0:
-            self.first_lost = self.next_index
-        if stamp is None or not self._timeline.stamped:
-            self._lost_unstamped += 1
-        else:
-            insort(self._lost_stamps, stamp)
+    def _note_latest(self, stamp: float | None, time_s: float) -> None:
+        """The latest moment any stamp names: a header's length is that of the stamps, wrong ones included."""
+        if stamp is not None and self._first_stamp_s is None:
+            self._first_stamp_s = stamp - time_s
+        shown_s = time_s if stamp is None or self._first_stamp_s is None else stamp - self._first_stamp_s
+        self.latest_s = max(self.latest_s, shown_s + self._step_s, self.end_s)

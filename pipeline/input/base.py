@@ -36,8 +36,12 @@ class PerceivedInput(Protocol):
         """Per camera: kind ("video", "detections"), uri, fps, size, frames, bytes, sha256."""
         ...
 
+    def counted(self) -> dict[str, int]:
+        """Frames of the cameras that were read to their end; before, ``describe`` gives the guess of the header."""
+        ...
+
     def total_frames(self) -> int | None:
-        """Frames of all cameras, or None where unknown."""
+        """Frames of all cameras, a guess where headers guess, or None where unknown."""
         ...
 
     def interrupt(self) -> None:

@@ -94,6 +94,10 @@ class DetectionInput:
                 }
         return described
 
+    def counted(self) -> dict[str, int]:
+        """See ``PerceivedInput``; the files say it themselves."""
+        return {}
+
     def total_frames(self) -> int | None:
         """See ``PerceivedInput``."""
         return sum(self._frames.values())

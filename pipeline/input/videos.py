@@ -1,7 +1,6 @@
 """Videos, image folders and streams as a run's input."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from data.config import SourcesConfig
@@ -9,7 +8,7 @@ from data.formats.detections_in import CameraDetections
 from data.records import Frame
 from data.runtime.stage_clock import StageClock
 from data.site import Site
-from data.sources.base import CameraSpec, FrameSource
+from data.sources.base import CameraSpec, FrameSource, file_and_stream
 from data.sources.open import open_source
 from pipeline.folder.manifest import describe_file, describe_input
 from pipeline.folder.stages import Stage
@@ -85,7 +84,7 @@ class VideoInput:
         """What each source, and the detection file beside it, gave cause to complain about so far."""
         lines = {camera: list(source.warnings) for camera, source in self._sources.items()}
         for camera, given in self._given.items():
-            lines[camera] += [*given.warnings, *_misfits(given, self._sources[camera].info.frame_count)]
+            lines[camera] += [*given.warnings, *_misfits(given, self._sources[camera].counted)]
         return lines
 
     def batches(
@@ -117,13 +116,17 @@ class VideoInput:
                 "frames": source.info.frame_count,
                 "timestamps": source.info.timestamps,
                 "live": source.info.live,
-                **describe_input(Path(source.info.uri)),
+                **describe_input(file_and_stream(source.info.uri)[0]),
             }
             for camera, source in self._sources.items()
         }
         for camera, given in self._given.items():
             described[camera]["detections"] = {"uri": str(given.path), **describe_file(given.path)}
         return described
+
+    def counted(self) -> dict[str, int]:
+        """See ``PerceivedInput``."""
+        return {camera: source.counted for camera, source in self._sources.items() if source.counted is not None}
 
     def total_frames(self) -> int | None:
         """See ``PerceivedInput``."""
@@ -152,12 +155,12 @@ class VideoInput:
 
 
 def _misfits(given: CameraDetections, frames: int | None) -> list[str]:
-    """Signs that detections were made of another video."""
+    """Signs that detections were made of another video, once its frames are counted."""
     if frames is None:
         return []
     late = int((given.frames >= frames).sum())
     if late:
-        return [f"{late} detections of {given.path} lie after frame {frames}, the last that the video announces"]
+        return [f"{late} detections of {given.path} lie after frame {frames}, the last of the video"]
     # Of the formats only COCO's has an entry for every frame, whether somebody is there or not.
     if given.path.suffix == ".json" and given.frame_count < frames:
         return [f"{given.path} tells of {given.frame_count} frames, the video has {frames}: nobody in the others"]

@@ -8,7 +8,7 @@ from typing import Any
 from data.errors import UserError
 from data.records import GlobalTrack, Link, Tracklet
 from data.site import Site
-from data.sources.base import CameraSpec
+from data.sources.base import CameraSpec, file_and_stream, is_address
 from pipeline.evaluation.result import EvaluationResult
 from pipeline.folder.run_folder import RunFolder
 from pipeline.folder.stages import RunWarning
@@ -109,7 +109,7 @@ class RunRequest:
         found: list[Path | None] = [self.truth]
         match self.start:
             case Videos(cameras, detections):
-                found += [Path(spec.uri) for spec in cameras if "://" not in spec.uri]
+                found += [file_and_stream(spec.uri)[0] for spec in cameras if not is_address(spec.uri)]
                 found.append(detections)
             case DetectionFiles(folder, features) | TrackFiles(folder, features):
                 found += [folder, features]

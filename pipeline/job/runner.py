@@ -122,6 +122,8 @@ def _track(opened: Opened, request: RunRequest, config: Config, weights: WeightS
     try:
         with job.at_work():
             track(job, opened.source, opened.embedder, estimator=opened.estimator, resume=request.resume)
+        for camera, frames in opened.source.counted().items():
+            inputs[camera]["frames"] = frames
     except InterruptedRun:
         job.write_manifest(Status.INTERRUPTED)
         raise

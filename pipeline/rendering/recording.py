@@ -2,7 +2,6 @@
 
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,10 +9,11 @@ from pydantic import ValidationError
 from data.config import SourcesConfig, explain
 from data.errors import UserError
 from data.foreign import parse_yaml
+from data.names import is_camera_name
 from data.records import Frame, Image
 from data.site import Site, load_site
-from data.sources.base import CameraSpec
-from data.sources.open import is_camera_name, open_source
+from data.sources.base import CameraSpec, file_and_stream, is_address
+from data.sources.open import open_source
 from pipeline.folder.manifest import describe_input
 from pipeline.folder.run_folder import RunFolder
 from pipeline.input.ahead import Ahead, stop_all
@@ -104,12 +104,12 @@ class Playback:
 
     def _check_same(self, camera: str, uri: str, described: Mapping[str, Any]) -> None:
         """Only the file the run saw is drawn on, and none is fetched because a folder says so."""
-        if "://" in uri:
+        if is_address(uri):
             raise UserError(
                 f"camera '{camera}' was read from an address ({uri}), and none is opened because a run folder names "
                 "it; run again with --save-video"
             )
-        path = Path(uri)
+        path, _ = file_and_stream(uri)
         if not path.exists():
             raise UserError(f"camera '{camera}': {uri} is not there any more; put the video back, or run again")
         if not described.get("sha256") or describe_input(path).get("sha256") != described["sha256"]:

@@ -1,6 +1,7 @@
 """Small videos, made where they are needed."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -32,21 +33,30 @@ def make_video(tmp_path: Path) -> MakeVideo:
         options: dict[str, str] | None = None,
         metadata: dict[str, str] | None = None,
         rotation: int = 0,
+        matrix: list[int] | None = None,
+        aspect: Fraction | None = None,
+        container_format: str | None = None,
+        pix_fmt: str = "yuv420p",
+        draw: Callable[[int, int, int], NDArray[np.uint8]] = picture,
     ) -> Path:
         import av
 
         path = tmp_path / name
-        with av.open(str(path), "w", options=options or {}) as container:
+        with av.open(str(path), "w", format=container_format, options=options or {}) as container:
             container.metadata.update(metadata or {})
             stream = container.add_stream(codec, rate=fps)
-            stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+            stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
             stream.codec_context.gop_size = 10
             if codec in ("libx264", "mpeg4"):
                 stream.codec_context.max_b_frames = b_frames
             if rotation:
                 stream.set_display_rotation(rotation)
+            if matrix is not None:
+                stream.set_display_matrix([*matrix[:2], 0, *matrix[2:], 0, 0, 0, 1 << 30])
+            if aspect is not None:
+                stream.codec_context.sample_aspect_ratio = aspect
             for number in range(frames):
-                frame = av.VideoFrame.from_ndarray(picture(number, *size), format="rgb24")
+                frame = av.VideoFrame.from_ndarray(draw(number, *size), format="rgb24")
                 if stamps is not None:
                     frame.pts = stamps[number]
                 container.mux(stream.encode(frame))

@@ -5,7 +5,7 @@ import pytest
 from data.config import SourcesConfig
 from data.errors import UserError
 from data.sources.base import CameraSpec
-from data.sources.images import natural_key
+from data.sources.images import frame_numbers, natural_key
 from data.sources.open import open_source
 
 
@@ -66,6 +66,67 @@ def test_real_sequence(testdata):
     assert source.info.fps in (14, 25, 30)
 
 
+@pytest.mark.parametrize(
+    ("names", "numbers"),
+    [
+        (["000001.jpg", "000002.jpg", "000003.jpg", "000007.jpg"], [0, 1, 2, 6]),
+        (["307.jpg", "308.jpg", "310.jpg"], [0, 1, 3]),
+        (["c1_f0010.png", "c1_f0020.png", "c1_f0030.png", "c1_f0060.png"], [0, 1, 2, 5]),
+        (["a1_0001_x.png", "a1_0002_x.png"], [0, 1]),
+        (["one.png"], [0]),
+        (["7.png"], [0]),
+    ],
+)
+def test_missing_numbers_are_missing_frames(names, numbers):
+    assert frame_numbers(names) == (numbers, "")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["1714566600123.jpg", "1714566600161.jpg", "1714566600204.jpg", "1714566600240.jpg"],
+        ["a1_1.png", "a1_2.png", "a2_1.png"],
+        ["1.jpg", "1.png", "2.jpg"],
+        ["a.png", "b.png"],
+        ["1.png", "a.png"],
+        ["1.png", "2.png", "100.png", "107.png", "300.png"],
+    ],
+)
+def test_names_without_an_even_number_follow_one_another_and_that_is_said(names):
+    numbers, remark = frame_numbers(names)
+    assert numbers == list(range(len(names)))
+    assert "one after the other" in remark
+
+
+def test_a_gap_among_numbers_is_a_pause_and_told(tmp_path):
+    fill(tmp_path, [f"{number:06}.jpg" for number in (1, 2, 3, 4, 103, 104)])
+    source = open_folder(tmp_path, image_fps=10)
+    frames = list(source.frames())
+    assert [frame.index for frame in frames] == [0, 1, 2, 3, 102, 103]
+    assert [frame.time_s for frame in frames] == pytest.approx([0, 0.1, 0.2, 0.3, 10.2, 10.3])
+    assert source.counted == 104
+    assert any("98 numbers are missing" in line and "9.90 s before frame 102" in line for line in source.warnings)
+    assert [(frame.index, frame.time_s) for frame in source.frames(100)] == [(102, 10.2), (103, 10.3)]
+
+
+@pytest.mark.parametrize("ending", ["bmp", "webp", "tif", "tiff", "jpeg", "PNG", "JPG"])
+def test_kinds_of_pictures(tmp_path, ending):
+    fill(tmp_path, [f"{number}.{ending}" for number in range(3)])
+    frames = list(open_folder(tmp_path).frames())
+    assert [round(float(frame.image[..., 0].mean()), -1) for frame in frames] == [0, 10, 20]
+
+
+def test_a_picture_that_breaks_off_is_left_out(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f"{number}.jpg"), rng.integers(0, 255, (64, 64, 3), np.uint8))
+    content = (tmp_path / "2.jpg").read_bytes()
+    (tmp_path / "2.jpg").write_bytes(content[: len(content) // 2])
+    source = open_folder(tmp_path)
+    assert [frame.index for frame in source.frames()] == [0, 1]
+    assert any("1 pictures do not decode" in line and "2.jpg" in line for line in source.warnings)
+
+
 def test_max_fps(tmp_path):
     fill(tmp_path, [f"{number}.png" for number in range(10)])
     assert [frame.index for frame in open_folder(tmp_path, image_fps=10, max_fps=5).frames()] == [0, 2, 4, 6, 8]
@@ -80,10 +141,10 @@ def test_broken_and_differing_pictures(tmp_path):
     source = open_folder(tmp_path)
     frames = list(source.frames())
     assert [frame.index for frame in frames] == [0, 2, 4, 5]
-    assert {frame.image.shape for frame in frames} == {(20, 30, 3)}
+    assert {frame.image.shape for frame in frames} == {(40, 60, 3)}, "as many of each size: the larger"
     assert any("2 pictures do not decode" in line and "1.png" in line for line in source.warnings)
     assert [line for line in source.warnings if "size changes" in line] == [
-        "the picture size changes at frame 4: later frames are scaled to the first size"
+        "the picture size changes, frame 0 has another: all are fitted into 60x40, proportions kept"
     ]
 
 
