@@ -30,6 +30,8 @@ examples:
       --data Market-1501-v15.09.15
   python -m tools.evaluate_reid --weights kpr.safetensors --data Occluded_Duke --keypoints openpifpaf \\
       --show 20 --show-out runs/rankings
+  python -m tools.evaluate_reid --weights a.safetensors --weights b.safetensors --data Market-1501 --kind market \\
+      --data MSMT17_V1 --kind msmt17 --data LTCC_ReID --kind ltcc
 """
 
 
@@ -57,13 +59,20 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     data = parser.add_argument_group("data")
-    data.add_argument("--data", type=Path, metavar="ROOT", help="the data set's folder")
     data.add_argument(
-        "--kind",
-        help="its layout: market (default), cuhk03_labeled, cuhk03_detected, occluded_reid, partial_reid, "
-        "p_dukemtmc or occluded_posetrack",
-    )
-    data.add_argument("--keypoints", metavar="NAME", help="folder of keypoints under external_annotation")
+        "--data", type=Path, action="append", default=[], metavar="ROOT",
+        help="the data set's folder; given again, every model is scored on every set, with one table over all",
+    )  # fmt: skip
+    data.add_argument(
+        "--kind", action="append", default=[],
+        help="its layout: market (default), msmt17, cuhk03_labeled, cuhk03_detected, cuhk03_classic_labeled, "
+        "cuhk03_classic_detected, ltcc, prcc, prcc_same_clothes, occluded_reid, partial_reid, p_dukemtmc or "
+        "occluded_posetrack; once for all sets, or once for each",
+    )  # fmt: skip
+    data.add_argument(
+        "--keypoints", action="append", default=[], metavar="NAME",
+        help="folder of keypoints under external_annotation; once for all sets, or once for each",
+    )  # fmt: skip
     data.add_argument(
         "--config", type=Path, metavar="FILE", help="as configs/reid/*.yaml: its test set, labels, features and cameras"
     )
@@ -72,7 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     ways = parser.add_argument_group("ways")
     ways.add_argument(
         "--rule",
-        choices=("market", "intra", "inter", "all"),
+        choices=("market", "intra", "inter", "all", "changed_clothes", "same_clothes"),
         help="gallery of a query (default: the data set's own, or --config's)",
     )
     ways.add_argument("--visibility", choices=("binary", "continuous"), default="binary", help="(default: binary)")
@@ -84,6 +93,11 @@ def build_parser() -> argparse.ArgumentParser:
     prompts.add_argument("--no-prompts", action="store_true", help="give no skeletons to the network")
     prompts.add_argument("--no-negatives", action="store_true", help="give only the person's own skeleton")
     ways.add_argument("--no-cameras", action="store_true", help="give no camera tokens, whatever --config says")
+    ways.add_argument("--flip", action="store_true", help="describe every crop together with its mirror image")
+    ways.add_argument(
+        "--single-shot", action="store_true",
+        help="also rank galleries with one random picture per person (the rule of cuhk03_classic_* and prcc)",
+    )  # fmt: skip
     ways.add_argument("--rerank", action="store_true", help="also rank by k-reciprocal distances")
     ways.add_argument("--k1", type=_positive, help="of re-ranking (default: by the size of the set, at most 20)")
     ways.add_argument("--k2", type=_positive, help="of re-ranking (default: by k1, at most 6)")
@@ -109,9 +123,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_intermixed_args(argv)
     _check(arguments)
     config = _training(arguments)
-    source = _source(arguments, config)
+    sources = _sources(arguments, config)
+    _check_sets(arguments, sources)
+    trees, results = [], []
+    for number, source in enumerate(sources):
+        folder = arguments.show_out
+        if folder is not None and len(sources) > 1:
+            folder = folder / f"set{number + 1}"
+        print("\n" * bool(number), end="")
+        tree, found = _score_set(arguments, config, source, folder)
+        trees.append(tree)
+        results.append(found)
+    if len(sources) > 1:
+        from reid.evaluation.tables import cross_table
 
+        print("\n".join(["", *cross_table([_name(source) for source in sources], results)]))
+    if arguments.out is not None:
+        _write(arguments.out, trees[0] if len(sources) == 1 else {"sets": trees})
+    return 0
+
+
+def _score_set(
+    arguments: argparse.Namespace, config: "TrainConfig | None", source: "SourceConfig", show_out: Path | None
+) -> "tuple[dict[str, Any], list[ModelResult]]":
+    """Every model on one data set: what is written of it, and the results."""
     from reid.evaluation.extract import Reading
+    from reid.samples.layouts import LAYOUTS
     from reid.samples.sources import default_rule, read_source
 
     data = read_source(source, "test")
@@ -121,6 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A wrong name is told before the work.
         queries_named(data.query, arguments.show_names)
     rule = arguments.rule or (config and config.test_rule) or default_rule(source.kind)
+    single_shot = arguments.single_shot or LAYOUTS[source.kind].single_shot
     prompts = "none" if arguments.no_prompts else "target" if arguments.no_negatives else "all"
     reading = Reading(arguments.batch, arguments.workers, prompts, arguments.bad_files)  # type: ignore[arg-type]
     cameras = False if config is None or arguments.no_cameras else config.cameras_in(source)
@@ -130,31 +168,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{len(data.gallery)} gallery crops; {_prompts_told(data, prompts)}, visibility {arguments.visibility}"
         f"{', camera tokens' if cameras else ''}; per cent"
     )
-    trees = []
+    results = []
     bad: tuple[BadCrop, ...] = ()
     labels = _labels(arguments)
     for number, (label, extractor) in enumerate(zip(labels, _extractors(arguments, config, cameras), strict=True)):
-        result = _score(arguments, extractor, label, data, reading, rule)
+        result = _score(arguments, extractor, label, data, reading, rule, single_shot)
         print("\n".join(["", *result.lines()]))
-        trees.append(result.tree())
+        results.append(result)
         bad = (*result.query.bad, *result.gallery.bad)
-        if arguments.show_out is not None:
-            folder = arguments.show_out / f"model{number + 1}" if len(labels) > 1 else arguments.show_out
+        if show_out is not None:
+            folder = show_out / f"model{number + 1}" if len(labels) > 1 else show_out
             print(f"  rankings: {_draw(arguments, extractor, result, reading, rule, folder)}")
     if bad:
         print(f"\n{len(bad)} files could not be used and were left out:")
         print("\n".join(f"  {crop.reason}" for crop in bad))
-    if arguments.out is not None:
-        tree = {
-            "data": {
-                "root": str(source.folder), "kind": source.kind, "rule": rule, "prompts": prompts,
-                "visibility": arguments.visibility, "foreground": arguments.foreground, "camera_tokens": bool(cameras),
-                "left_out": [{"path": str(crop.path), "reason": crop.reason} for crop in bad],
-            },
-            "models": trees,
-        }  # fmt: skip
-        _write(arguments.out, tree)
-    return 0
+    tree = {
+        "data": {
+            "root": str(source.folder), "kind": source.kind, "rule": rule, "prompts": prompts,
+            "visibility": arguments.visibility, "foreground": arguments.foreground, "camera_tokens": bool(cameras),
+            "flip": arguments.flip,
+            "left_out": [{"path": str(crop.path), "reason": crop.reason} for crop in bad],
+        },
+        "models": [result.tree() for result in results],
+    }  # fmt: skip
+    return tree, results
 
 
 def _prompts_told(data: "ReidData", prompts: str) -> str:
@@ -184,7 +221,7 @@ def _at_least(least: int, text: str) -> int:
 def _check(arguments: argparse.Namespace) -> None:
     if not arguments.weights and not arguments.model:
         raise UserError("no model: give --weights FILE, or --model NAME FILE")
-    if arguments.data is None and arguments.config is None:
+    if not arguments.data and arguments.config is None:
         raise UserError("no data: give --data ROOT, or --config with a test set")
     if (arguments.show or arguments.show_names) and arguments.show_out is None:
         raise UserError("--show draws into a folder: name it with --show-out DIR")
@@ -213,22 +250,50 @@ def _training(arguments: argparse.Namespace) -> "TrainConfig | None":
     return load_training(arguments.config)
 
 
-def _source(arguments: argparse.Namespace, config: "TrainConfig | None") -> "SourceConfig":
-    """The data set: the configuration's test set, with what the command line says in its place."""
+def _sources(arguments: argparse.Namespace, config: "TrainConfig | None") -> "list[SourceConfig]":
+    """The data sets: the configuration's test set, with what the command line says in its place."""
     from pydantic import ValidationError
 
     from data.config import explain
     from reid.samples.sources import SourceConfig
 
-    given = {"root": arguments.data, "kind": arguments.kind, "keypoints": arguments.keypoints}
-    tree: dict[str, Any] = config.test.model_dump() if config is not None and config.test is not None else {}
-    tree |= {key: value for key, value in given.items() if value is not None}
-    if "root" not in tree:
+    told: dict[str, Any] = config.test.model_dump() if config is not None and config.test is not None else {}
+    if not told and not arguments.data:
         raise UserError(f"{arguments.config} has no test set: give --data ROOT")
-    try:
-        return SourceConfig.model_validate(tree)
-    except ValidationError as error:
-        raise UserError(explain(error, SourceConfig, "the data set")) from None
+    roots = arguments.data or [told["root"]]
+    kinds, keypoints = (
+        _for_each(roots, values, option)
+        for values, option in ((arguments.kind, "--kind"), (arguments.keypoints, "--keypoints"))
+    )
+    sources = []
+    for root, kind, folder in zip(roots, kinds, keypoints, strict=True):
+        given = {"root": root, "kind": kind, "keypoints": folder}
+        tree = told | {key: value for key, value in given.items() if value is not None}
+        try:
+            sources.append(SourceConfig.model_validate(tree))
+        except ValidationError as error:
+            raise UserError(explain(error, SourceConfig, "the data set")) from None
+    return sources
+
+
+def _for_each(roots: Sequence[Path], values: Sequence[str], option: str) -> list[str | None]:
+    """What was given once for all data sets, or once for each of them."""
+    if len(values) not in (0, 1, len(roots)):
+        raise UserError(f"{option} is given {len(values)} times for {len(roots)} data sets; give it once, or for each")
+    return list(values) if len(values) == len(roots) else [*values, None][:1] * len(roots)
+
+
+def _check_sets(arguments: argparse.Namespace, sources: "Sequence[SourceConfig]") -> None:
+    names = [_name(source) for source in sources]
+    again = [name for name in names if names.count(name) > 1]
+    if again:
+        raise UserError(f"{again[0]} is named twice; give each data set once")
+    if arguments.show_names and len(sources) > 1:
+        raise UserError("--show-names: with several data sets it is not told whose queries are meant; use --show N")
+
+
+def _name(source: "SourceConfig") -> str:
+    return source.folder.resolve().name if source.kind == "market" else f"{source.kind} {source.folder.resolve().name}"
 
 
 def _labels(arguments: argparse.Namespace) -> list[str]:
@@ -243,12 +308,16 @@ def _extractors(
 ) -> "Iterator[Extractor]":
     """The models, each opened when its turn comes, so that only one is in memory."""
     from pipeline.evaluation.appearance_models import open_named, open_network
+    from reid.evaluation.mirrored import Mirrored
+
+    def as_asked(extractor: "Extractor") -> "Extractor":
+        return Mirrored(extractor) if arguments.flip else extractor
 
     device, visibility = arguments.device, arguments.visibility
     for path in arguments.weights:
-        yield open_network(path, device, visibility, arguments.foreground, config, cameras)
+        yield as_asked(open_network(path, device, visibility, arguments.foreground, config, cameras))
     for name, file in arguments.model:
-        yield open_named(name, file, device, visibility, arguments.batch, arguments.overrides)
+        yield as_asked(open_named(name, file, device, visibility, arguments.batch, arguments.overrides))
 
 
 def _score(
@@ -258,6 +327,7 @@ def _score(
     data: "ReidData",
     reading: "Reading",
     rule: "Rule",
+    single_shot: bool,
 ) -> "ModelResult":
     from data.runtime.torch_device import torch_device
     from reid.evaluation.breakdown import breakdown
@@ -271,7 +341,7 @@ def _score(
     gallery = extract(extractor, data.gallery, "gallery", reading)
     neighbourhood = _neighbourhood(arguments, query, gallery) if arguments.rerank else None
     device = torch_device(arguments.device)
-    ranking = Ranking(rule, arguments.chunk, device, not arguments.no_parts, neighbourhood)
+    ranking = Ranking(rule, arguments.chunk, device, not arguments.no_parts, neighbourhood, single_shot)
     found = retrieve(query, gallery, extractor.part_names, ranking)
     if not found.scores.queries:
         raise UserError(

@@ -1,8 +1,15 @@
-"""CUHK03 (Li et al., "DeepReID", CVPR 2014) in the new protocol (Zhong et al., CVPR 2017): labelled or detected boxes.
+"""CUHK03 (Li et al., "DeepReID", CVPR 2014), labelled or detected boxes, in its own protocol or the new one.
 
-767 people to train on, 700 to test on; two cameras watch each person, of five pairs. ``images_labeled`` and
-``images_detected`` hold pictures named ``<pair>_<person>_<view>_<number>.png`` as everyone cuts them out of
-``cuhk-03.mat``; ``cuhk03_new_protocol_config_{labeled,detected}.mat`` tell which are for training, queries and gallery.
+Two cameras watch each person, of five pairs. ``images_labeled`` and ``images_detected`` hold pictures named
+``<pair>_<person>_<view>_<number>.png`` as everyone cuts them out of ``cuhk-03.mat``.
+
+New protocol (Zhong et al., CVPR 2017): 767 people to train on, 700 to test on;
+``cuhk03_new_protocol_config_{labeled,detected}.mat`` tell which pictures are for training, queries and gallery.
+
+Classic protocol: 20 splits of 1,360 people, 100 of whom are searched for among each other (figures are published of
+the first split and of the mean over all); the CMC curve is of a
+gallery with one picture per person. ``splits_classic_{labeled,detected}.json``, as torchreid writes them beside the
+pictures, has one object per split with lists of [path, identity, camera] of ``train``, ``query`` and ``gallery``.
 """
 
 from data.listing import listed
@@ -16,6 +23,7 @@ import numpy as np
 from data.datasets.reid_crops import CropSplits, ReidCrop, Use
 from data.datasets.reid_folders import data_root
 from data.errors import UserError
+from data.foreign import read_json
 from data.formats.mat import read_mat
 from data.records import IntArray
 
@@ -54,6 +62,64 @@ def list_cuhk03(root: Path, boxes: Boxes, use: Use = "all") -> CropSplits:
     there = {path.name for path in listed(place / folder, "*")}
     found = {name: protocol.crops(name, place / folder, there) if name in wanted else () for name in _SPLITS}
     return CropSplits(place, found["train"], found["query"], found["gallery"])
+
+
+def list_cuhk03_classic_labeled(root: Path, use: Use = "all", split: int = 0) -> CropSplits:
+    """List the crops of boxes that people drew, in the classic protocol; see ``list_cuhk03_classic``."""
+    return list_cuhk03_classic(root, "labeled", use, split)
+
+
+def list_cuhk03_classic_detected(root: Path, use: Use = "all", split: int = 0) -> CropSplits:
+    """List the crops of boxes that a detector found, in the classic protocol; see ``list_cuhk03_classic``."""
+    return list_cuhk03_classic(root, "detected", use, split)
+
+
+def list_cuhk03_classic(root: Path, boxes: Boxes, use: Use = "all", split: int = 0) -> CropSplits:
+    """List the crops. Identities are the split's, from 0; cameras are the two views, 0 and 1.
+
+    Args:
+        root: the data set's folder, or the folder above it.
+        boxes: labelled or detected ones.
+        use: which splits to list.
+        split: which of the protocol's.
+
+    Raises:
+        UserError: when the pictures or the list of splits are absent or do not fit each other.
+    """
+    folder = f"images_{boxes}"
+    place = data_root(root, f"CUHK03 ({boxes})", _FOLDERS, (folder,))
+    path = place / f"splits_classic_{boxes}.json"
+    if not path.is_file():
+        raise UserError(f"{path} is missing: it lists the classic protocol's splits, as torchreid writes them")
+    splits = read_json(path)
+    if not isinstance(splits, list) or not all(isinstance(one, dict) for one in splits):
+        raise UserError(f"{path} is no list of splits")
+    if not 0 <= split < len(splits):
+        raise UserError(f"{path} has {len(splits)} splits, from 0; there is no split {split}")
+    wanted = {"all": _SPLITS, "train": _SPLITS[:1], "test": _SPLITS[1:]}[use]
+    found = {name: _listed(path, splits[split].get(name), name, place / folder) for name in wanted}
+    return CropSplits(place, found.get("train", ()), found.get("query", ()), found.get("gallery", ()))
+
+
+def _listed(path: Path, rows: Any, name: str, folder: Path) -> tuple[ReidCrop, ...]:
+    """The crops of one list; the paths in it are of the machine that wrote it, so only their names count."""
+    if not isinstance(rows, list) or not rows:
+        raise UserError(f"{path}: {name} lists no pictures")
+    crops = []
+    for row in rows:
+        if not (isinstance(row, list) and len(row) == 3 and isinstance(row[0], str)):
+            raise UserError(f"{path}: {name} has an entry that is not [path, identity, camera]")
+        picture = re.split(r"[/\\]", row[0])[-1]
+        if _NAME.fullmatch(picture) is None or not all(type(number) is int for number in row[1:]):
+            raise UserError(f"{path}: {name} has '{str(row)[:80]}', which is not [path, identity, camera]")
+        crops.append(ReidCrop(folder / picture, row[1], row[2], folder.name))
+    absent = [crop.path.name for crop in crops if not crop.path.is_file()]
+    if absent:
+        raise UserError(
+            f"{folder} lacks {len(absent)} pictures of {name}, first '{absent[0]}'; cut them out of cuhk-03.mat under "
+            "these names"
+        )
+    return tuple(sorted(crops, key=lambda crop: crop.path.name))
 
 
 class _Protocol:

@@ -28,6 +28,7 @@ class ReidCrop:
         keypoints: skeletons that the data set itself brings, or the file that holds them.
         labels: the parsing label where the data set has a place of its own for it.
         occlusion: how much other people are in the way, where the data set defines it; see ``occlusion_level``.
+        clothes: what the person wears, as the data set numbers it; None where it does not tell.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class ReidCrop:
     keypoints: CropSkeletons | Path | None = None
     labels: Path | None = None
     occlusion: float | None = None
+    clothes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -91,6 +91,12 @@ class Features:
         return np.array([sample.camera for sample in self.samples], np.int64)
 
     @property
+    def clothes(self) -> IntArray | None:
+        """(N,) int64, equal where one person wears the same; None where the data set does not tell."""
+        worn = [sample.clothes for sample in self.samples if sample.clothes is not None]
+        return np.array(worn, np.int64) if len(worn) == len(self.samples) else None
+
+    @property
     def without_skeleton(self) -> int:
         """Crops whose person has no skeleton; a promptable network takes them without a prompt."""
         return int(np.isnan(self.hidden).sum())

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from data.records import FloatArray, IntArray
+from data.records import DoubleArray, FloatArray, IntArray
 from reid.evaluation.extract import Extractor, Features, Reading, extract
 from reid.ranking.distance import distance_matrix
-from reid.ranking.metrics import RetrievalEvaluator, RetrievalScores, Rule, ranked_last
+from reid.ranking.metrics import RetrievalEvaluator, RetrievalScores, Rule, SingleShotCmc, ranked_last
 from reid.ranking.pair_statistics import PairStatistics
 from reid.ranking.rerank import Neighbourhood, auto_neighbourhood, rerank_rows
 from reid.samples.sources import Sample
@@ -25,6 +25,7 @@ class Ranking:
         device: torch device of the distances.
         parts: also rank by each embedding alone.
         rerank: also rank by k-reciprocal distances of these parameters; None does not.
+        single_shot: also give the CMC curve of galleries with one random picture per person.
     """
 
     rule: Rule = "market"
@@ -32,6 +33,7 @@ class Ranking:
     device: str = "cpu"
     parts: bool = False
     rerank: Neighbourhood | None = None
+    single_shot: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,12 +59,14 @@ class Retrieval:
             ``PairStatistics``.
         parts: name of the embedding -> its scores; empty unless asked for.
         reranked: scores after re-ranking, or None.
+        single_shot: (R,) CMC curve of galleries with one picture per person, 0-1, or None.
     """
 
     scores: RetrievalScores
     pairs: dict[str, float]
     parts: dict[str, PartRetrieval] = field(default_factory=dict)
     reranked: RetrievalScores | None = None
+    single_shot: DoubleArray | None = None
 
     def summary(self) -> dict[str, float]:
         """``mAP``, ``rank1``, ``rank5``, ``rank10`` (0-1), and what ``pairs`` holds."""
@@ -137,12 +141,18 @@ def retrieve(query: Features, gallery: Features, part_names: Sequence[str], rank
     pairs = Pairs(query, gallery, ranking.device)
     whole = _evaluator(query, gallery, ranking.rule)
     single = [_evaluator(query, gallery, ranking.rule) for _ in part_names] if ranking.parts else []
-    statistics = PairStatistics(query.identities, gallery.identities, query.cameras, gallery.cameras, ranking.rule)
+    statistics = PairStatistics(
+        query.identities, gallery.identities, query.cameras, gallery.cameras, ranking.rule, _clothes(query, gallery)
+    )
+    shots = SingleShotCmc(query.identities, gallery.identities, query.cameras, gallery.cameras)
     for start in range(0, len(query), ranking.chunk):
         stop = min(start + ranking.chunk, len(query))
         block = pairs.block(start, stop)
         statistics.add(start, block)
-        whole.add(start, ranked_last(block, query.identities[start:stop], gallery.identities))
+        marked = ranked_last(block, query.identities[start:stop], gallery.identities)
+        whole.add(start, marked)
+        if ranking.single_shot:
+            shots.add(marked)
         for part, evaluator in enumerate(single):
             block = pairs.block(start, stop, part)
             evaluator.add(start, ranked_last(block, query.identities[start:stop], gallery.identities))
@@ -159,6 +169,7 @@ def retrieve(query: Features, gallery: Features, part_names: Sequence[str], rank
         statistics.summary(),
         {name: PartRetrieval(part.scores(), share) for name, part, share in zip(part_names, single, seen)},
         reranked,
+        shots.curve() if ranking.single_shot else None,
     )
 
 
@@ -218,4 +229,11 @@ def ranking_of(
 
 
 def _evaluator(query: Features, gallery: Features, rule: Rule) -> RetrievalEvaluator:
-    return RetrievalEvaluator(query.identities, gallery.identities, query.cameras, gallery.cameras, rule)
+    return RetrievalEvaluator(
+        query.identities, gallery.identities, query.cameras, gallery.cameras, rule, clothes=_clothes(query, gallery)
+    )
+
+
+def _clothes(query: Features, gallery: Features) -> tuple[IntArray, IntArray] | None:
+    worn = query.clothes, gallery.clothes
+    return None if worn[0] is None or worn[1] is None else (worn[0], worn[1])

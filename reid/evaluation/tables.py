@@ -1,10 +1,11 @@
 """Results as a table for people and as a tree for machines."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from data.records import DoubleArray
 from reid.evaluation.breakdown import GroupScores
 from reid.evaluation.extract import Features
 from reid.evaluation.retrieval import Retrieval
@@ -52,6 +53,7 @@ class ModelResult:
             "parts": parts,
             "groups": [asdict(group) for group in self.groups],
             "reranked": reranked,
+            "single_shot": None if found.single_shot is None else _curve(found.single_shot),
             "input": {what: _input(crops) for what, crops in (("query", self.query), ("gallery", self.gallery))},
         }
         cleaned: dict[str, Any] = _without_nan(tree)
@@ -67,6 +69,9 @@ class ModelResult:
         if found.reranked is not None and self.neighbourhood is not None:
             used = self.neighbourhood
             yield _line(f"re-ranked, k1 {used.k1} k2 {used.k2} lambda {used.lambda_:g}", found.reranked)
+        if found.single_shot is not None:
+            ranks = " ".join(_percent(share) for share in _curve(found.single_shot).values())
+            yield f"  {'one picture per gallery person':{_NAME}s} {'':6s} {ranks}"
         for name, part in found.parts.items():
             yield _line(f"only {name}", part.scores, part.seen)
         for group in self.groups:
@@ -90,6 +95,29 @@ class ModelResult:
         for what, (query, gallery) in counts.items():
             if query + gallery:
                 yield f"  {query} query and {gallery} gallery {what}"
+
+
+def cross_table(names: Sequence[str], results: Sequence[Sequence[ModelResult]]) -> Iterator[str]:
+    """Every model on every data set, mAP and rank 1 in per cent.
+
+    Args:
+        names: of the data sets.
+        results: of each data set, those of the models in one order.
+    """
+    widths = [max(len(name), 13) for name in names]
+    yield f"{'mAP / rank 1':{_NAME}s} " + " ".join(
+        f"{name:>{width}s}" for name, width in zip(names, widths, strict=True)
+    )
+    for row in zip(*results, strict=True):
+        cells = []
+        for one, width in zip(row, widths, strict=True):
+            scores = one.retrieval.scores
+            cells.append(f"{f'{_percent(scores.mean_ap)} {_percent(scores.rank(1))}':>{width}s}")
+        yield f"{row[0].label:{_NAME}s} " + " ".join(cells)
+
+
+def _curve(cmc: DoubleArray) -> dict[str, float]:
+    return {f"rank{rank}": float(cmc[min(rank, len(cmc)) - 1]) for rank in RANKS}
 
 
 def _input(crops: Features) -> dict[str, int]:

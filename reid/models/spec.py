@@ -1,5 +1,6 @@
 """What a part-based ReID network is made of: enough to rebuild it and to prepare its input."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -19,6 +20,23 @@ PART_NAMES: dict[str, tuple[str, ...]] = {
     "eight": ("head", "left_arm", "right_arm", "torso", "left_leg", "right_leg", "left_foot", "right_foot"),
 }
 """Names of the parts the published networks predict, by the name of their grouping."""
+
+
+_SIDES = {"left_": "right_", "right_": "left_"}
+
+
+def mirrored_parts(names: Sequence[str]) -> list[int]:
+    """Of each part the row of the one that takes its place in a mirror: ``left_x`` and ``right_x`` change places.
+
+    >>> mirrored_parts(["head", "left_arm", "right_arm", "left_foot"])
+    [0, 2, 1, 3]
+    """
+    rows = {name: row for row, name in enumerate(names)}
+    found = []
+    for row, name in enumerate(names):
+        side = next((side for side in _SIDES if name.startswith(side)), "")
+        found.append(rows.get(_SIDES[side] + name.removeprefix(side), row) if side else row)
+    return found
 
 
 def stripe_names(count: int) -> tuple[str, ...]:

@@ -19,10 +19,15 @@ from data.errors import UserError
 from data.kernels.checks import integers, matrix, one_of
 from data.records import DoubleArray, FloatArray, IntArray
 
-Rule = Literal["market", "intra", "inter", "all"]
+Rule = Literal["market", "intra", "inter", "all", "changed_clothes", "same_clothes"]
 Convention = Literal["standard", "trapezoid"]
 
 RULES: tuple[Rule, ...] = ("market", "intra", "inter", "all")
+"""Rules that go by cameras."""
+
+CLOTHES_RULES: tuple[Rule, ...] = ("changed_clothes", "same_clothes")
+"""Rules that also go by what people wear; only some data sets tell."""
+
 CONVENTIONS: tuple[Convention, ...] = ("standard", "trapezoid")
 _BLOCK_CELLS = 1 << 21
 # Pairs without evidence rank behind all others, and among them right answers come last: what a network does not see
@@ -59,12 +64,42 @@ class RetrievalScores:
         return float(self.cmc[min(number, len(self.cmc)) - 1]) if len(self.cmc) else float("nan")
 
 
+def check_rule(rule: Rule, clothes: object | None) -> None:
+    """A rule is one of those there are, and one that goes by clothes needs to know them.
+
+    Raises:
+        UserError: when it is not, or does not.
+    """
+    one_of(rule, (*RULES, *CLOTHES_RULES), "the rule of a ranking")
+    if rule in CLOTHES_RULES and clothes is None:
+        raise UserError(f"the rule {rule} needs to know who wears what; of the data sets only ltcc and prcc tell")
+
+
+def left_out(rule: Rule, same_camera: NDArray[np.bool_], same_clothes: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    """Which pairs of pictures of one person are not ranked.
+
+    Args:
+        rule: see ``RetrievalEvaluator``.
+        same_camera: of each pair.
+        same_clothes: of each pair, where the rule needs it.
+    """
+    if rule == "all":
+        return np.zeros_like(same_camera)
+    if rule == "intra":
+        return ~same_camera
+    if rule in CLOTHES_RULES:
+        assert same_clothes is not None
+        return same_camera | (same_clothes if rule == "changed_clothes" else ~same_clothes)
+    return same_camera
+
+
 class RetrievalEvaluator:
     """Collects the ranks of all matches; memory beyond one block is a few numbers per match.
 
     Rules, for the gallery of one query: ``market`` leaves out the same identity in the same camera; ``intra`` keeps
-    only the query's camera; ``inter`` keeps only other cameras; ``all`` keeps everything. Equal distances rank by
-    position in the gallery.
+    only the query's camera; ``inter`` keeps only other cameras; ``all`` keeps everything. Of the same identity
+    ``changed_clothes`` also leaves out what wears the query's clothes, ``same_clothes`` what wears others (LTCC; Qian
+    et al., ACCV 2020). Equal distances rank by position in the gallery.
     """
 
     def __init__(
@@ -75,6 +110,7 @@ class RetrievalEvaluator:
         gallery_cameras: IntArray,
         rule: Rule = "market",
         junk_id: int | None = -1,
+        clothes: tuple[IntArray, IntArray] | None = None,
     ) -> None:
         """Prepare for the distances of Q queries to G gallery items.
 
@@ -86,11 +122,13 @@ class RetrievalEvaluator:
             rule: which gallery items a query ranks.
             junk_id: gallery items of this identity are left out for every query; None leaves none out, so that they are
                 ordinary wrong answers.
+            clothes: (Q,) and (G,), equal where one person wears the same; None where nobody knows.
 
         Raises:
-            UserError: for an unknown rule, or columns that are no integers or of different lengths.
+            UserError: for an unknown rule, columns that are no integers or of different lengths, or a rule that needs
+                clothes where there are none.
         """
-        one_of(rule, RULES, "the rule of a ranking")
+        check_rule(rule, clothes)
         query_ids, gallery_ids = integers(query_ids, "query identities"), integers(gallery_ids, "gallery identities")
         query_cameras = integers(query_cameras, "query cameras")
         gallery_cameras = integers(gallery_cameras, "gallery cameras")
@@ -100,9 +138,12 @@ class RetrievalEvaluator:
                 f"identities with {len(gallery_cameras)}: every item needs both"
             )
         self._query_ids, self._query_cameras, self._rule = query_ids, query_cameras, rule
+        self._clothes = clothes
         self._gallery_size = len(gallery_ids)
         self._kept = np.arange(len(gallery_ids)) if junk_id is None else np.flatnonzero(gallery_ids != junk_id)
         self._gallery_ids, self._gallery_cameras = gallery_ids[self._kept], gallery_cameras[self._kept]
+        if clothes is not None:
+            self._clothes = clothes[0], clothes[1][self._kept]
         self._by_id = np.argsort(self._gallery_ids, kind="stable")
         sorted_ids = self._gallery_ids[self._by_id]
         self._first = np.searchsorted(sorted_ids, query_ids, side="left")
@@ -172,10 +213,12 @@ class RetrievalEvaluator:
     def _matches(self, query: int) -> IntArray:
         """Gallery columns (after junk) that are right answers to a query."""
         same = self._by_id[self._first[query] : self._last[query]]
-        here = self._gallery_cameras[same] == self._query_cameras[query]
-        if self._rule == "intra":
-            return same[here]
-        return same if self._rule == "all" else same[~here]
+        return same[~self._left_out(query, same)]
+
+    def _left_out(self, query: int, same: IntArray) -> NDArray[np.bool_]:
+        """Which gallery columns of the query's own identity it does not rank."""
+        dressed = None if self._clothes is None else self._clothes[1][same] == self._clothes[0][query]
+        return left_out(self._rule, self._gallery_cameras[same] == self._query_cameras[query], dressed)
 
     def _drop(self, start: int, block: NDArray[np.floating[Any]]) -> None:
         """Move what the rule leaves out behind everything else."""
@@ -184,11 +227,11 @@ class RetrievalEvaluator:
             block[cameras != self._gallery_cameras] = np.inf
         elif self._rule == "inter":
             block[cameras == self._gallery_cameras] = np.inf
-        elif self._rule == "market":
+        elif self._rule != "all":
             for row in range(len(block)):
                 query = start + row
                 same = self._by_id[self._first[query] : self._last[query]]
-                block[row, same[self._gallery_cameras[same] == self._query_cameras[query]]] = np.inf
+                block[row, same[self._left_out(query, same)]] = np.inf
 
     def scores(self, convention: Convention = "standard", max_rank: int | None = 50) -> RetrievalScores:
         """Scores over all queries added.
@@ -280,23 +323,14 @@ def evaluate_blocks(
     return evaluator
 
 
-def single_shot_cmc(
-    distances: NDArray[np.floating[Any]],
-    query_ids: IntArray,
-    gallery_ids: IntArray,
-    query_cameras: IntArray,
-    gallery_cameras: IntArray,
-    max_rank: int = 20,
-    draws: int = 10,
-    seed: int = 0,
-) -> DoubleArray:
+class SingleShotCmc:
     """CMC with one random image per gallery identity, as for CUHK03; its mAP is the standard one.
 
     Draws come from numpy's legacy generator in the order the published evaluation takes them, so that a seed gives its
-    figures: queries in order, 10 rounds each, identities in order of first appearance in the ranking.
+    figures: queries in order, 10 rounds each, identities in order of first appearance in the ranking. The same identity
+    in the same camera is left out.
 
     Args:
-        distances: (Q, G), smaller is more alike.
         query_ids: (Q,).
         gallery_ids: (G,).
         query_cameras: (Q,).
@@ -305,34 +339,64 @@ def single_shot_cmc(
         draws: rounds per query.
         seed: of the legacy generator.
 
-    Returns:
-        (max_rank,) share of queries; NaN when no query has a match.
-
     Raises:
-        UserError: for NaN, shapes that do not fit, or a curve or number of draws below 1.
+        UserError: for a curve or number of draws below 1.
     """
-    if min(max_rank, draws) < 1:
-        raise UserError(f"a single-shot CMC needs max_rank and draws of 1 or more, not {max_rank} and {draws}")
-    distances = matrix(distances, (len(query_ids), len(gallery_ids)), "distances")
-    if np.isnan(distances).any():
-        raise UserError("distances hold NaN; give pairs without evidence a large distance")
-    generator = np.random.RandomState(seed)
-    curve, counted = np.zeros(max_rank), 0
-    for query, row in enumerate(distances):
+
+    def __init__(
+        self,
+        query_ids: IntArray,
+        gallery_ids: IntArray,
+        query_cameras: IntArray,
+        gallery_cameras: IntArray,
+        max_rank: int = 20,
+        draws: int = 10,
+        seed: int = 0,
+    ) -> None:
+        if min(max_rank, draws) < 1:
+            raise UserError(f"a single-shot CMC needs max_rank and draws of 1 or more, not {max_rank} and {draws}")
+        self._ids, self._cameras = (query_ids, gallery_ids), (query_cameras, gallery_cameras)
+        self._draws, self._generator = draws, np.random.RandomState(seed)
+        self._curve, self._counted, self._next = np.zeros(max_rank), 0, 0
+
+    def add(self, distances: NDArray[np.floating[Any]]) -> None:
+        """Rank the gallery for the next queries.
+
+        Args:
+            distances: (rows, G), smaller is more alike.
+
+        Raises:
+            UserError: for NaN, or more rows or other columns than there are queries and gallery items.
+        """
+        distances = matrix(distances, (None, len(self._ids[1])), "distances")
+        if self._next + len(distances) > len(self._ids[0]):
+            raise UserError(f"distances of more than the {len(self._ids[0])} queries")
+        if np.isnan(distances).any():
+            raise UserError("distances hold NaN; give pairs without evidence a large distance")
+        for row in distances:
+            self._add_query(self._next, row)
+            self._next += 1
+
+    def curve(self) -> DoubleArray:
+        """(max_rank,) share of the queries added; NaN when none has a match."""
+        return np.cumsum(self._curve) / self._counted if self._counted else np.full(len(self._curve), np.nan)
+
+    def _add_query(self, query: int, row: NDArray[np.floating[Any]]) -> None:
         ranked = np.argsort(row, kind="stable")
-        same = (gallery_ids[ranked] == query_ids[query]) & (gallery_cameras[ranked] == query_cameras[query])
+        identity, gallery_ids = self._ids[0][query], self._ids[1]
+        same = (gallery_ids[ranked] == identity) & (self._cameras[1][ranked] == self._cameras[0][query])
         people = gallery_ids[ranked[~same]]
-        if not (people == query_ids[query]).any():
-            continue
-        counted += 1
+        if not (people == identity).any():
+            return
+        self._counted += 1
         identities, first, member = np.unique(people, return_index=True, return_inverse=True)
         appearance = np.argsort(np.argsort(first, kind="stable"), kind="stable")
         label = appearance[member]
         grouped = np.argsort(label, kind="stable")
         sizes = np.bincount(label)
-        drawn = generator.randint(0, np.tile(sizes, draws)).reshape(draws, -1)
+        drawn = self._generator.randint(0, np.tile(sizes, self._draws)).reshape(self._draws, -1)
         chosen = grouped[np.cumsum(sizes) - sizes + drawn]
-        mine = chosen[:, appearance[identities == query_ids[query]]]
+        mine = chosen[:, appearance[identities == identity]]
         rank = (chosen < mine).sum(axis=1)
-        curve += np.bincount(rank[rank < max_rank], minlength=max_rank) / draws
-    return np.cumsum(curve) / counted if counted else np.full(max_rank, np.nan)
+        length = len(self._curve)
+        self._curve += np.bincount(rank[rank < length], minlength=length) / self._draws

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.kernels.checks import one_of
 from data.records import IntArray
-from reid.ranking.metrics import RULES, Rule
+from reid.ranking.metrics import CLOTHES_RULES, Rule, check_rule, left_out
 
 
 class PairStatistics:
@@ -23,6 +22,7 @@ class PairStatistics:
         query_cameras: (Q,).
         gallery_cameras: (G,).
         rule: which gallery items a query ranks, see ``RetrievalEvaluator``.
+        clothes: (Q,) and (G,), where the rule needs them.
     """
 
     def __init__(
@@ -32,8 +32,10 @@ class PairStatistics:
         query_cameras: IntArray,
         gallery_cameras: IntArray,
         rule: Rule = "market",
+        clothes: tuple[IntArray, IntArray] | None = None,
     ) -> None:
-        one_of(rule, RULES, "the rule of a ranking")
+        check_rule(rule, clothes)
+        self._clothes = clothes
         self._ids, self._cameras, self._rule = (query_ids, gallery_ids), (query_cameras, gallery_cameras), rule
         # Rows: positive, negative; columns: count, sum, sum of squares.
         self._sums = np.zeros((2, 3))
@@ -48,7 +50,8 @@ class PairStatistics:
         """
         rows = slice(start, start + len(distances))
         same = self._ids[0][rows, None] == self._ids[1]
-        ranked = _ranked(self._rule, same, self._cameras[0][rows, None] == self._cameras[1])
+        dressed = None if self._clothes is None else self._clothes[0][rows, None] == self._clothes[1]
+        ranked = _ranked(self._rule, same, self._cameras[0][rows, None] == self._cameras[1], dressed)
         comparable = np.isfinite(distances)
         self._pairs += distances.size
         self._missing += int(np.count_nonzero(~comparable))
@@ -82,9 +85,8 @@ class PairStatistics:
         return found
 
 
-def _ranked(rule: Rule, same: NDArray[np.bool_], same_camera: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    if rule == "market":
-        return ~(same & same_camera)
-    if rule == "all":
-        return np.ones_like(same)
-    return same_camera if rule == "intra" else ~same_camera
+def _ranked(
+    rule: Rule, same: NDArray[np.bool_], same_camera: NDArray[np.bool_], same_clothes: NDArray[np.bool_] | None
+) -> NDArray[np.bool_]:
+    apart = left_out(rule, same_camera, same_clothes)
+    return ~(same & apart) if rule == "market" or rule in CLOTHES_RULES else ~apart

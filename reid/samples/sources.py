@@ -54,6 +54,7 @@ class SourceConfig(Section):
     )
     label_suffix: str = Field(".npy", description="end of a parsing label's file name")
     need_skeleton: bool = Field(False, description="leave out training crops whose person has no keypoint")
+    split: int = Field(0, ge=0, description="cuhk03_classic_*: which of its 20 published splits")
     distractors: bool = Field(False, description="market: add the pictures of the folder images to the gallery")
 
     @field_validator("kind")
@@ -69,6 +70,8 @@ class SourceConfig(Section):
     def _fits(self) -> "SourceConfig":
         if self.distractors and self.kind != "market":
             raise ValueError("distractors: only data sets of kind market have them")
+        if self.split and LAYOUTS[self.kind].numbered is None:
+            raise ValueError(f"split: {self.kind} has only one")
         return self
 
     def same_crops(self, other: "SourceConfig") -> bool:
@@ -93,6 +96,7 @@ class Sample:
         labels: file of 36 parsing fields, or None.
         occlusion: keypoints of other people per keypoint of one's own, 0 or more (``occlusion_level``); None without
             readable keypoints, and where only the file of a training or gallery crop would tell.
+        clothes: as the data set numbers what its people wear; None where it does not tell.
     """
 
     path: Path
@@ -101,6 +105,7 @@ class Sample:
     keypoints: CropSkeletons | Path | None
     labels: Path | None
     occlusion: float | None = None
+    clothes: int | None = None
 
     def skeletons(self, size: tuple[int, int] | None) -> CropSkeletons:
         """The skeletons of the crop, whose width and height are given, px; None keeps points outside of it.
@@ -144,6 +149,8 @@ def read_source(config: SourceConfig, use: Use = "all", bad_files: BadFiles = "f
         raise UserError(_absent(config.root))
     if config.distractors:
         splits = list_market_layout(config.folder, use, distractors=True)
+    elif (numbered := LAYOUTS[config.kind].numbered) is not None:
+        splits = numbered(config.folder, use, config.split)
     else:
         splits = LAYOUTS[config.kind].listed_by(config.folder, use)
     train = _samples(config, splits.root, splits.train)
@@ -200,7 +207,7 @@ def _samples(config: SourceConfig, root: Path, crops: Sequence[ReidCrop]) -> Ite
         occlusion = crop.occlusion
         if occlusion is None and isinstance(keypoints, CropSkeletons):
             occlusion = keypoints.occlusion
-        yield Sample(crop.path, crop.identity, crop.camera, keypoints, labels, occlusion)
+        yield Sample(crop.path, crop.identity, crop.camera, keypoints, labels, occlusion, crop.clothes)
 
 
 def _has_skeleton(sample: Sample, bad_files: BadFiles) -> bool:

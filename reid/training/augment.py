@@ -11,6 +11,7 @@ from torch import Tensor
 
 from data.config import Section
 from data.skeletons import COCO17
+from reid.models.spec import mirrored_parts
 from reid.training.batch import TrainBatch
 from reid.training.occlusion import paste_neighbours, shifted_rows
 
@@ -65,14 +66,7 @@ def _flip(batch: TrainBatch, probability: float, generator: torch.Generator, par
     chosen = _draw(generator, batch) < probability
     if not probability:
         return batch
-    swapped = {"left_": "right_", "right_": "left_"}
-    partners = [
-        part_names.index(swapped[prefix] + name.removeprefix(prefix))
-        if (prefix := next((side for side in swapped if name.startswith(side)), "")) and
-        swapped[prefix] + name.removeprefix(prefix) in part_names
-        else row
-        for row, name in enumerate(part_names)
-    ]  # fmt: skip
+    partners = mirrored_parts(part_names)
 
     def mirror(skeletons: Tensor) -> Tensor:
         out = skeletons[..., list(COCO17.mirror), :].clone()

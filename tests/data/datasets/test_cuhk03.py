@@ -1,16 +1,24 @@
-"""CUHK03 in the new protocol, as far as its lists go."""
+"""CUHK03 in both protocols, as far as their lists go."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from scipy.io import savemat
 
-from data.datasets.cuhk03 import list_cuhk03_detected, list_cuhk03_labeled
+from data.datasets.cuhk03 import (
+    list_cuhk03_classic_detected,
+    list_cuhk03_classic_labeled,
+    list_cuhk03_detected,
+    list_cuhk03_labeled,
+)
 from data.datasets.reid_crops import ReidCrop
 from data.errors import UserError
 from reid.samples.layouts import LAYOUTS
+from reid.samples.sources import SourceConfig, read_source
 
 # Two people of different camera pairs have the same number in their names.
 NAMES = ("1_001_1_01.png", "1_001_2_06.png", "2_001_1_01.png", "2_001_2_07.png", "2_001_2_06.png")
@@ -87,3 +95,52 @@ def test_a_foreign_name_is_told(tmp_path: Path) -> None:
     savemat(tmp_path / "cuhk03_new_protocol_config_labeled.mat", {"filelist": cells, "labels": [[1]], **rows})
     with pytest.raises(UserError, match=r"'holiday\.png' is not named <pair>_<person>_<view>_<number>\.png"):
         list_cuhk03_labeled(tmp_path)
+
+
+def classic(root: Path, boxes: str = "detected") -> Path:
+    place = make(root, boxes)
+    rows = [[f"/home/somebody/cuhk03/images_{boxes}/{name}", number, int(name[6]) - 1] for number, name in
+            zip((0, 0, 1, 1, 1), NAMES)]  # fmt: skip
+    splits = [{"train": rows[:2], "query": rows[2:], "gallery": rows[2:]}, {"train": rows[2:], "query": rows[:2],
+              "gallery": rows[:2]}]  # fmt: skip
+    (place / f"splits_classic_{boxes}.json").write_text(json.dumps(splits))
+    return place
+
+
+def test_the_classic_protocol_has_numbered_splits(tmp_path: Path) -> None:
+    place = classic(tmp_path / "cuhk03")
+    first = read_source(SourceConfig(kind="cuhk03_classic_detected", root=place))
+    assert [sample.path.name for sample in first.train] == ["1_001_1_01.png", "1_001_2_06.png"]
+    assert first.train[0].path.parent == place / "images_detected"
+    assert [sample.path for sample in first.query] == [sample.path for sample in first.gallery]
+    assert [(sample.identity, sample.camera) for sample in first.query] == [(1, 0), (1, 1), (1, 1)]
+    second = read_source(SourceConfig(kind="cuhk03_classic_detected", root=place, split=1))
+    assert len(second.train) == 3
+    assert LAYOUTS["cuhk03_classic_detected"].single_shot
+    assert not LAYOUTS["cuhk03_detected"].single_shot
+
+
+def test_wrong_classic_splits_are_told(tmp_path: Path) -> None:
+    place = classic(tmp_path / "cuhk03")
+    with pytest.raises(UserError, match="has 2 splits, from 0; there is no split 2"):
+        list_cuhk03_classic_detected(place, split=2)
+    with pytest.raises(UserError, match=r"images_labeled, missing images_labeled"):
+        list_cuhk03_classic_labeled(place)
+    with pytest.raises(ValidationError, match="split: cuhk03_detected has only one"):
+        SourceConfig(kind="cuhk03_detected", root=place, split=1)
+    (place / "images_detected" / NAMES[0]).unlink()
+    with pytest.raises(UserError, match=r"lacks 1 pictures of train, first '1_001_1_01\.png'"):
+        list_cuhk03_classic_detected(place)
+    path = place / "splits_classic_detected.json"
+    for broken, message in (
+        ({}, "is no list of splits"),
+        ([{"train": []}], "train lists no pictures"),
+        ([{"train": [["a.png", 1]]}], r"train has an entry that is not \[path, identity, camera\]"),
+        ([{"train": [["a.png", 1, 1]]}], r"which is not \[path, identity, camera\]"),
+    ):
+        path.write_text(json.dumps(broken))
+        with pytest.raises(UserError, match=message):
+            list_cuhk03_classic_detected(place, "train")
+    path.unlink()
+    with pytest.raises(UserError, match=r"splits_classic_detected\.json is missing"):
+        list_cuhk03_classic_detected(place)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from data.errors import UserError
 from reid.ranking import metrics
-from reid.ranking.metrics import Convention, RetrievalEvaluator, RetrievalScores, Rule, evaluate_blocks, single_shot_cmc
+from reid.ranking.metrics import Convention, RetrievalEvaluator, RetrievalScores, Rule, SingleShotCmc, evaluate_blocks
 from tools.benchmarks.references import evaluate_market, evaluate_trapezoid
 
 Case = dict[str, np.ndarray]
@@ -63,8 +63,10 @@ def test_parity_of_the_trapezoid_convention(case: Case) -> None:
 
 def test_parity_of_single_shot_draws(case: Case) -> None:
     kept = case["g_pid"] >= 0
-    args = (case["dist"][:, kept], case["q_pid"], case["g_pid"][kept], case["q_cam"], case["g_cam"][kept])
-    assert np.abs(single_shot_cmc(*args) - case["torchreid_cuhk03_cmc_seed0"]).max() < 1e-6
+    shots = SingleShotCmc(case["q_pid"], case["g_pid"][kept], case["q_cam"], case["g_cam"][kept])
+    for block in np.array_split(case["dist"][:, kept], 3):
+        shots.add(block)
+    assert np.abs(shots.curve() - case["torchreid_cuhk03_cmc_seed0"]).max() < 1e-6
     assert score(case).mean_ap == pytest.approx(float(case["torchreid_cuhk03_map"]), abs=1e-9)
 
 
@@ -184,7 +186,9 @@ def test_no_query_with_a_match_has_no_score() -> None:
     got = score(data)
     assert np.isnan(got.mean_ap)
     assert np.isnan(got.cmc).all()
-    assert np.isnan(single_shot_cmc(data["dist"], data["q_pid"], data["g_pid"], data["q_cam"], data["g_cam"])).all()
+    shots = SingleShotCmc(data["q_pid"], data["g_pid"], data["q_cam"], data["g_cam"])
+    shots.add(data["dist"])
+    assert np.isnan(shots.curve()).all()
 
 
 def test_infinite_distances_rank_behind_finite_ones_but_before_what_is_left_out() -> None:
@@ -218,3 +222,33 @@ def test_nan_and_wrong_shapes_are_refused() -> None:
 def test_the_examples_are_true():
     assert doctest.testmod(metrics).attempted > 0
     assert not doctest.testmod(metrics).failed
+
+
+@pytest.mark.parametrize("rule", ["changed_clothes", "same_clothes"])
+@settings(max_examples=20)
+@given(seed=st.integers(0, 2**31))
+def test_rules_of_clothes_equal_a_loop_over_the_gallery(rule: Rule, seed: int) -> None:
+    data = random_case(6, 40, seed)
+    rng = np.random.default_rng(seed)
+    clothes = rng.integers(0, 3, 6), rng.integers(0, 3, 40)
+    evaluator = RetrievalEvaluator(
+        data["q_pid"], data["g_pid"], data["q_cam"], data["g_cam"], rule, clothes=(clothes[0], clothes[1])
+    )
+    evaluator.add(0, data["dist"])
+    found = evaluator.scores()
+    for query in range(6):
+        ranked = []
+        for row in np.argsort(data["dist"][query], kind="stable"):
+            mine = data["g_pid"][row] == data["q_pid"][query]
+            dressed = clothes[1][row] == clothes[0][query]
+            here = data["g_cam"][row] == data["q_cam"][query]
+            if data["g_pid"][row] != -1 and not (mine and (here or dressed == (rule == "changed_clothes"))):
+                ranked.append(bool(mine))
+        hits = np.flatnonzero(ranked)
+        wanted = np.mean((np.arange(len(hits)) + 1) / (hits + 1)) if len(hits) else np.nan
+        assert found.average_precision[query] == pytest.approx(wanted, nan_ok=True)
+
+
+def test_a_rule_of_clothes_needs_clothes() -> None:
+    with pytest.raises(UserError, match="changed_clothes needs to know who wears what"):
+        score(random_case(2, 5, 0), rule="changed_clothes")

@@ -9,7 +9,7 @@ from data.kernels.checks import indices, integers, matrix
 from data.kernels.parts import joint_visibility
 from reid.losses.triplet import part_triplet_loss
 from reid.models.part_head import part_visibility
-from reid.ranking.metrics import RetrievalEvaluator, retrieval_scores, single_shot_cmc
+from reid.ranking.metrics import RetrievalEvaluator, SingleShotCmc, retrieval_scores
 from reid.ranking.pair_statistics import PairStatistics
 from reid.ranking.rerank import (
     Neighbourhood,
@@ -36,7 +36,7 @@ def added(distances):
 
 
 WRONG = {
-    "an unknown rule": (lambda: evaluator(rule="markt"), "one of market, intra, inter, all, not 'markt'"),
+    "an unknown rule": (lambda: evaluator(rule="markt"), "all, changed_clothes, same_clothes, not 'markt'"),
     "an unknown rule of pairs": (lambda: PairStatistics(*IDS, rule="none"), "one of market"),
     "identities with fractions": (lambda: RetrievalEvaluator(IDS[0] + 0.5, *IDS[1:]), "query identities must be"),
     "cameras by name": (lambda: RetrievalEvaluator(*IDS[:3], np.array(["a"] * 3)), "gallery cameras must be"),
@@ -50,9 +50,10 @@ WRONG = {
     "a NaN in one ranking": (lambda: evaluator().ranking(0, APART[0] * np.nan), "hold NaN"),
     "a ranking of another length": (lambda: evaluator().ranking(0, APART[0, :2]), r"shape \(3\)"),
     "queries before the first": (lambda: evaluator().add(-1, APART), "from query -1 on"),
-    "a single shot of nothing": (lambda: single_shot_cmc(APART, *IDS, draws=0), "1 or more"),
-    "a single shot with NaN": (lambda: single_shot_cmc(APART * np.nan, *IDS), "hold NaN"),
-    "a single shot of another shape": (lambda: single_shot_cmc(APART.T, *IDS), r"shape \(2, 3\)"),
+    "a single shot of nothing": (lambda: SingleShotCmc(*IDS, draws=0), "1 or more"),
+    "a single shot with NaN": (lambda: SingleShotCmc(*IDS).add(APART * np.nan), "hold NaN"),
+    "a single shot of another shape": (lambda: SingleShotCmc(*IDS).add(APART.T), r"shape \(any, 3\)"),
+    "a single shot of too many": (lambda: SingleShotCmc(*IDS).add(np.zeros((3, 3))), "more than the 2 queries"),
     "half a neighbourhood": (lambda: Neighbourhood(k1=0), "k1 >= 1"),
     "a weight of NaN": (lambda: Neighbourhood(lambda_=float("nan")), "0 <= lambda <= 1"),
     "similarities above 1": (lambda: rerank_similarity(SQUARE * 2, 2), "at most 1, not 1.6"),

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from data.errors import UserError
-from reid.ranking.metrics import RULES
+from reid.ranking.metrics import CLOTHES_RULES, RULES
 from reid.samples.layouts import LAYOUTS
 from reid.samples.sources import SourceConfig, default_rule, join, read_source
 from reid.training.config import load_training
@@ -166,7 +166,8 @@ def test_cameras_give_tokens_where_the_test_set_is_the_training_set(market: Path
 def test_every_kind_has_a_rule() -> None:
     kinds = list(LAYOUTS)
     rules = {kind: default_rule(kind) for kind in kinds}
-    assert set(rules.values()) <= set(RULES)
+    assert set(rules.values()) <= {*RULES, *CLOTHES_RULES}
+    assert rules["ltcc"] == "changed_clothes"
     assert rules["occluded_posetrack"] == "all"
     assert rules["market"] == rules["partial_reid"] == "market"
 
