@@ -20,6 +20,7 @@ from data.foreign import ARRAY_BYTES, check_file, limit, open_arrays
 
 _LONGEST_S = 120
 _CHILD = "from data.formats.mat import answer; answer()"
+_HDF5 = b"MATLAB 7.3"
 
 
 def read_mat(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -27,15 +28,22 @@ def read_mat(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
 
     Args:
         path: the file.
-        names: of the variables; those that are not there are left out.
+        names: of the variables, one at least; those that are not there are left out.
 
     Returns:
         By name: arrays of numbers as they are; cells of texts as an array of texts of the same shape.
 
     Raises:
-        UserError: when the file is absent, no such file, damaged, too large, or a variable is something else.
+        UserError: when the file is absent, no such file, of version 7.3, damaged, too large, or a variable is something
+            else.
     """
     check_file(path, ARRAY_BYTES)
+    with path.open("rb") as stream:
+        if stream.read(len(_HDF5)) == _HDF5:
+            raise UserError(
+                f"{path} is a Matlab file of version 7.3 (HDF5), which is not read; save it as version 7: in Matlab "
+                f"load it, then save('{path.stem}_v7.mat', '{names[0]}', '-v7')"
+            )
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "found.npz"
         home = str(Path(__file__).resolve().parents[2])
