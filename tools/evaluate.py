@@ -43,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
         required=True,
         metavar="NAME",
         help="mot15, mot16, mot17, mot20, posetrack21, posetrack21_mot, posetrack21_person_search, dukemtmc, "
-        "wildtrack, aicity, nlpr_mct, cmc, or site: any cameras with one <camera>.txt each",
+        "wildtrack, aicity, aicity2025, nlpr_mct, cmc, campus, epfl, or site: any cameras with one <camera>.txt each",
     )
     parser.add_argument("--root", type=Path, required=True, help="the data set's folder, as published")
     given = parser.add_mutually_exclusive_group(required=True)

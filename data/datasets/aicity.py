@@ -24,6 +24,7 @@ _CAMERA = re.compile(r"camera_(\d+)")
 _MATRIX = "camera projection matrix"
 _FPS, _SIZE = 30.0, (1920, 1080)
 _LIMIT_M = 2.0
+_PARTS = ("train", "val")
 
 
 def read_aicity(root: Path, split: str) -> TrackingDataset:
@@ -72,16 +73,23 @@ def read_aicity(root: Path, split: str) -> TrackingDataset:
     )  # fmt: skip
 
 
-def find_scenes(root: Path) -> dict[str, Path]:
+def find_scenes(root: Path, files: tuple[str, ...] = (TRUTH_FILE,)) -> dict[str, Path]:
     """Folders of the scenes by name: the one given, or those below it.
+
+    Args:
+        root: folder of a scene, of the scenes of a part, or of all parts.
+        files: names the truth of a scene may have.
 
     Raises:
         UserError: there is none.
     """
-    if (root / TRUTH_FILE).is_file():
+    if any((root / name).is_file() for name in files):
         return {root.name: root}
-    place = find_root(root, "AI City", (f"*/{TRUTH_FILE}",), ("train", "val"))
-    return {path.parent.name: path.parent for path in listed(place, f"*/{TRUTH_FILE}")}
+    patterns = [f"*/{name}" for name in files]
+    place = next((one for one in (root, *(root / part for part in _PARTS)) if listed(one, *patterns)), None)
+    if place is None:
+        place = find_root(root, "AI City", patterns[:1], _PARTS)
+    return {path.parent.name: path.parent for path in listed(place, *patterns)}
 
 
 def first_places(rows: CameraRows) -> GroundPlaces:

@@ -9,6 +9,7 @@ TRACKING = Registry[ReadDataset](
     "data set",
     {
         "aicity": "data.datasets.aicity:read_aicity",
+        "aicity2025": "data.datasets.aicity2025:read_aicity2025",
         "campus": "data.datasets.vatic:read_campus",
         "cmc": "data.datasets.cmc:read_cmc",
         "dukemtmc": "data.datasets.dukemtmc:read_dukemtmc",

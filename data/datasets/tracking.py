@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from data.errors import UserError
 from data.formats.mot import PEDESTRIAN, MotTable
+from data.formats.solids import SolidTable
 from data.records import DoubleArray, FloatArray, IntArray
 
 ProblemKind = Literal[
@@ -145,6 +146,7 @@ class TrackingDataset:
         rule: which truth counts, one of ``pipeline.evaluation.rules``.
         min_visibility: truth less visible, 0-1, is don't-care.
         ground: places in metres, or None.
+        solids: boxes in the world, of all classes; or None.
         ground_limit_m: distance below which places may be one person in tracks, by the data set's own rules.
         detection_limit_m: the same for MODA and MODP, which are about single frames.
         skeleton: of ``keypoints``, a key of ``data.skeletons.SKELETONS``; "" where there are none.
@@ -164,6 +166,7 @@ class TrackingDataset:
     rule: Rule = "plain"
     min_visibility: float = 0.0
     ground: GroundPlaces | None = None
+    solids: SolidTable | None = None
     ground_limit_m: float = 1.0
     detection_limit_m: float = 1.0
     skeleton: str = ""

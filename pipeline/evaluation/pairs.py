@@ -1,6 +1,6 @@
 """Truth and predictions of one sequence side by side: which boxes overlap, and which belong together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Protocol
 
@@ -153,24 +153,38 @@ def overlapping_pairs(truth: MotTable, predictions: MotTable, length: int) -> Pa
     """
     left, right = truth.boxes[:, 0].copy(), truth.boxes[:, 2].copy()
     other_left, other_right = predictions.boxes[:, 0].copy(), predictions.boxes[:, 2].copy()
-    offsets = predictions.frame_offsets(length)
-    partners = np.diff(offsets)[truth.frames]
-    first = offsets[:-1][truth.frames]
-    ends = np.cumsum(partners)
     chunks = []
-    start = 0
-    while start < len(truth):
-        done = int(ends[start - 1]) if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, done + _PAIRS_AT_ONCE, side="right")))
-        counts = partners[start:stop]
-        truth_rows = np.repeat(np.arange(start, stop), counts)
-        prediction_rows = np.arange(len(truth_rows)) + np.repeat(first[start:stop] - np.cumsum(counts) + counts, counts)
+    for truth_rows, prediction_rows in same_frame(truth.frames, predictions.frame_offsets(length)):
         # Most boxes of a frame lie beside each other: this test is cheap and leaves few to measure.
         near = (left[truth_rows] < other_right[prediction_rows]) & (other_left[prediction_rows] < right[truth_rows])
         truth_rows, prediction_rows = truth_rows[near], prediction_rows[near]
         iou = paired_iou(truth.boxes[truth_rows], predictions.boxes[prediction_rows])
         chunks.append(Pairs(truth_rows, prediction_rows, iou).select(iou > 0))
+    return gather(chunks)
+
+
+def same_frame(frames: IntArray, offsets: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
+    """Rows of truth and predictions that share a frame, many pairs at a time, sorted by row of the truth.
+
+    Args:
+        frames: (N,) of the truth, rising.
+        offsets: (length + 1,) where the predictions of each frame begin.
+    """
+    partners = np.diff(offsets)[frames]
+    first = offsets[:-1][frames]
+    ends = np.cumsum(partners)
+    start = 0
+    while start < len(frames):
+        done = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, done + _PAIRS_AT_ONCE, side="right")))
+        counts = partners[start:stop]
+        rows = np.repeat(np.arange(start, stop), counts)
+        yield rows, np.arange(len(rows)) + np.repeat(first[start:stop] - np.cumsum(counts) + counts, counts)
         start = stop
+
+
+def gather(chunks: Sequence[Pairs]) -> Pairs:
+    """Pairs of several parts, one after the other."""
     none = np.zeros(0, np.int64)
     return Pairs(
         np.concatenate([none, *(chunk.truth for chunk in chunks)]),

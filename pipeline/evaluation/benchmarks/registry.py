@@ -14,6 +14,7 @@ BENCHMARKS: Registry[Score] = Registry(
     "data set",
     {
         "aicity": "pipeline.evaluation.benchmarks.aicity:score",
+        "aicity2025": "pipeline.evaluation.benchmarks.aicity2025:score",
         "campus": _ANY,
         "cmc": _ANY,
         "dukemtmc": "pipeline.evaluation.benchmarks.dukemtmc:score",

@@ -76,6 +76,42 @@ def write_aicity(root: Path) -> None:
     put(root / "val" / "scene_1" / "ground_truth.txt", text)
 
 
+def solid(number: int, kind: str, x: float, cameras: tuple[str, ...]) -> dict[str, Any]:
+    """An object of AI City 2025: half a metre wide and long, two metres high."""
+    views = {camera: [10 + 100 * number, 10, 40 + 100 * number, 90] for camera in cameras}
+    return {
+        "object type": kind,
+        "object id": number,
+        "3d location": [x, 5.0, 1.0],
+        "3d bounding box scale": [0.5, 0.5, 2.0],
+        "3d bounding box rotation": [0.0, 0.0, 0.0],
+        "2d bounding box visible": views,
+    }
+
+
+def write_aicity2025(root: Path, scene: str = "Warehouse_015", frames: int = 4) -> None:
+    """A scene of two cameras: a person in both, a forklift of the same id; a camera without calibration."""
+    people = {
+        str(frame): [
+            solid(1, "Person", frame, ("Camera", "Camera_01", *(("Camera_09",) if not frame else ()))),
+            solid(1, "Forklift", 50.0 + frame, ("Camera",)),
+        ]
+        for frame in range(frames)
+    }
+    put(root / "val" / scene / "ground_truth.json", json.dumps(people))
+    size = [{"name": "frameWidth", "value": 1920}, {"name": "frameHeight", "value": 1080}]
+    sensors = [
+        {"id": name, "type": "camera", "cameraMatrix": np.eye(3, 4).tolist(), "attributes": size}
+        for name in ("Camera", "Camera_01")
+    ]
+    put(root / "val" / scene / "calibration.json", json.dumps({"calibrationType": "cartesian", "sensors": sensors}))
+
+
+def solid_rows(scene: int, kind: int, person: int, x: float = 0.0, frames: int = 4) -> str:
+    """Rows of a submission of AI City 2025 for somebody who walks a metre a frame."""
+    return "".join(f"{scene} {kind} {person} {frame} {x + frame} 5 1 0.5 0.5 2 0\n" for frame in range(frames))
+
+
 def write_vatic(root: Path, sequence: str, names: tuple[str, str]) -> None:
     """Two cameras; a bicycle, which is nobody, and a box without area."""
     walks = "".join(f'0 10 10 30 50 {frame} 0 0 1 "PERSON"\n' for frame in range(6))
@@ -114,6 +150,7 @@ def write_site(root: Path) -> None:
 
 MINIATURES: dict[str, Callable[[Path], None]] = {
     "aicity": write_aicity,
+    "aicity2025": write_aicity2025,
     "campus": lambda root: write_vatic(root, "Garden1", ("view-HC1.txt", "view-HC2.txt")),
     "cmc": write_cmc,
     "dukemtmc": write_duke,
@@ -130,8 +167,13 @@ MINIATURES: dict[str, Callable[[Path], None]] = {
 
 
 def write_perfect(name: str, root: Path, folder: Path) -> None:
-    """Predictions of every sequence that are its truth, with ids of their own."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for one in read_dataset(name, root).sequences:
-        table: Any = one.truth.select(one.truth.flags & (one.truth.class_ids == 1))
-        write_mot(folder / f"{one.name}.txt", MotTable.make(table.frames, table.ids + 50, table.boxes))
+    """Predictions of everything that are its truth, with ids of their own, in the data set's own format."""
+    if name == "aicity":
+        put(folder / "scene_1.txt", aicity_rows(1, 9) + aicity_rows(2, 9))
+    elif name == "aicity2025":
+        put(folder / "Warehouse_015.txt", solid_rows(15, 0, 9) + solid_rows(15, 1, 9, 50.0))
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        for one in read_dataset(name, root).sequences:
+            table = one.truth.select(one.truth.flags & (one.truth.class_ids == 1))
+            write_mot(folder / f"{one.name}.txt", MotTable.make(table.frames, table.ids + 50, table.boxes))

@@ -10,7 +10,7 @@ import pytest
 import scipy.io
 
 from data.datasets.dukemtmc import STARTS
-from data.datasets.registry import TRACKING
+from data.datasets.registry import TRACKING, read_dataset
 from data.formats.mot import MotTable, write_mot
 from data.formats.world import WorldPaths, write_world_paths
 from pipeline.cli import run
@@ -23,6 +23,8 @@ from tests.pipeline.evaluation.miniatures import (
     duke_rows,
     mot_rows,
     put,
+    solid_rows,
+    write_aicity2025,
     write_duke,
     write_nlpr,
     write_perfect,
@@ -31,6 +33,14 @@ from tests.pipeline.evaluation.miniatures import (
 from tools import dataset_info, evaluate
 
 BOX = np.array([0.0, 0, 10, 20])
+# Half a metre wide, moved so far along the width, IoU is .52.
+OFF = 0.5 * 0.48 / 1.52
+
+
+ELSEWHERE = {
+    "aicity": (aicity_rows(1, 9, 500.0), "no place is less than"),
+    "aicity2025": (solid_rows(15, 0, 9, 500.0), "no box overlaps a true one"),
+}
 
 
 def score(*arguments: object) -> int:
@@ -53,7 +63,7 @@ def row(content: dict[str, Any], table: int, name: str) -> dict[str, Any]:
 
 
 def test_every_data_set_is_scored() -> None:
-    assert sorted(BENCHMARKS) == sorted(TRACKING)
+    assert sorted(BENCHMARKS) == sorted([*TRACKING, "posetrack21_person_search"])
     assert sorted(MINIATURES) == sorted(set(TRACKING) - {"posetrack21"})
 
 
@@ -64,14 +74,11 @@ def test_both_commands_tell_the_same_problems(name: str, tmp_path: Path, capsys:
     assert run(dataset_info.main, [name, str(root), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["problems"], "each miniature has something wrong"
-    if name == "aicity":
-        put(pred / "scene_1.txt", aicity_rows(1, 9) + aicity_rows(2, 9))
-    else:
-        write_perfect(name, root, pred)
+    write_perfect(name, root, pred)
     content = scores(tmp_path, "--dataset", name, "--root", root, "--pred", pred)
     assert content["warnings"][: len(facts["problems"])] == facts["problems"]
     assert content["dataset"] == name
-    assert content["figures"]["IDF1"] == 1, "the truth scored against itself"
+    assert next(iter(content["figures"].values())) == 1, "the truth scored against itself"
 
 
 @pytest.mark.parametrize("name", sorted(MINIATURES))
@@ -79,14 +86,11 @@ def test_files_of_other_data_are_an_error(name: str, tmp_path: Path, capsys: pyt
     """Boxes that lie on nobody are no score of zero."""
     root, pred = tmp_path / "root", tmp_path / "pred"
     MINIATURES[name](root)
-    if name == "aicity":
-        put(pred / "scene_1.txt", aicity_rows(1, 9, 500.0))
-    else:
-        write_perfect(name, root, pred)
-        for path in pred.iterdir():
-            path.write_text(mot_rows(1, range(1, 3), left=3000.0))
+    elsewhere, complaint = ELSEWHERE.get(name, (mot_rows(1, range(1, 3), left=3000.0), "boxes lies on one of"))
+    write_perfect(name, root, pred)
+    for path in pred.iterdir():
+        path.write_text(elsewhere)
     assert score("--dataset", name, "--root", root, "--pred", pred) == 2
-    complaint = "no place is less than" if name == "aicity" else "predicted boxes lies on one of"
     assert complaint in capsys.readouterr().err
 
 
@@ -289,7 +293,9 @@ def test_aicity_takes_the_first_place_of_a_person_and_counts_what_comes_after_th
 def test_aicity_takes_a_run_of_one_scene(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root, folder = tmp_path / "root", tmp_path / "run"
     MINIATURES["aicity"](root)
-    write_perfect("aicity", root, folder / "tracks")
+    for one in read_dataset("aicity", root).sequences:
+        (folder / "tracks").mkdir(parents=True, exist_ok=True)
+        write_mot(folder / "tracks" / f"{one.name}.txt", one.truth)
     frames = np.arange(4)
     xy = np.stack([frames, 0 * frames + 5.0], axis=1)
     paths = WorldPaths.make(frames / 30, np.full(4, 8), xy, np.tile(np.eye(2), (4, 1, 1)), np.full(4, 1.7))
@@ -299,6 +305,53 @@ def test_aicity_takes_a_run_of_one_scene(tmp_path: Path, capsys: pytest.CaptureF
     put(root / "val" / "scene_2" / "ground_truth.txt", aicity_rows(3, 4))
     assert score("--dataset", "aicity", "--root", root, "--run", folder) == 2
     assert "is one run; choose --split from scene_1, scene_2" in capsys.readouterr().err
+
+
+def test_aicity2025_scores_boxes_in_the_world_by_class(tmp_path: Path) -> None:
+    """The person is off to IoU .52, so 10 of the 19 thresholds find it; the forklift is right."""
+    root = tmp_path / "root"
+    write_aicity2025(root)
+    text = solid_rows(15, 0, 9, OFF) + solid_rows(15, 1, 9, 50.0)
+    pred = put(tmp_path / "track1.txt", text + solid_rows(20, 0, 9) + solid_rows(15, 5, 9, 70.0))
+    content = scores(tmp_path, "--dataset", "aicity2025", "--root", root, "--pred", pred)
+    found = {one["name"]: one["HOTA 3-D"] for one in content["tables"][0]["rows"]}
+    assert found["Warehouse_015 Person"] == pytest.approx(10 / 19)
+    assert found["Warehouse_015 Forklift"] == 1
+    assert found["Warehouse_015"] == found["MEAN"] == pytest.approx((1 + 10 / 19) / 2)
+    assert content["warnings"] == [
+        "scene 20: predictions without a truth (4 rows), not scored",
+        f"{root}/val/Warehouse_015/ground_truth.json: row of an unknown camera (1, first: camera Camera_09)",
+        "class AgilityDigit has no truth and is left out of the mean (4 rows of the other side)",
+    ]
+
+
+def test_aicity2025_scenes_weigh_by_their_true_rows(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    write_aicity2025(root)
+    write_aicity2025(root, "Hospital_000", frames=12)
+    pred = put(tmp_path / "track1.txt", solid_rows(15, 0, 9) + solid_rows(0, 0, 9, OFF, frames=12))
+    content = scores(tmp_path, "--dataset", "aicity2025", "--root", root, "--pred", pred)
+    assert content["figures"]["HOTA 3-D"] == pytest.approx((8 * 1 + 24 * 10 / 19) / 32)
+    assert (
+        "Hospital_000: class Forklift has no predictions and is left out of the mean (12 rows" in content["warnings"][1]
+    )
+
+
+def test_of_a_run_aicity2025_scores_people_in_pictures_and_on_the_ground(tmp_path: Path) -> None:
+    root, folder = tmp_path / "root", tmp_path / "run"
+    write_aicity2025(root)
+    for one in read_dataset("aicity2025", root).sequences:
+        table = one.truth.select(one.truth.class_ids == 1)
+        (folder / "tracks").mkdir(parents=True, exist_ok=True)
+        write_mot(folder / "tracks" / f"{one.name}.txt", table)
+    frames = np.arange(4)
+    xy = np.stack([frames + 0.5, 0 * frames + 5.0], axis=1)
+    paths = WorldPaths.make(frames / 30, np.full(4, 8), xy, np.tile(np.eye(2), (4, 1, 1)), np.full(4, 1.7))
+    write_world_paths(folder / "world" / "all.csv", paths)
+    content = scores(tmp_path, "--dataset", "aicity2025", "--root", root, "--run", folder)
+    assert content["figures"]["IDF1"] == content["figures"]["ground IDF1"] == 1
+    assert content["figures"]["ground MODP"] == pytest.approx(0.5)
+    assert "Camera: 4 true rows of class 2 are no people and are left out" in content["warnings"]
 
 
 def test_a_site_gets_a_table_json_and_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,6 +116,17 @@ def test_detections_are_matched_most_first() -> None:
     assert scores.fractions()["MODP"] == pytest.approx((0.2 + 0.1) / 2)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_detections_have_a_limit_of_their_own(seed: int) -> None:
+    """Tracks are those of one metre, detections those of half a metre, as if all had been scored so."""
+    truth, predictions = random_paths(seed, area_m=4)
+    wide, narrow = tally(truth, predictions).fractions(), tally(truth, predictions, limit_m=0.5).fractions()
+    both = GroundTally.of(GroundComparison.of(truth, predictions, 40, 1.0), 1.0, 0.25, 0.5).fractions()
+    assert [both[name] for name in ("MODA", "MODP")] == pytest.approx([narrow[name] for name in ("MODA", "MODP")])
+    assert [both[name] for name in ("HOTA", "MOTA", "IDF1")] == [wide[name] for name in ("HOTA", "MOTA", "IDF1")]
+    assert both["MODP"] != pytest.approx(wide["MODP"], abs=0.01)
+
+
 def test_a_match_is_nearer_than_the_limit() -> None:
     rows = [WorldTable.make(np.array([0]), np.array([0]), np.array([[x, 0.0]])) for x in (0, 1.0, 0.999)]
     assert len(near_pairs(rows[0], rows[1], 1, 1.0)) == 0
