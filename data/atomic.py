@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_IMODE
 from typing import IO, Any, Literal
 
 
@@ -58,12 +59,23 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(path)
     temporary.unlink(missing_ok=True)
+    mode = _mode_of_new_files(temporary)
     try:
         yield temporary
+        # Some libraries (safetensors) write files that nobody but their owner may read.
+        temporary.chmod(mode)
         put_in_place(temporary, path, durable=durable)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _mode_of_new_files(path: Path) -> int:
+    """The permissions the process gives to new files; ``path`` is free, and is so again."""
+    path.touch(exist_ok=False)
+    mode = path.stat().st_mode
+    path.unlink()
+    return S_IMODE(mode)
 
 
 @contextmanager

@@ -103,8 +103,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from pipeline.sizing.budget import within_budget
 
         config = within_budget(request, config)
+    from data.runtime.stopping import stopped_like_ctrl_c
     from pipeline.job.runner import run
-    from pipeline.job.stopping import stopped_like_ctrl_c
 
     with stopped_like_ctrl_c():
         result = run(request, config)

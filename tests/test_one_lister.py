@@ -10,12 +10,12 @@ PACKAGES = ("data", "trackers", "reid", "st_model", "pipeline", "tools")
 LISTERS = {"glob", "iglob", "rglob", "iterdir", "scandir", "listdir", "walk", "fwalk"}
 # They look at what the program itself wrote (hidden files included), or hash all there is.
 OWN_FOLDERS = {
+    "data/folder_lock.py",
     "data/ledger.py",
     "data/synthetic/export.py",
     "data/weight_records.py",
     "pipeline/folder/run_folder.py",
     "pipeline/folder/store.py",
-    "pipeline/folder/writer.py",
     "pipeline/job/preparation.py",
 }
 COMPANION = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X" + bytes(70)

@@ -12,24 +12,31 @@ _LINE_EVERY_S = 10.0
 
 
 class Progress:
-    """Counts frames on stderr."""
+    """Counts frames, or steps, on stderr."""
 
-    def __init__(self, total: int | None, done: int = 0) -> None:
+    def __init__(self, work: str, unit: str, total: int | None, done: int = 0, shown: bool = True) -> None:
         """Start counting.
 
         Args:
-            total: frames expected, or None where unknown.
-            done: frames an earlier, interrupted run did already.
+            work: what is going on ("tracking").
+            unit: what is counted ("frame").
+            total: how many are expected, or None where unknown.
+            done: how many an earlier, interrupted run did already.
+            shown: False counts without a word.
         """
-        self._total, self._done, self._first = total, done, done
+        self._work, self._unit, self._shown = work, unit, shown
+        self._total, self._done, self._first, self._told = total, done, done, ""
         self._start = self._last = time.monotonic()
         self._bar: Any = None
 
     def __enter__(self) -> "Progress":
-        if sys.stderr.isatty():
+        if self._shown and sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(total=self._total, initial=self._done, unit="frame", desc="tracking", file=sys.stderr)
+            self._bar = tqdm(
+                total=self._total, initial=self._done, unit=self._unit, desc=self._work, file=sys.stderr,
+                dynamic_ncols=True,
+            )  # fmt: skip
         return self
 
     def __exit__(
@@ -40,16 +47,43 @@ class Progress:
         else:
             self._line()
 
-    def advance(self, frames: int) -> None:
-        """Count frames as done."""
-        self._done += frames
+    def expect(self, total: int) -> None:
+        """Correct how many are expected."""
+        self._total = total
         if self._bar is not None:
-            self._bar.update(frames)
+            self._bar.total = total
+
+    def advance(self, count: int, told: str = "") -> None:
+        """Count some as done.
+
+        Args:
+            count: how many.
+            told: what else the bar or line says.
+        """
+        self._done, self._told = self._done + count, told
+        if self._bar is not None:
+            self._bar.set_postfix_str(told, refresh=False)
+            self._bar.update(count)
         elif time.monotonic() - self._last >= _LINE_EVERY_S:
             self._line()
 
     def _line(self) -> None:
+        if not self._shown:
+            return
         self._last = time.monotonic()
         rate = (self._done - self._first) / max(self._last - self._start, 1e-9)
-        of = "" if self._total is None else f" of {self._total}"
-        logger.info("%d%s frames, %.1f frames/s", self._done, of, rate)
+        of, left = "", ""
+        if self._total is not None:
+            of = f" of {self._total}"
+            if rate and self._done < self._total:
+                left = f", {_duration((self._total - self._done) / rate)} left"
+        told = f"; {self._told}" if self._told else ""
+        logger.info("%d%s %ss, %.1f %ss/s%s%s", self._done, of, self._unit, rate, self._unit, left, told)
+
+
+def _duration(seconds: float) -> str:
+    """``45 s``, ``12 min``, ``3 h 20 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

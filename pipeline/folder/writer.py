@@ -1,24 +1,19 @@
 """One writer at a time in a run folder, whose files only their owner reads."""
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
-from data.errors import UserError
+from data.folder_lock import locked_folder
 
-LOCK = ".mtmct-lock"
 _OWNER_ONLY = 0o077
 _OWNER_FOLDER = 0o700
 
 
 @contextmanager
 def only_writer(root: Path, *, private: bool | None = None) -> Iterator[None]:
-    """Hold a run folder for the length of the block; it is made where it is missing, and removed if it stays empty.
-
-    The lock is the system's: it ends with the process that holds it, however that ends.
+    """Hold a run folder for the length of the block, see ``locked_folder``.
 
     Args:
         root: the folder.
@@ -32,58 +27,8 @@ def only_writer(root: Path, *, private: bool | None = None) -> Iterator[None]:
         private = not root.is_dir() or not root.stat().st_mode & _OWNER_ONLY
     before = os.umask(_OWNER_ONLY) if private else None
     try:
-        try:
-            made = not root.is_dir()
-            root.mkdir(mode=_OWNER_FOLDER if private else 0o777, parents=True, exist_ok=True)
-            # Nothing is followed: a folder of someone else may hold a link in the lock's place.
-            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-            stream = os.fdopen(os.open(root / LOCK, flags, 0o600), "r+", encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"cannot write to {root}: {error.strerror}; choose another --output") from None
-        with stream:
-            if not _lock(stream):
-                raise UserError(f"{root} is being written by another process{_owner(root)}; wait until it has ended")
-            stream.truncate(0)
-            stream.write(f"{os.getpid()}\n")
-            stream.flush()
-            try:
-                yield
-            finally:
-                if made and [entry.name for entry in root.iterdir()] == [LOCK]:
-                    (root / LOCK).unlink()
-                    root.rmdir()
+        with locked_folder(root, "--output", folder_mode=_OWNER_FOLDER if private else 0o777):
+            yield
     finally:
         if before is not None:
             os.umask(before)
-
-
-def _owner(root: Path) -> str:
-    try:
-        number = (root / LOCK).read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
-    return f" (number {number})" if number.isdigit() else ""
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(stream: IO[str]) -> bool:
-        """Take the lock of an open file unless somebody has it."""
-        try:
-            stream.seek(0)
-            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _lock(stream: IO[str]) -> bool:
-        """Take the lock of an open file unless somebody has it."""
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

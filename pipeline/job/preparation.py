@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import UserError
+from data.folder_lock import LOCK
 from data.runtime.choice import RuntimeChoice
 from data.runtime.stage_clock import StageClock
 from data.site import Site, load_site, site_text
@@ -13,7 +14,6 @@ from pipeline.config import Config, dump_config
 from pipeline.folder.manifest import VERSION
 from pipeline.folder.run_folder import RunFolder
 from pipeline.folder.stages import AFTER_TRACKING, RunWarning, Status
-from pipeline.folder.writer import LOCK
 from pipeline.job.job import Job
 
 logger = logging.getLogger(__name__)

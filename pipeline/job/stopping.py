@@ -1,17 +1,6 @@
-"""Stopping a run by a signal, so that what was done is durable."""
+"""A run that was stopped by a signal."""
 
-import logging
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any
-
-logger = logging.getLogger(__name__)
-
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""Ctrl-C, a polite kill, and a terminal that goes away."""
 
 
 class InterruptedRun(KeyboardInterrupt):
@@ -21,56 +10,3 @@ class InterruptedRun(KeyboardInterrupt):
 def resume_line(root: Path) -> str:
     """What is said of a run that was stopped."""
     return f"stopped; go on with --resume --output {root}"
-
-
-@contextmanager
-def stop_signals(interrupt: Callable[[], None]) -> Iterator[list[int]]:
-    """Collect signals instead of dying, so that the batch at work can be finished and made durable.
-
-    A second signal is not caught: it ends the process at once.
-
-    Args:
-        interrupt: ends the waiting for a next batch; called within the signal handler.
-    """
-    received: list[int] = []
-
-    def note(number: int, _: FrameType | None) -> None:
-        received.append(number)
-        for each, handler in before.items():
-            signal.signal(each, handler)
-        logger.warning("stopping after this batch; once more ends at once")
-        interrupt()
-
-    with _handled_by(note) as before:
-        yield received
-
-
-@contextmanager
-def stopped_like_ctrl_c() -> Iterator[None]:
-    """Every signal that asks a process to end raises ``KeyboardInterrupt``, as Ctrl-C does."""
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        raise KeyboardInterrupt(f"stopped by {signal.Signals(number).name}")
-
-    with _handled_by(interrupt):
-        yield
-
-
-@contextmanager
-def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[dict[int, Any]]:
-    """Handle ``SIGNALS`` for the length of the block; gives the handlers there were.
-
-    Outside the main thread signals are somebody else's to handle, and a hang-up that was ignored (nohup) stays so.
-    """
-    before: dict[int, Any] = {}
-    try:
-        for number in SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                before[int(number)] = signal.signal(number, handler)
-    except ValueError:
-        before.clear()
-    try:
-        yield before
-    finally:
-        for number, one in before.items():
-            signal.signal(number, one)

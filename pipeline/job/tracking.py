@@ -6,13 +6,14 @@ from typing import Any
 
 from data.records import Tracklet
 from data.runtime.progress import Progress
+from data.runtime.stopping import stop_signals
 from pipeline.backends.base import PoseEstimator
 from pipeline.folder.stages import Stage, WarningKind
 from pipeline.folder.store import TrackletStore
 from pipeline.input.base import PerceivedInput
 from pipeline.job.job import Job
 from pipeline.job.poses_on_demand import PosesOnDemand
-from pipeline.job.stopping import InterruptedRun, resume_line, stop_signals
+from pipeline.job.stopping import InterruptedRun, resume_line
 from pipeline.job.tracking_stage import TrackingStage, TrackListener
 from pipeline.job.tracklet_crops import CropCollector
 from reid.embedders.base import Embedder
@@ -65,8 +66,9 @@ def track(
         stage.restore(state)
         memory = state["perception"]
         logger.info("resumed after frame %s", ", ".join(f"{c} {n}" for c, n in stage.last_frame.items()))
-    progress = Progress(source.total_frames(), sum(stage.last_frame.values()) + len(source.cameras))
-    with stop_signals(source.interrupt) as stopped, progress:
+    done = sum(stage.last_frame.values()) + len(source.cameras)
+    progress = Progress("tracking", "frame", source.total_frames(), done)
+    with stop_signals("batch", source.interrupt) as stopped, progress:
         for batch in source.batches(dict(stage.last_frame), job.clock, memory):
             if stopped:
                 break

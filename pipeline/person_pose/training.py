@@ -59,7 +59,6 @@ class Trainer:
         self._step = 0
         if resume:
             self._restore()
-        self._folder.begin()
         logger.info(
             "%d pictures, %.2f M parameters",
             len(self._pictures),
@@ -75,6 +74,10 @@ class Trainer:
         Returns:
             The weights; None when stopped.
         """
+        with self._folder.writing():
+            return self._run(stop_after)
+
+    def _run(self, stop_after: int | None) -> Path | None:
         config = self._config
         taken = 0
         self.model.train()

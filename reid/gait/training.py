@@ -117,22 +117,22 @@ def train_encoder(
     if resume:
         with folder.resuming() as state:
             trainer.restore(state)
-    folder.begin()
-    header = {**(provenance or {}), "seed": str(config.seed)}
-    for epoch in range(trainer.epoch + 1, config.encoder.epochs + 1):
-        if trainer.waited >= config.encoder.patience:
-            break
-        trainer.epoch = epoch
-        told_losses = trainer.run_epoch()
-        value = trainer.judge(validation)
-        folder.note({"epoch": epoch, **told_losses, "validation": value})
-        logger.info("%s: epoch %d of %d, validation %.4f", task, epoch, config.encoder.epochs, value)
-        trainer.waited += 1
-        if value < trainer.best:
-            trainer.best, trainer.waited = value, 0
-            save_encoder(folder.best, model, {**header, "epoch": str(epoch), "validation": f"{value:.5f}"})
-        folder.save(trainer.state())
-    save_encoder(folder.last, model, {**header, "epoch": str(trainer.epoch)})
+    with folder.writing():
+        header = {**(provenance or {}), "seed": str(config.seed)}
+        for epoch in range(trainer.epoch + 1, config.encoder.epochs + 1):
+            if trainer.waited >= config.encoder.patience:
+                break
+            trainer.epoch = epoch
+            told_losses = trainer.run_epoch()
+            value = trainer.judge(validation)
+            folder.note({"epoch": epoch, **told_losses, "validation": value})
+            logger.info("%s: epoch %d of %d, validation %.4f", task, epoch, config.encoder.epochs, value)
+            trainer.waited += 1
+            if value < trainer.best:
+                trainer.best, trainer.waited = value, 0
+                save_encoder(folder.best, model, {**header, "epoch": str(epoch), "validation": f"{value:.5f}"})
+            folder.save(trainer.state())
+        save_encoder(folder.last, model, {**header, "epoch": str(trainer.epoch)})
     return load_encoder(folder.best, device)
 
 

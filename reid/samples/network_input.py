@@ -65,9 +65,9 @@ def network_input(
     sized = [
         size_crop(image, people or CropSkeletons.none(), size) for image, people in zip(images, skeletons, strict=True)
     ]
-    pictures, targets, negatives = stack_crops(sized, device)
+    pictures, targets, negatives = (value.to(device) for value in stack_crops(sized))
     prompts = draw_padded_prompts(targets, negatives, spec) if spec.prompt_groups is not None else None
-    return NetworkInput(normalise(pictures, spec.mean, spec.std), prompts)
+    return NetworkInput(normalise(pictures.float() / 255, spec.mean, spec.std), prompts)
 
 
 def size_crop(image: Image, skeletons: CropSkeletons, size: tuple[int, int]) -> SizedCrop:
@@ -102,15 +102,14 @@ def into_input(skeletons: FloatArray, regions: NDArray[np.int64], size: tuple[in
     return np.concatenate([points, skeletons[..., 2:]], axis=-1).astype(np.float32)
 
 
-def stack_crops(crops: Sequence[SizedCrop], device: torch.device | str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
+def stack_crops(crops: Sequence[SizedCrop]) -> tuple[Tensor, Tensor, Tensor]:
     """One tensor of each kind.
 
     Args:
         crops: N crops of one size.
-        device: where the tensors go.
 
     Returns:
-        Pictures (N, 3, H, W) float32 RGB 0-1, targets (N, 17, 3) and negatives (N, S, 17, 3), zero rows where a crop
+        Pictures (N, 3, H, W) uint8 RGB, targets (N, 17, 3) and negatives (N, S, 17, 3), zero rows where a crop
         has fewer than S.
     """
     longest = max((len(crop.negatives) for crop in crops), default=0)
@@ -118,9 +117,9 @@ def stack_crops(crops: Sequence[SizedCrop], device: torch.device | str = "cpu") 
     for row, crop in enumerate(crops):
         people[row, 0] = crop.target
         people[row, 1 : 1 + len(crop.negatives)] = crop.negatives
-    pictures = torch.from_numpy(np.stack([crop.image for crop in crops])).to(device)
-    skeletons = torch.from_numpy(people).to(device)
-    return pictures.permute(0, 3, 1, 2).float() / 255, skeletons[:, 0], skeletons[:, 1:]
+    pictures = torch.from_numpy(np.stack([crop.image for crop in crops])).permute(0, 3, 1, 2)
+    skeletons = torch.from_numpy(people)
+    return pictures, skeletons[:, 0], skeletons[:, 1:]
 
 
 def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:

@@ -30,9 +30,46 @@ class TrainBatch:
     cameras: Tensor
     labelled: Tensor
 
-    def to(self, device: torch.device | str) -> "TrainBatch":
-        """Move everything to a device."""
-        return TrainBatch(*(getattr(self, field.name).to(device) for field in fields(self)))
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBatch:
+    """The same as it is read: pictures and masks are uint8, 255 = 1, a quarter of what there is to move.
+
+    Attributes:
+        images: (B, 3, H, W) uint8 RGB.
+        parts: (B, K, H, W) uint8.
+        silhouettes: (B, H, W) uint8.
+        targets: see ``TrainBatch``.
+        negatives: see ``TrainBatch``.
+        identities: see ``TrainBatch``.
+        cameras: see ``TrainBatch``.
+        labelled: see ``TrainBatch``.
+    """
+
+    images: Tensor
+    parts: Tensor
+    silhouettes: Tensor
+    targets: Tensor
+    negatives: Tensor
+    identities: Tensor
+    cameras: Tensor
+    labelled: Tensor
+
+    def on(self, device: torch.device | str) -> TrainBatch:
+        """The batch on a device, pictures and masks made floats there."""
+        moved = [getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)]
+        return TrainBatch(*(value.float() / 255 if value.dtype == torch.uint8 else value for value in moved))
+
+    def first(self, count: int) -> "ReadBatch":
+        """The first crops only."""
+        return ReadBatch(*(getattr(self, field.name)[:count] for field in fields(self)))
+
+    def pin_memory(self) -> "ReadBatch":
+        """The same in pinned memory; torch's loader calls this."""
+        return ReadBatch(*(getattr(self, field.name).pin_memory() for field in fields(self)))
 
     def __len__(self) -> int:
         return len(self.images)

@@ -19,6 +19,7 @@ from reid.samples.part_labels import PartGrouping
 from reid.samples.sources import BadFiles, SourceConfig
 from reid.training.augment import AugmentConfig
 from reid.training.schedule import ScheduleConfig
+from reid.training.selection import SelectConfig
 
 Parts = Literal["five_v", "eight", "stripes"]
 LabelUse = Literal["none", "soft", "hard", "visibility"]
@@ -29,6 +30,7 @@ class BatchConfig(Section):
 
     people: int = Field(16, ge=2, description="identities per batch")
     pictures: int = Field(4, ge=2, description="pictures of each")
+    accumulate: int = Field(1, ge=1, description="batches whose gradients make up one step")
     workers: int = Field(
         4, ge=0, description="processes that read pictures, at most one per core; 0 reads in the training process"
     )
@@ -134,6 +136,13 @@ class TrainConfig(Section):
     freeze_prompts: int = Field(0, ge=0, description="epochs during which the prompt tokenizer keeps still")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="auto: bf16 where the device computes it natively; fp16: CUDA only, with loss scaling"
+    )
+    select: SelectConfig = SelectConfig()
+    ema: float = Field(
+        0.0, ge=0, lt=1, description="decay of the average of the weights that is scored and written; 0: themselves"
+    )
+    test_prompts: Literal["with", "without", "both"] = Field(
+        "with", description="scoring gives a promptable network the keypoints; both takes twice as long"
     )
     seed: int = Field(1, ge=0, description="of weights, batches and augmentation")
     evaluate_every: int = Field(10, ge=0, description="epochs between scorings; 0: only after the last")

@@ -1,24 +1,22 @@
 """Reads crops for training and evaluation; deterministic, so that worker processes never change a result."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from data.errors import UserError
 from data.pictures import read_picture
 from data.records import FloatArray
-from data.runtime.cores import helpers
 from reid.samples.labels import part_masks, read_fields, resized
 from reid.samples.network_input import SizedCrop, size_crop, stack_crops
 from reid.samples.part_labels import PartGrouping
 from reid.samples.sources import BadFiles, Sample
-from reid.training.batch import TrainBatch
+from reid.training.batch import ReadBatch
 
 logger = logging.getLogger(__name__)
 
@@ -123,56 +121,13 @@ class CropDataset(Dataset[LoadedCrop]):
         return cv2.GaussianBlur(filled, (9, 9), 0).astype(np.uint8)
 
 
-class _Loaded(Dataset["LoadedCrop | UserError"]):
-    """Errors come back as values: a worker process would bury their one line in its traceback."""
-
-    def __init__(self, crops: CropDataset) -> None:
-        self._crops = crops
-
-    def __len__(self) -> int:
-        return len(self._crops)
-
-    def __getitem__(self, index: int) -> LoadedCrop | UserError:
-        try:
-            return self._crops[index]
-        except UserError as error:
-            return error
-
-
-def load_batches(crops: CropDataset, rows: Sequence[Sequence[int]], workers: int) -> Iterator[TrainBatch]:
-    """Batches in order, whatever the number of workers.
-
-    Args:
-        crops: what to read.
-        rows: of the crops of each batch.
-        workers: processes that read; 0 reads here.
-
-    Raises:
-        UserError: see ``CropDataset``.
-    """
-    sampler: Any = rows
-    loader: DataLoader[Any] = DataLoader(
-        _Loaded(crops), batch_sampler=sampler, num_workers=helpers(workers), collate_fn=_whole
-    )
-    for batch in loader:
-        if isinstance(batch, UserError):
-            raise batch
-        yield batch
-
-
-def _whole(crops: Sequence[LoadedCrop | UserError]) -> TrainBatch | UserError:
-    """A batch, or what was wrong with the first crop of it that cannot be read."""
-    wrong = [crop for crop in crops if isinstance(crop, UserError)]
-    return wrong[0] if wrong else collate([crop for crop in crops if isinstance(crop, LoadedCrop)])
-
-
-def collate(crops: Sequence[LoadedCrop]) -> TrainBatch:
+def collate(crops: Sequence[LoadedCrop]) -> ReadBatch:
     """Stack crops; negatives are padded with zero skeletons to the longest list."""
     images, targets, negatives = stack_crops([crop.crop for crop in crops])
-    return TrainBatch(
+    return ReadBatch(
         images,
-        torch.from_numpy(np.stack([crop.parts for crop in crops])).float() / 255,
-        torch.from_numpy(np.stack([crop.silhouette for crop in crops])).float() / 255,
+        torch.from_numpy(np.stack([crop.parts for crop in crops])),
+        torch.from_numpy(np.stack([crop.silhouette for crop in crops])),
         targets,
         negatives,
         torch.tensor([crop.identity for crop in crops]),

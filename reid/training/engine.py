@@ -22,29 +22,34 @@ from reid.samples.camera_tokens import tokens_of_cameras
 from reid.samples.labels import check_labels
 from reid.samples.network_input import draw_padded_prompts, normalise
 from reid.samples.part_labels import label_masks
-from reid.samples.sources import ReidData, default_rule, join, read_source
 from reid.training.augment import augment
-from reid.training.batch import TrainBatch
+from reid.training.batch import ReadBatch, TrainBatch
 from reid.training.config import LabelUse, OptimiserConfig, TrainConfig
-from reid.training.dataset import CropDataset, load_batches
+from reid.training.data import digest, training_data
+from reid.training.dataset import CropDataset, LoadedCrop, collate
 from reid.training.evaluation import Way, evaluate, masks_of
-from reid.training.loop import LoopConfig, TrainingLoop
+from reid.training.loading import BatchLoader
+from reid.training.loop import LoopConfig, Scored, TrainingLoop
 from reid.training.people import people_of_sources
+from reid.training.ranks import Ranks
 from reid.training.sampler import IdentityBatches
 from reid.training.schedule import learning_rate
 from reid.training.writers import ScalarWriter
-from reid.weights.checkpoints import build_model, cameras_entry, save_checkpoint
+from reid.weights.checkpoints import build_model, cameras_entry, load_model, save_checkpoint
 from reid.weights.pretrained import load_backbone, starting_file
 from reid.weights.published import BACKBONE
 
 logger = logging.getLogger(__name__)
 
-# How pictures are read, saved and scored may change between a training and its resumption.
-_MAY_CHANGE = ("batch.workers", "save_every", "evaluate_every", "test_rule", "test_cameras")
+# How pictures are read, saved and scored, where they lie and how long training lasts may change when it goes on.
+_MAY_CHANGE = (
+    "batch.workers", "save_every", "evaluate_every", "epochs", "test", "test_rule", "test_cameras", "test_features",
+    "test_prompts", "label_use.test", "select.patience", "train.*.root",
+)  # fmt: skip
 _EVALUATION_BATCH = 64
 
 
-class Trainer(TrainingLoop[KPR | BPBReID, TrainBatch]):
+class Trainer(TrainingLoop[KPR | BPBReID, ReadBatch]):
     """One training in one folder.
 
     Args:
@@ -53,27 +58,38 @@ class Trainer(TrainingLoop[KPR | BPBReID, TrainBatch]):
         device: torch device.
         resume: go on from the state in the folder.
         writer: also gets every logged number.
+        ranks: the processes that train together; None: this one alone.
 
     Raises:
         UserError: when a data set, the backbone file, the folder or the precision does not fit.
     """
 
     def __init__(
-        self, config: TrainConfig, out: Path, device: str, resume: bool = False, writer: ScalarWriter | None = None
+        self,
+        config: TrainConfig,
+        out: Path,
+        device: str,
+        resume: bool = False,
+        writer: ScalarWriter | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         self._config = config
-        place = torch.device(device)
+        ranks, place = ranks or Ranks(), torch.device(device)
+        ranks.check_batch(config.batch.people)
+        self._data = training_data(
+            config.train, config.test, config.test_rule, config.select, config.batch.people, config.seed,
+            config.batch.bad_files,
+        )  # fmt: skip
         start = None if resume else starting_file(config.pretrained, config.model)
-        folder = TrainingFolder(out, config, counted="step", resume=resume, may_change=_MAY_CHANGE)
-        data = [read_source(source, "train", config.batch.bad_files) for source in config.train]
-        samples, people, self._cameras = join([part.train for part in data])
-        self._test: ReidData | None = None if config.test is None else read_source(config.test, "test")
-        self._rule = config.test_rule or default_rule("market" if config.test is None else config.test.kind)
-        self.spec = config.spec(people, len(self._cameras))
+        samples = self._data.train
+        folder = TrainingFolder(
+            out, config, counted="step", resume=resume, may_change=_MAY_CHANGE,
+            data={"pictures": digest(samples)}, leads=ranks.leads,
+        )  # fmt: skip
+        self.spec = config.spec(self._data.people, len(self._data.cameras))
         self._label_use = {name: _mask_use(self.spec.needs_masks, use) for name, use in dict(config.label_use).items()}
         check_labels(samples, self._label_use["train"])
-        if self._test is not None:
-            check_labels([*self._test.query, *self._test.gallery], self._label_use["test"])
+        check_labels([*self._data.queries(), *self._data.galleries()], self._label_use["test"])
         torch.manual_seed(config.seed)
         model = build_model(self.spec)
         assert isinstance(model, (KPR, BPBReID))
@@ -81,28 +97,32 @@ class Trainer(TrainingLoop[KPR | BPBReID, TrainBatch]):
             load_backbone(model.backbone_appearance_feature_extractor, self.spec, start)
         model = model.to(place)
         size = (self.spec.height, self.spec.width)
-        self._dataset = CropDataset(samples, size, config.grouping, config.batch.bad_files)
+        crops = CropDataset(samples, size, config.grouping, config.batch.bad_files)
+        self._loader: BatchLoader[LoadedCrop, ReadBatch] = BatchLoader(crops, collate, config.batch.workers, place)
         identities: IntArray = np.array([sample.identity for sample in samples], np.int64)
         sampler = IdentityBatches(identities, config.batch.people, config.batch.pictures, config.seed)
         optimiser, self._rate_factors = _optimiser(config.optimiser, model)
         loop = LoopConfig(
-            config.epochs, config.save_every, config.evaluate_every, config.optimiser.clip, config.seed
+            config.epochs, config.save_every, config.evaluate_every, config.optimiser.clip, config.seed,
+            config.batch.accumulate, config.ema, config.select,
         )  # fmt: skip
-        super().__init__(loop, folder, model, optimiser, sampler, reduced_dtype(config.precision, place), writer)
+        super().__init__(loop, folder, model, optimiser, sampler, reduced_dtype(config.precision, place), writer, ranks)
         self._unlabelled = 0
         if resume:
             self._restore()
-        elif start is None:
+        elif start is None and ranks.leads:
             logger.warning("the network begins with random weights, as pretrained=none says")
-        folder.begin()
-        logger.info("%d crops of %d people from %d cameras", len(samples), people, len(self._cameras))
 
     @property
     def _tested(self) -> bool:
-        return self._test is not None
+        return self._data.test is not None
 
-    def _read(self, rows: Sequence[Sequence[int]]) -> Iterator[TrainBatch]:
-        return load_batches(self._dataset, rows, self._config.batch.workers)
+    def _begin(self) -> None:
+        data = self._data
+        logger.info("%d crops of %d people from %d cameras", len(data.train), data.people, len(data.cameras))
+
+    def _read(self, rows: Sequence[Sequence[int]]) -> Iterator[ReadBatch]:
+        return self._loader.read(rows)
 
     def _set_rates(self, epoch: float) -> float:
         config = self._config
@@ -111,16 +131,16 @@ class Trainer(TrainingLoop[KPR | BPBReID, TrainBatch]):
             group["lr"] = rate * factor
         return rate
 
-    def _learn(self, batch: TrainBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def _learn(self, batch: ReadBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, float | Tensor]]:
         config = self._config
         self._freeze_prompts(self._epoch < config.freeze_prompts)
         if self._epoch == 0:
             self._unlabelled += int((~batch.labelled).sum())
         parts = () if config.grouping is None else self.spec.part_names
-        batch = augment(batch.to(self._device), config.augment, generator, parts, self.spec.mean)
+        drawn = augment(batch.on(self._device), config.augment, generator, parts, self.spec.mean)
         with self._autocast():
-            output = self._forward(batch)
-        return self._losses(_in_fp32(output), batch, generator)
+            output = self._forward(drawn)
+        return self._losses(_in_fp32(output), drawn, generator)
 
     def _forward(self, batch: TrainBatch) -> PartOutput:
         images = normalise(batch.images, self.spec.mean, self.spec.std)
@@ -135,20 +155,30 @@ class Trainer(TrainingLoop[KPR | BPBReID, TrainBatch]):
 
     def _losses(
         self, output: PartOutput, batch: TrainBatch, generator: torch.Generator
-    ) -> tuple[Tensor, dict[str, float]]:
-        config = self._config.loss
-        loss, log = gilt_loss(
-            output.embeddings, output.id_scores, batch.identities, config.gilt_weights(), config.margin,
-            output.visibility if config.use_visibility else None, config.combine, generator,
+    ) -> tuple[Tensor, dict[str, float | Tensor]]:
+        config, whole = self._config.loss, self._ranks.gathered
+        if self._ranks.count > 1:
+            # All processes compute one loss, so that what it draws by chance has to be the same.
+            generator = torch.Generator().manual_seed(self._step)
+        embeddings, id_scores, visibility = (
+            {kind: whole(value) for kind, value in values.items()}
+            for values in (output.embeddings, output.id_scores, output.visibility)
+        )
+        loss, told = gilt_loss(
+            embeddings, id_scores, whole(batch.identities), config.gilt_weights(), config.margin,
+            visibility if config.use_visibility else None, config.combine, generator,
         )  # fmt: skip
-        # An empty label would teach that the person is background.
-        if config.attention and output.pixel_logits is not None and bool(batch.labelled.any()):
-            logits = output.pixel_logits[batch.labelled]
-            labels = label_masks(batch.parts[batch.labelled], (logits.shape[2], logits.shape[3])).argmax(1)
-            attention = attention_loss(logits, labels, config.best_share)
-            log["attention"] = float(attention.detach())
-            log["attention_accuracy"] = float((logits.argmax(1) == labels).float().mean())
-            loss = loss + config.attention * attention
+        log: dict[str, float | Tensor] = {**told}
+        if config.attention and output.pixel_logits is not None:
+            labels = label_masks(batch.parts, (output.pixel_logits.shape[2], output.pixel_logits.shape[3])).argmax(1)
+            logits, labels, labelled = (whole(value) for value in (output.pixel_logits, labels, batch.labelled))
+            # An empty label would teach that the person is background.
+            if bool(labelled.any()):
+                logits, labels = logits[labelled], labels[labelled]
+                attention = attention_loss(logits, labels, config.best_share)
+                log["attention"] = attention.detach()
+                log["attention_accuracy"] = (logits.argmax(1) == labels).float().mean()
+                loss = loss + config.attention * attention
         return loss, log
 
     def _end_epoch(self, rows: Sequence[Sequence[int]]) -> None:
@@ -164,37 +194,53 @@ class Trainer(TrainingLoop[KPR | BPBReID, TrainBatch]):
         if isinstance(self.model, KPR):
             self.model.backbone_appearance_feature_extractor.masks_patch_embed.requires_grad_(not frozen)
 
-    def _evaluate(self) -> dict[str, float]:
-        config, data = self._config, self._test
+    def _evaluate(self, scored: Scored) -> dict[str, float]:
+        config, data = self._config, self._data
+        split = data.validation if scored == "validation" else data.test
+        assert split is not None
+        tokens: Mapping[int, int] = {}
+        if scored == "validation" and self.spec.cameras and config.test_cameras is not False:
+            tokens = {camera: camera for camera in range(len(data.cameras))}
+        elif scored == "test" and config.test is not None:
+            known = data.cameras if self.spec.cameras else ()
+            tokens = tokens_of_cameras(known, config.cameras_in(config.test))
         scores: dict[str, float] = {}
-        assert config.test is not None
-        assert data is not None
-        known = self._cameras if self.spec.cameras else ()
-        tokens = tokens_of_cameras(known, config.cameras_in(config.test))
-        ways = {"": True, "_without_prompts": False} if isinstance(self.model, KPR) else {"": False}
-        for suffix, prompted in ways.items():
+        for suffix, prompted in self._ways():
             way = Way(
                 config.grouping, _EVALUATION_BATCH, config.batch.workers, prompted, self._label_use["test"],
                 config.test_features, tokens,
             )  # fmt: skip
-            found = evaluate(self.model, data.query, data.gallery, way, self._rule)
+            found = evaluate(self.judged, split.query, split.gallery, way, split.rule)
             scores |= {name + suffix: value for name, value in found.items()}
         return scores
 
-    def _worth(self, scores: Mapping[str, float]) -> float:
-        return scores["mAP"]
+    def _ways(self) -> list[tuple[str, bool]]:
+        """What is added to the names of scores, and whether prompts are given."""
+        if not isinstance(self.model, KPR):
+            return [("", False)]
+        ways = {"with": ("", True), "without": ("_without_prompts", False)}
+        return [way for name, way in ways.items() if self._config.test_prompts in (name, "both")]
 
-    def _export(self, path: Path, scores: Mapping[str, float] | None = None) -> None:
+    def _worth(self, scores: Mapping[str, float]) -> float:
+        return scores["mAP" + self._ways()[0][0]]
+
+    def _export(self, path: Path, told: Mapping[str, str]) -> None:
         provenance = {
             "trained_on": ", ".join(str(source.root) for source in self._config.train),
             "people": people_of_sources([source.folder for source in self._config.train]),
-            "epochs": str(self._epoch),
-            "seed": str(self._config.seed),
+            **told,
         }
         if self.spec.cameras:
-            provenance |= cameras_entry(self._cameras)
-        provenance |= {name: f"{value:.4f}" for name, value in (scores or {}).items()}
-        save_checkpoint(path, self.model.state_dict(), self.spec, provenance)
+            provenance |= cameras_entry(self._data.cameras)
+        save_checkpoint(path, self.judged.state_dict(), self.spec, provenance)
+
+    def _load(self, path: Path) -> None:
+        self.judged.load_state_dict(load_model(path)[0].state_dict())
+
+    def _smaller(self, pictures: int) -> str:
+        people = max(pictures // self._config.batch.pictures, 2)
+        whole = self._config.batch.people * self._config.batch.accumulate
+        return f"batch.people={people} batch.accumulate={-(-whole // people)}"
 
 
 def _mask_use(needed: bool, use: LabelUse) -> MaskUse | None:

@@ -1,26 +1,55 @@
 """The training loop. Every step depends on the seed and its number alone, so a resumed run continues identically."""
 
 import logging
+import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from data.errors import UserError
+from data.learning_curves import draw_curves
 from data.records import IntArray
+from data.runtime.progress import Progress
+from data.runtime.stopping import stop_signals
 from data.training_folder import TrainingFolder
+from reid.training.averaging import Averaged
+from reid.training.memory import fitting_size, is_out_of_memory
+from reid.training.ranks import Ranks
+from reid.training.selection import SelectConfig
+from reid.training.statistics import RunningStatistics
 from reid.training.writers import ScalarWriter
 
 logger = logging.getLogger(__name__)
 
-Batch = TypeVar("Batch")
+Scored = Literal["validation", "test"]
+
+# Loss scaling starts at 2^16 and halves at each step it skips; what is not finite at a scale of 1/16 never will be.
+_SKIPS_IN_A_ROW = 20
+_DRAWN_EVERY_S = 60.0
+
+
+class AnyBatch(Protocol):
+    """Pictures that are learnt from together."""
+
+    def __len__(self) -> int:
+        """How many pictures there are."""
+        ...
+
+    def first(self, count: int) -> Self:
+        """The first of them only."""
+        ...
+
+
+Batch = TypeVar("Batch", bound=AnyBatch)
 Model = TypeVar("Model", bound=nn.Module)
 
 
@@ -30,6 +59,10 @@ class Batches(Protocol):
     def epoch(self, number: int) -> IntArray:
         """Rows of pictures, (B, size) int64."""
         ...
+
+
+class InterruptedTraining(KeyboardInterrupt):
+    """The user stopped the training; its state is saved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +75,9 @@ class LoopConfig:
         evaluate_every: epochs between scorings, beside the one at the end; 0: no other.
         clip: largest gradient norm; 0: no limit.
         seed: of every step's random numbers.
+        accumulate: batches whose gradients make up one step.
+        ema: decay of the average of the weights that is scored and written; 0: the weights themselves.
+        select: what the best weights are chosen on.
     """
 
     epochs: int
@@ -49,6 +85,9 @@ class LoopConfig:
     evaluate_every: int
     clip: float
     seed: int
+    accumulate: int
+    ema: float
+    select: SelectConfig
 
 
 class TrainingLoop(ABC, Generic[Model, Batch]):
@@ -64,6 +103,10 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
         sampler: gives the batches of every epoch.
         reduced: what matrix products run in; None: fp32.
         writer: also gets every logged number.
+        ranks: the processes that train together; None: this one alone.
+
+    Raises:
+        UserError: when a batch cannot be divided among the processes.
     """
 
     def __init__(
@@ -75,14 +118,27 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
         sampler: Batches,
         reduced: torch.dtype | None = None,
         writer: ScalarWriter | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         self.model = model
         self._loop, self._folder, self._optimiser, self._sampler = config, folder, optimiser, sampler
-        self._reduced, self._writer = reduced, writer
+        self._reduced, self._ranks = reduced, ranks or Ranks()
+        self._writer = writer if self._ranks.leads else None
         self._device = next(model.parameters()).device
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=reduced == torch.float16)
+        self._ranks.share_norms(model)
+        self._statistics = RunningStatistics(model)
+        self._averaged = Averaged(model, config.ema) if config.ema else None
         self._epoch = self._batch = self._step = 0
-        self._best = -float("inf")
+        self._best, self._waited, self._scored, self._skipped = -math.inf, 0, 0, 0
+        self._best_scores: dict[str, float] = {}
+        self._result: dict[str, float] = {}
+        self._drawn_at = time.monotonic()
+
+    @property
+    def judged(self) -> Model:
+        """The network that is scored and written: the average of the weights where there is one."""
+        return self.model if self._averaged is None else self._averaged.model
 
     def run(self, stop_after: int | None = None) -> dict[str, float]:
         """Train to the end.
@@ -91,34 +147,40 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
             stop_after: leave after so many steps, state saved, as an interruption would.
 
         Returns:
-            The last scoring, empty without a test set or when stopped.
+            The scores on the test set, or else the last ones on what was held out; empty without either, and when
+            stopped.
+
+        Raises:
+            InterruptedTraining: when a signal asked the process to end; the state is saved.
+            UserError: when there is no memory or disk left, or losses or gradients are no longer finite.
         """
-        config, scores = self._loop, {}
-        taken = 0
-        while self._epoch < config.epochs:
-            batches = self._sampler.epoch(self._epoch)
-            rows = batches[self._batch :].tolist()
-            for batch in self._read(rows):
-                self._train_step(batch, len(batches))
-                taken += 1
-                if taken == stop_after:
+        config = self._loop
+        last = None if stop_after is None else self._step + stop_after
+        progress = Progress("training", "step", None, self._step, self._ranks.leads)
+        with self._folder.writing(), stop_signals("step") as stopped, progress:
+            self._begin()
+            while True:
+                if self._due():
+                    self._choose()
                     self._save()
-                    return {}
-                if self._step % config.save_every == 0:
-                    self._save()
-            self._end_epoch(rows)
-            self._epoch, self._batch = self._epoch + 1, 0
-            last = self._epoch == config.epochs
-            if self._tested and (last or (config.evaluate_every and self._epoch % config.evaluate_every == 0)):
-                scores = self._score()
-            self._save()
-        self._export(self._folder.last)
-        return scores
+                if self._epoch >= config.epochs or self._patience_ends():
+                    return self._finish()
+                if not self._run_epoch(progress, stopped, last):
+                    if self._step == last:
+                        return {}
+                    self._draw()
+                    raise InterruptedTraining(
+                        f"stopped after step {self._step}; go on with --resume and the same folder, {self._folder.root}"
+                    )
 
     @property
     @abstractmethod
     def _tested(self) -> bool:
-        """Whether there is something to score the network on."""
+        """Whether there is a test set."""
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Say what is learnt from."""
 
     @abstractmethod
     def _read(self, rows: Sequence[Sequence[int]]) -> Iterator[Batch]:
@@ -129,61 +191,213 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
         """Set the learning rates for a point of training, in epochs with a fraction; the one that is logged."""
 
     @abstractmethod
-    def _learn(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def _learn(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Mapping[str, float | Tensor]]:
         """The loss of a batch, and what else is logged; all random numbers come from the generator, on the CPU."""
 
     @abstractmethod
-    def _evaluate(self) -> dict[str, float]:
-        """Score the network on what there is to score it on."""
+    def _evaluate(self, scored: Scored) -> dict[str, float]:
+        """Score the judged network on what was held out, or on the test set."""
 
     @abstractmethod
     def _worth(self, scores: Mapping[str, float]) -> float:
         """How good a scoring is: the weights of the largest are kept."""
 
     @abstractmethod
-    def _export(self, path: Path, scores: Mapping[str, float] | None = None) -> None:
-        """Write the network's weights."""
+    def _export(self, path: Path, told: Mapping[str, str]) -> None:
+        """Write the judged network's weights.
+
+        Args:
+            path: where.
+            told: for the file's header: epochs, seed, and the scores they were chosen by.
+        """
+
+    @abstractmethod
+    def _load(self, path: Path) -> None:
+        """Put weights that were exported into the judged network."""
+
+    @abstractmethod
+    def _smaller(self, pictures: int) -> str:
+        """The setting that makes a batch of so many pictures, for a message."""
 
     def _end_epoch(self, rows: Sequence[Sequence[int]]) -> None:
         """Look back at an epoch, of whose batches these were read."""
 
-    def _train_step(self, batch: Batch, batches: int) -> None:
-        started = time.perf_counter()
+    def _run_epoch(self, progress: Progress, stopped: Sequence[int], last: int | None) -> bool:
+        """Train to the end of an epoch; False: left before it, state saved."""
         config = self._loop
-        rate = self._set_rates(self._epoch + self._batch / batches)
+        self._result = {}
+        rows = [self._ranks.own(batch) for batch in self._sampler.epoch(self._epoch).tolist()]
+        steps = [rows[first : first + config.accumulate] for first in range(0, len(rows), config.accumulate)]
+        left = steps[self._batch :]
+        progress.expect(self._step + len(left) + (config.epochs - self._epoch - 1) * len(steps))
+        read = [row for step in left for row in step]
+        batches = self._read(read)
+        for step in left:
+            log, stop = self._train_step(islice(batches, len(step)), len(step), len(steps), bool(stopped))
+            progress.advance(1, f"epoch {self._epoch + 1} of {config.epochs}, {_told(log)}")
+            if stop or self._step == last:
+                self._save()
+                return False
+            if self._step % config.save_every == 0:
+                self._save()
+        self._end_epoch(read)
+        self._epoch, self._batch = self._epoch + 1, 0
+        self._save()
+        return True
+
+    def _train_step(
+        self, batches: Iterable[Batch], count: int, steps: int, stopped: bool
+    ) -> tuple[dict[str, float], bool]:
+        """Take one step; what is logged of it, and whether a process was asked to stop."""
+        started = time.perf_counter()
+        config, optimiser = self._loop, self._optimiser
+        rate = self._set_rates(self._epoch + self._batch / steps)
         # Networks draw from the global generator, augmentation from its own; both restart at every step.
-        seed = int(np.random.SeedSequence([config.seed, self._step]).generate_state(1)[0])
+        seed = int(np.random.SeedSequence([config.seed, self._step, *self._ranks.salt]).generate_state(1)[0])
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         self.model.train()
-        loss, log = self._learn(batch, generator)
-        if not bool(torch.isfinite(loss)):
-            raise UserError(f"the loss is {float(loss)} at step {self._step}: lower optimiser.rate, or use fp32")
-        self._optimiser.zero_grad(set_to_none=True)
-        self._scaler.scale(loss).backward()
-        if config.clip:
-            self._scaler.unscale_(self._optimiser)
-            nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
-        self._scaler.step(self._optimiser)
+        self._statistics.remember()
+        optimiser.zero_grad(set_to_none=True)
+        logs: list[Mapping[str, float | Tensor]] = []
+        for batch in batches:
+            loss, log = self._learned(batch, generator, count)
+            logs.append({**log, "loss": loss})
+        parameters = [value for group in optimiser.param_groups for value in group["params"]]
+        stop = self._ranks.sum_gradients(parameters, stopped)
+        self._scaler.unscale_(optimiser)
+        norm = nn.utils.clip_grad_norm_(parameters, config.clip or math.inf)
+        numbers = _means([*logs, {"gradient_norm": norm}]) | {"rate": rate}
+        finite = math.isfinite(numbers["loss"]) and math.isfinite(numbers["gradient_norm"])
+        if finite or self._scaler.is_enabled():
+            self._scaler.step(optimiser)
         self._scaler.update()
+        self._count_skipped(finite)
+        if self._averaged is not None and finite:
+            self._averaged.update(self.model)
         self._step += 1
         self._batch += 1
-        log |= {"loss": float(loss.detach()), "rate": rate}
-        self._note("train", log, seconds=time.perf_counter() - started)
+        told = {name: value for name, value in numbers.items() if math.isfinite(value)}
+        self._note("train", told if finite else told | {"skipped": 1.0}, seconds=time.perf_counter() - started)
+        return numbers, stop
+
+    def _learned(
+        self, batch: Batch, generator: torch.Generator, count: int
+    ) -> tuple[Tensor, Mapping[str, float | Tensor]]:
+        """Loss, without its graph, and log of a batch, whose share of the gradients is added."""
+        try:
+            loss, log = self._learn(batch, generator)
+            self._scaler.scale(loss / count).backward()
+            return loss.detach(), log
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # Only now is what the failed attempt held let go of.
+        raise UserError(self._out_of_memory(batch, generator))
+
+    def _out_of_memory(self, batch: Batch, generator: torch.Generator) -> str:
+        def attempt(size: int) -> None:
+            self._optimiser.zero_grad(set_to_none=True)
+            self._learn(batch.first(size), generator)[0].backward()
+
+        # Several processes cannot try: the others do not take part.
+        fits = fitting_size(len(batch), attempt) if self._ranks.count == 1 else len(batch) // 2
+        less = "not even two fit: take a smaller network or input"
+        if fits:
+            less = f"{fits} would fit: set {self._smaller(fits * self._ranks.count)}"
+        return f"out of memory on {self._device} at step {self._step}, with {len(batch)} pictures in a batch; {less}"
+
+    def _count_skipped(self, finite: bool) -> None:
+        if finite:
+            self._skipped = 0
+            return
+        self._statistics.restore()
+        self._skipped += 1
+        if self._skipped == 1:
+            logger.warning("loss or gradient is not finite at step %d, which is skipped", self._step)
+        if self._skipped > _SKIPS_IN_A_ROW:
+            raise UserError(
+                f"loss or gradient has not been finite for {self._skipped} steps up to step {self._step}: lower "
+                "optimiser.rate, or use precision=fp32"
+            )
 
     def _autocast(self) -> AbstractContextManager[object]:
         return nullcontext() if self._reduced is None else torch.autocast(self._device.type, self._reduced)
 
-    def _score(self) -> dict[str, float]:
-        scores = self._evaluate()
-        self._note("test", scores)
-        told = ", ".join(f"{name} {value:.3f}" for name, value in list(scores.items())[:2])
-        logger.info("epoch %d: %s", self._epoch, told)
+    @property
+    def _watched(self) -> Scored | None:
+        """What is scored while training goes on."""
+        if self._loop.select.best_on == "validation":
+            return "validation"
+        return "test" if self._tested else None
+
+    def _due(self) -> bool:
+        every, ends = self._loop.evaluate_every, self._epoch == self._loop.epochs
+        return self._watched is not None and self._scored < self._epoch and (
+            ends or bool(every and self._epoch % every == 0)
+        )  # fmt: skip
+
+    def _patience_ends(self) -> bool:
+        patience = self._loop.select.patience
+        if not patience or self._waited < patience:
+            return False
+        logger.info("epoch %d: no better for %d scorings, training ends", self._epoch, self._waited)
+        return True
+
+    def _choose(self) -> None:
+        """Score, and keep the weights if they are the best so far."""
+        watched, best_on = self._watched, self._loop.select.best_on
+        assert watched is not None
+        scores = self._scores(watched)
+        self._scored = self._epoch
+        if watched == "test":
+            self._result = scores
         worth = self._worth(scores)
-        if worth > self._best:
-            self._best = worth
-            self._export(self._folder.best, scores)
+        if best_on != "none" and worth > self._best:
+            self._best, self._best_scores, self._waited = worth, scores, 0
+            self._write(self._folder.best if best_on == "validation" else self._folder.best_on_test, best_on, scores)
+        else:
+            self._waited += 1
+        if time.monotonic() - self._drawn_at > _DRAWN_EVERY_S:
+            self._draw()
+
+    def _scores(self, scored: Scored) -> dict[str, float]:
+        """Scores by the leading process, known to all."""
+        scores = self._ranks.told(self._evaluate(scored) if self._ranks.leads else {})
+        self._note(scored, scores)
+        told = ", ".join(f"{name} {value:.3f}" for name, value in list(scores.items())[:2])
+        logger.info("epoch %d, %s: %s", self._epoch, scored, told)
         return scores
+
+    def _finish(self) -> dict[str, float]:
+        """Write the last weights, and score the chosen ones on the test set."""
+        self._write(self._folder.last)
+        if self._watched == "validation" and not self._result:
+            self._result = {f"validation_{name}": value for name, value in self._best_scores.items()}
+            if self._tested:
+                self._result = self._scores_of_best()
+            self._save()
+        self._draw()
+        return self._result
+
+    def _scores_of_best(self) -> dict[str, float]:
+        last = {name: value.clone() for name, value in self.judged.state_dict().items()}
+        if self._ranks.leads:
+            self._load(self._folder.best)
+        try:
+            return self._scores("test")
+        finally:
+            self.judged.load_state_dict(last)
+
+    def _write(self, path: Path, chosen_on: str = "none", scores: Mapping[str, float] | None = None) -> None:
+        if not self._ranks.leads:
+            return
+        told = {"epochs": str(self._epoch), "seed": str(self._loop.seed)}
+        if chosen_on != "none":
+            told |= {"chosen_on": chosen_on}
+        told |= {name: f"{value:.4f}" for name, value in (scores or {}).items()}
+        with self._folder.storing():
+            self._export(path, told)
 
     def _note(self, what: str, numbers: Mapping[str, float], **untold: float) -> None:
         self._folder.note({"what": what, "step": self._step, "epoch": self._epoch, **numbers})
@@ -191,16 +405,27 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
             for name, value in {**numbers, **untold}.items():
                 self._writer.add_scalar(f"{what}/{name}", value, self._step)
 
+    def _draw(self) -> None:
+        if self._ranks.leads:
+            draw_curves(self._folder.root)
+        self._drawn_at = time.monotonic()
+
     def _save(self) -> None:
         self._folder.save(
             {
                 "model": self.model.state_dict(),
                 "optimiser": self._optimiser.state_dict(),
                 "scaler": self._scaler.state_dict(),
+                "averaged": None if self._averaged is None else self._averaged.state_dict(),
                 "epoch": self._epoch,
                 "batch": self._batch,
                 "step": self._step,
+                "skipped": self._skipped,
+                "scored": self._scored,
+                "waited": self._waited,
                 "best": self._best,
+                "best_scores": self._best_scores,
+                "result": self._result,
             }
         )
 
@@ -210,5 +435,23 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
             self.model.load_state_dict(state["model"])
             self._optimiser.load_state_dict(state["optimiser"])
             self._scaler.load_state_dict(state["scaler"])
+            if self._averaged is not None:
+                self._averaged.load_state_dict(state["averaged"])
             self._epoch, self._batch, self._step = state["epoch"], state["batch"], state["step"]
-            self._best = state["best"]
+            self._skipped, self._scored, self._waited = state["skipped"], state["scored"], state["waited"]
+            self._best, self._best_scores, self._result = state["best"], state["best_scores"], state["result"]
+
+
+def _means(logs: Sequence[Mapping[str, float | Tensor]]) -> dict[str, float]:
+    """Mean of each number over the logs that have it; tensors come from their device together."""
+    tensors = [value.detach() for log in logs for value in log.values() if isinstance(value, Tensor)]
+    fetched = iter(torch.stack([value.double() for value in tensors]).tolist())
+    found: dict[str, list[float]] = {}
+    for log in logs:
+        for name, value in log.items():
+            found.setdefault(name, []).append(next(fetched) if isinstance(value, Tensor) else value)
+    return {name: sum(values) / len(values) for name, values in found.items()}
+
+
+def _told(numbers: Mapping[str, float]) -> str:
+    return f"loss {numbers['loss']:.3f}, rate {numbers['rate']:.2g}"

@@ -95,29 +95,29 @@ def train_pcb(
     schedule = torch.optim.lr_scheduler.StepLR(optimiser, config.drop_every, config.drop_factor)
     target = torch.from_numpy(labels)
     done = _restore(folder, model, optimiser, schedule, generator, device) if resume else 0
-    folder.begin()
-    for epoch in range(done + 1, config.epochs + 1):
-        order = torch.randperm(len(paths), generator=generator)
-        parts = [part for part in order.split(config.batch) if len(part) > 1]
-        loss, accuracy = _epoch(model, optimiser, paths, target, parts, config, generator, device)
-        rate = schedule.get_last_lr()[0]
-        schedule.step()
-        folder.note({"epoch": epoch, "loss": loss, "accuracy": accuracy, "backbone_rate": rate})
-        logger.info("epoch %d of %d: loss %.4f, accuracy %.3f", epoch, config.epochs, loss, accuracy)
-        if epoch % config.save_every == 0:
-            save_pcb(model, output / f"pcb_{epoch:03d}.safetensors")
-        folder.save(
-            {
-                "epoch": epoch,
-                "model": model.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "schedule": schedule.state_dict(),
-                "generator": generator.get_state(),
-                # Dropout draws from the device's own generator.
-                "dropout": torch.cuda.get_rng_state(device) if _is_cuda(device) else torch.get_rng_state(),
-            }
-        )
-    save_pcb(model, folder.last)
+    with folder.writing():
+        for epoch in range(done + 1, config.epochs + 1):
+            order = torch.randperm(len(paths), generator=generator)
+            parts = [part for part in order.split(config.batch) if len(part) > 1]
+            loss, accuracy = _epoch(model, optimiser, paths, target, parts, config, generator, device)
+            rate = schedule.get_last_lr()[0]
+            schedule.step()
+            folder.note({"epoch": epoch, "loss": loss, "accuracy": accuracy, "backbone_rate": rate})
+            logger.info("epoch %d of %d: loss %.4f, accuracy %.3f", epoch, config.epochs, loss, accuracy)
+            if epoch % config.save_every == 0:
+                save_pcb(model, output / f"pcb_{epoch:03d}.safetensors")
+            folder.save(
+                {
+                    "epoch": epoch,
+                    "model": model.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                    "schedule": schedule.state_dict(),
+                    "generator": generator.get_state(),
+                    # Dropout draws from the device's own generator.
+                    "dropout": torch.cuda.get_rng_state(device) if _is_cuda(device) else torch.get_rng_state(),
+                }
+            )
+        save_pcb(model, folder.last)
     return model.eval()
 
 

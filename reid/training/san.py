@@ -8,8 +8,10 @@ decoder's own steps, Adam being blind to scale, hardly depend on them. Classifie
 from the decoder's losses in either way.
 """
 
+import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,22 +32,28 @@ from reid.models.san import SAN
 from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD
 from reid.samples.crop_files import crop_names
 from reid.samples.network_input import normalise
-from reid.samples.sources import ReidData, default_rule, join, read_source
 from reid.samples.textures import TextureFolder
-from reid.training.loop import LoopConfig, TrainingLoop
+from reid.training.data import Split, training_data
+from reid.training.loading import BatchLoader
+from reid.training.loop import LoopConfig, Scored, TrainingLoop
 from reid.training.people import people_of_sources
+from reid.training.ranks import Ranks
 from reid.training.sampler import IdentityBatches, ShuffledBatches
 from reid.training.san_config import PairSource, SanOptimiserConfig, SanTrainConfig, TexturedSource
-from reid.training.san_data import TexturedBatch, TexturedPicture, augmented, textured_batches
+from reid.training.san_data import Pictures, TexturedBatch, TexturedPicture, augmented, stacked
 from reid.training.schedule import learning_rate
+from reid.training.selection import held_out
 from reid.training.writers import ScalarWriter
 from reid.weights.pretrained import read_tensors
 from reid.weights.san import load_san, save_san
 
 logger = logging.getLogger(__name__)
 
-# How pictures are read, saved and scored may change between a training and its resumption.
-_MAY_CHANGE = ("batch.workers", "save_every", "evaluate_every", "test_rule")
+# How pictures are read, saved and scored, where they lie and how long training lasts may change when it goes on.
+_MAY_CHANGE = (
+    "batch.workers", "save_every", "evaluate_every", "epochs", "test", "test_pairs", "test_rule", "select.patience",
+    "train.*.root", "train.*.textures", "pairs.*.root",
+)  # fmt: skip
 _EVALUATION_BATCH = 64
 
 
@@ -58,49 +66,64 @@ class SanTrainer(TrainingLoop[SAN, TexturedBatch]):
         device: torch device.
         resume: go on from the state in the folder.
         writer: also gets every logged number.
+        ranks: the processes that train together; None: this one alone.
 
     Raises:
         UserError: when a data set, a texture, a weight file or the folder does not fit.
     """
 
     def __init__(
-        self, config: SanTrainConfig, out: Path, device: str, resume: bool = False, writer: ScalarWriter | None = None
+        self,
+        config: SanTrainConfig,
+        out: Path,
+        device: str,
+        resume: bool = False,
+        writer: ScalarWriter | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         self._config = config
-        folder = TrainingFolder(out, config, counted="step", resume=resume, may_change=_MAY_CHANGE)
-        self._pictures, people = _pairs(config.pairs) if config.pairs else _people(config)
-        self._test: ReidData | None = None if config.test is None else read_source(config.test, "test")
-        self._test_pairs = [] if config.test_pairs is None else _pairs([config.test_pairs])[0]
-        batch = config.batch
-        identities: IntArray = np.array([picture.identity for picture in self._pictures], np.int64)
+        ranks, place, batch = ranks or Ranks(), torch.device(device), config.batch
+        ranks.check_batch(batch.people)
+        self._data = _pairs_of(config) if config.pairs else _people_of(config)
+        pictures = self._data.pictures
+        folder = TrainingFolder(
+            out, config, counted="step", resume=resume, may_change=_MAY_CHANGE,
+            data={"pictures": _digest(pictures)}, leads=ranks.leads,
+        )  # fmt: skip
+        identities: IntArray = np.array([picture.identity for picture in pictures], np.int64)
         sampler = (
             ShuffledBatches(len(identities), batch.people * batch.pictures, config.seed)
             if config.pairs
             else IdentityBatches(identities, batch.people, batch.pictures, config.seed)
         )
         torch.manual_seed(config.seed)
-        model = SAN(config.model.model_copy(update={"identities": 1 if config.pairs else people}))
+        model = SAN(config.model.model_copy(update={"identities": 1 if config.pairs else self._data.people}))
         if not resume:
             _begin(model, config)
-        place = torch.device(device)
         model = model.to(place)
+        self._size = (model.spec.height, model.spec.width)
+        self._loader = BatchLoader(Pictures(pictures, self._size), stacked, batch.workers, place)
         loop = LoopConfig(
-            config.epochs, config.save_every, config.evaluate_every, config.optimiser.clip, config.seed
+            config.epochs, config.save_every, config.evaluate_every, config.optimiser.clip, config.seed,
+            batch.accumulate, config.ema, config.select,
         )  # fmt: skip
         optimiser = _optimiser(config.optimiser, model)
-        super().__init__(loop, folder, model, optimiser, sampler, reduced_dtype(config.precision, place), writer)
+        super().__init__(loop, folder, model, optimiser, sampler, reduced_dtype(config.precision, place), writer, ranks)
         if resume:
             self._restore()
-        folder.begin()
-        logger.info("%d pictures of %d %s", len(identities), people, "textures" if config.pairs else "people")
 
     @property
     def _tested(self) -> bool:
-        return self._test is not None or bool(self._test_pairs)
+        return "test" in self._data.judged
+
+    def _begin(self) -> None:
+        data = self._data
+        logger.info(
+            "%d pictures of %d %s", len(data.pictures), data.people, "textures" if self._config.pairs else "people"
+        )
 
     def _read(self, rows: Sequence[Sequence[int]]) -> Iterator[TexturedBatch]:
-        spec = self.model.spec
-        return textured_batches(self._pictures, (spec.height, spec.width), rows, self._config.batch.workers)
+        return self._loader.read(rows)
 
     def _set_rates(self, epoch: float) -> float:
         config, rates = self._config, self._config.optimiser
@@ -110,88 +133,122 @@ class SanTrainer(TrainingLoop[SAN, TexturedBatch]):
             group["lr"] = value
         return rate
 
-    def _learn(self, batch: TexturedBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        images = augmented(batch.images.to(self._device), self._config.augment, generator)
+    def _learn(self, batch: TexturedBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, float | Tensor]]:
+        images = augmented(batch.images.to(self._device, non_blocking=True), self._config.augment, generator)
         with self._autocast():
             found = self.model.encoder(images)
             drawn = None if self.model.decoder is None else self.model.decoder(found.maps)
+        whole = self._ranks.gathered
         weights, losses = self._config.loss, {}
         if not self._config.pairs:
-            identities = batch.identities.to(self._device)
-            logits, embeddings = found.logits.float(), found.embeddings.float()
+            identities = whole(batch.identities.to(self._device))
+            logits, embeddings = whole(found.logits.float()), whole(found.embeddings.float())
             losses["identity"] = F.cross_entropy(logits, identities, label_smoothing=weights.smoothing)
             losses["triplet"] = part_triplet_loss(embeddings[:, None], identities, margin=weights.margin).loss
         if drawn is not None:
-            losses["reconstruction"] = reconstruction_loss(drawn.textures.float(), batch.targets(self._device))
+            textures = whole(drawn.textures.float())
+            losses["reconstruction"] = reconstruction_loss(textures, whole(batch.targets(self._device)))
         if drawn is not None and not self._config.pairs:
-            levels = [level.float() for level in drawn.levels]
+            levels = [whole(level.float()) for level in drawn.levels]
             losses["decoder_triplet"] = decoder_triplet_losses(
                 levels, self._config.batch.pictures, weights.margin, weights.mining
             ).sum()
         loss = torch.stack([getattr(weights, name) * value for name, value in losses.items()]).sum()
-        return loss, {name: float(value.detach()) for name, value in losses.items()}
+        return loss, {name: value.detach() for name, value in losses.items()}
 
-    def _evaluate(self) -> dict[str, float]:
-        if self._test is None:
-            return {"l1": self._test_loss()}
-        assert self._config.test is not None
-        rule = self._config.test_rule or default_rule(self._config.test.kind)
-        extractor = SanExtractor(self.model, "san")
+    def _evaluate(self, scored: Scored) -> dict[str, float]:
+        judged = self._data.judged[scored]
+        if not isinstance(judged, Split):
+            return {"l1": self._test_loss(judged)}
+        extractor = SanExtractor(self.judged, "san")
         reading = Reading(_EVALUATION_BATCH, self._config.batch.workers, "none")
-        ranking = retrieval.Ranking(rule, device=str(self._device))
-        return retrieval.evaluate(extractor, self._test.query, self._test.gallery, reading, ranking).summary()
+        ranking = retrieval.Ranking(judged.rule, device=str(self._device))
+        return retrieval.evaluate(extractor, judged.query, judged.gallery, reading, ranking).summary()
 
     @torch.inference_mode()
-    def _test_loss(self) -> float:
-        """Mean absolute difference of the textures of the test pairs, between 0 and 2."""
-        self.model.eval()
-        spec, total = self.model.spec, 0.0
-        rows = [list(part) for part in np.array_split(np.arange(len(self._test_pairs)), _parts(self._test_pairs))]
-        pictures = textured_batches(self._test_pairs, (spec.height, spec.width), rows, self._config.batch.workers)
-        for batch in pictures:
+    def _test_loss(self, pairs: Sequence[TexturedPicture]) -> float:
+        """Mean absolute difference of the textures of pairs, between 0 and 2."""
+        model, total = self.judged.eval(), 0.0
+        rows = [list(part) for part in np.array_split(np.arange(len(pairs)), -(-len(pairs) // _EVALUATION_BATCH))]
+        loader = BatchLoader(Pictures(pairs, self._size), stacked, self._config.batch.workers, self._device)
+        for batch in loader.read(rows):
             images = normalise(batch.images.to(self._device).float() / 255, IMAGENET_MEAN, IMAGENET_STD)
             with self._autocast():
-                drawn = self.model.textures(images)
+                drawn = model.textures(images)
             total += float(reconstruction_loss(drawn.float(), batch.targets(self._device))) * len(batch.images)
-        return total / len(self._test_pairs)
+        return total / len(pairs)
 
     def _worth(self, scores: Mapping[str, float]) -> float:
         return -scores["l1"] if "l1" in scores else scores["mAP"]
 
-    def _export(self, path: Path, scores: Mapping[str, float] | None = None) -> None:
+    def _export(self, path: Path, told: Mapping[str, str]) -> None:
         sources: list[TexturedSource | PairSource] = [*self._config.train, *self._config.pairs]
         provenance = {
             "trained_on": ", ".join(str(source.root) for source in sources),
             "people": people_of_sources([source.folder for source in sources]),
-            "epochs": str(self._epoch),
-            "seed": str(self._config.seed),
+            **told,
         }
-        provenance |= {name: f"{value:.4f}" for name, value in (scores or {}).items()}
-        save_san(path, self.model, provenance)
+        save_san(path, self.judged, provenance)
+
+    def _load(self, path: Path) -> None:
+        self.judged.load_state_dict(load_san(path, self._config.model.decoder)[0].state_dict())
+
+    def _smaller(self, pictures: int) -> str:
+        batch = self._config.batch
+        people = max(pictures // batch.pictures, 2)
+        return f"batch.people={people} batch.accumulate={-(-batch.people * batch.accumulate // people)}"
 
 
-def _people(config: SanTrainConfig) -> tuple[list[TexturedPicture], int]:
-    """The training pictures of ReID data sets, with their textures where there is a decoder, and how many people."""
-    data = [read_source(source, "train").train for source in config.train]
-    samples, people, _ = join(data)
-    paths = [sample.path for sample in samples]
-    textures: list[Path | None] = [None] * len(paths)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Data:
+    """What is learnt from, and what is judged by: retrieval, or pairs of picture and texture."""
+
+    pictures: list[TexturedPicture]
+    people: int
+    judged: Mapping[Scored, Split | list[TexturedPicture]]
+
+
+def _people_of(config: SanTrainConfig) -> _Data:
+    """The training pictures of ReID data sets, with their textures where there is a decoder."""
+    data = training_data(
+        config.train, config.test, config.test_rule, config.select, config.batch.people, config.seed
+    )  # fmt: skip
+    textures: list[Path | None] = [None] * len(data.train)
     if config.model.decoder:
-        textures, done = [], 0
-        for source, part in zip(config.train, data, strict=True):
-            textures += _textures(source).find(paths[done : done + len(part)])
-            done += len(part)
-    single = int((np.unique([sample.identity for sample in samples], return_counts=True)[1] == 1).sum())
-    if single:
-        logger.warning(
-            "%d of %d people have a single picture: their triplets compare it with itself, changed by chance",
-            single, people,
-        )  # fmt: skip
+        for number, source in enumerate(config.train):
+            rows = [row for row, owner in enumerate(data.sets) if owner == number]
+            for row, texture in zip(rows, _textures(source).find([data.train[row].path for row in rows]), strict=True):
+                textures[row] = texture
     pictures = [
         TexturedPicture(sample.path, texture, sample.identity)
-        for sample, texture in zip(samples, textures, strict=True)
+        for sample, texture in zip(data.train, textures, strict=True)
     ]
-    return pictures, people
+    splits: dict[Scored, Split | None] = {"validation": data.validation, "test": data.test}
+    return _Data(pictures, data.people, {name: split for name, split in splits.items() if split is not None})
+
+
+def _pairs_of(config: SanTrainConfig) -> _Data:
+    """The pairs to learn from; those of some textures are held out where the best weights are chosen by them."""
+    pictures, people = _pairs(config.pairs)
+    judged: dict[Scored, Split | list[TexturedPicture]] = {}
+    if config.test_pairs is not None:
+        judged["test"] = _pairs([config.test_pairs])[0]
+    if config.select.best_on != "validation":
+        return _Data(pictures, people, judged)
+    identities = np.array([picture.identity for picture in pictures], np.int64)
+    chosen = set(held_out(identities, np.zeros_like(identities), config.select.share, config.seed).tolist())
+    left = [picture for picture in pictures if picture.identity not in chosen]
+    if not left:
+        raise UserError(f"validation leaves none of {people} textures; train on all with select.best_on=none")
+    return _Data(left, people - len(chosen), judged | {"validation": [p for p in pictures if p.identity in chosen]})
+
+
+def _digest(pictures: Sequence[TexturedPicture]) -> str:
+    told = hashlib.sha256()
+    for picture in pictures:
+        texture = None if picture.texture is None else picture.texture.name
+        told.update(f"{picture.path.name} {texture} {picture.identity}\n".encode())
+    return told.hexdigest()
 
 
 def _textures(source: TexturedSource) -> TextureFolder:
@@ -208,10 +265,6 @@ def _pairs(sources: Sequence[PairSource]) -> tuple[list[TexturedPicture], int]:
         for path, texture in zip(paths, TextureFolder(source.folder / source.textures).find(paths), strict=True):
             pictures.append(TexturedPicture(path, texture, known.setdefault(texture, len(known))))
     return pictures, len(known)
-
-
-def _parts(pictures: Sequence[TexturedPicture]) -> int:
-    return -(-len(pictures) // _EVALUATION_BATCH)
 
 
 def _begin(model: SAN, config: SanTrainConfig) -> None:

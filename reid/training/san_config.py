@@ -13,6 +13,7 @@ from reid.models.san_spec import SanSpec
 from reid.ranking.metrics import Rule
 from reid.samples.sources import SourceConfig, data_folder
 from reid.training.schedule import ScheduleConfig
+from reid.training.selection import SelectConfig
 
 
 class TexturedSource(SourceConfig):
@@ -43,6 +44,7 @@ class SanBatchConfig(Section):
 
     people: int = Field(16, ge=2, description="identities per batch")
     pictures: int = Field(4, ge=2, description="pictures of each; batches of pairs hold people x pictures of them")
+    accumulate: int = Field(1, ge=1, description="batches whose gradients make up one step")
     workers: int = Field(4, ge=0, description="processes that read pictures; 0 reads in the training process")
 
 
@@ -110,6 +112,10 @@ class SanTrainConfig(Section):
     )
     evaluate_every: int = Field(80, ge=0, description="epochs between scorings; 0: only at the end")
     save_every: int = Field(500, ge=1, description="steps between saved states")
+    select: SelectConfig = SelectConfig()
+    ema: float = Field(
+        0.0, ge=0, lt=1, description="decay of the average of the weights that is scored and written; 0: themselves"
+    )
     seed: int = Field(0, ge=0, description="of weights, batches and augmentation")
 
     @model_validator(mode="after")

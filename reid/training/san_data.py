@@ -1,19 +1,16 @@
 """Reads pictures of people with their textures for SAN's training, and augments them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from data.errors import UserError
 from data.pictures import read_picture
 from data.records import Image
-from data.runtime.cores import helpers
 from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD
 from reid.samples.crops import resize_crop
 from reid.samples.network_input import normalise
@@ -56,11 +53,29 @@ class TexturedBatch:
     def targets(self, device: torch.device) -> Tensor:
         """The textures as a decoder is to draw them, (B, 3, 256, 256) float32, on a device."""
         assert self.textures is not None
-        return texture_target(self.textures.to(device))
+        return texture_target(self.textures.to(device, non_blocking=True))
+
+    def first(self, count: int) -> "TexturedBatch":
+        """The first pictures only."""
+        textures = None if self.textures is None else self.textures[:count]
+        return TexturedBatch(self.images[:count], textures, self.identities[:count])
+
+    def pin_memory(self) -> "TexturedBatch":
+        """The same in pinned memory; torch's loader calls this."""
+        textures = None if self.textures is None else self.textures.pin_memory()
+        return TexturedBatch(self.images.pin_memory(), textures, self.identities.pin_memory())
+
+    def __len__(self) -> int:
+        return len(self.images)
 
 
-class _Pictures(Dataset["tuple[Image, Image | None, int] | UserError"]):
-    """Pictures by index. Errors come back as values: a worker process would bury their one line in its traceback."""
+class Pictures(Dataset["tuple[Image, Image | None, int]"]):
+    """Pictures by index, with texture and identity.
+
+    Args:
+        pictures: what to read; all with a texture, or none.
+        size: height, width of the network's input, px.
+    """
 
     def __init__(self, pictures: Sequence[TexturedPicture], size: tuple[int, int]) -> None:
         self._pictures, self._size = pictures, size
@@ -68,48 +83,21 @@ class _Pictures(Dataset["tuple[Image, Image | None, int] | UserError"]):
     def __len__(self) -> int:
         return len(self._pictures)
 
-    def __getitem__(self, index: int) -> tuple[Image, Image | None, int] | UserError:
+    def __getitem__(self, index: int) -> tuple[Image, Image | None, int]:
+        """Read one.
+
+        Raises:
+            UserError: when picture or texture cannot be read, or a texture is not square.
+        """
         picture = self._pictures[index]
-        try:
-            image = resize_crop(read_picture(picture.path), self._size)
-            texture = None if picture.texture is None else read_texture(picture.texture)
-        except UserError as error:
-            return error
+        image = resize_crop(read_picture(picture.path), self._size)
+        texture = None if picture.texture is None else read_texture(picture.texture)
         return image, texture, picture.identity
 
 
-def textured_batches(
-    pictures: Sequence[TexturedPicture], size: tuple[int, int], rows: Sequence[Sequence[int]], workers: int
-) -> Iterator[TexturedBatch]:
-    """Batches in order, whatever the number of workers.
-
-    Args:
-        pictures: what to read; all with a texture, or none.
-        size: height, width of the network's input, px.
-        rows: of the pictures of each batch.
-        workers: processes that read; 0 reads here.
-
-    Raises:
-        UserError: when a picture or texture cannot be read, or a texture is not square.
-    """
-    sampler: Any = rows
-    loader: DataLoader[Any] = DataLoader(
-        _Pictures(pictures, size), batch_sampler=sampler, num_workers=helpers(workers), collate_fn=_stacked
-    )
-    for batch in loader:
-        if isinstance(batch, UserError):
-            raise batch
-        yield batch
-
-
-def _stacked(read: Sequence[tuple[Image, Image | None, int] | UserError]) -> TexturedBatch | UserError:
-    images, textures, identities = [], [], []
-    for one in read:
-        if isinstance(one, UserError):
-            return one
-        images.append(one[0])
-        textures.append(one[1])
-        identities.append(one[2])
+def stacked(read: Sequence[tuple[Image, Image | None, int]]) -> TexturedBatch:
+    """Make a batch of pictures."""
+    images, textures, identities = zip(*read, strict=True)
     there = [texture for texture in textures if texture is not None]
     return TexturedBatch(planes(images), planes(there) if there else None, torch.tensor(identities))
 

@@ -92,12 +92,43 @@ class WandbWriter:
         return path.read_text(encoding="utf-8").strip()
 
 
+class TensorboardWriter:
+    """TensorBoard files below a training's folder, made with the first number.
+
+    What an earlier, interrupted training wrote at that step and later is marked to be left out: those steps are taken
+    again.
+
+    Args:
+        folder: of the training.
+
+    Raises:
+        UserError: when the package is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            self._package: Any = importlib.import_module("torch.utils.tensorboard")
+        except ImportError:
+            raise UserError("TensorBoard files need the package tensorboard (pip install tensorboard)") from None
+        self._place = folder / "tensorboard"
+        self._writer: Any = None
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
+        """Record one number."""
+        if self._writer is None:
+            self._writer = self._package.SummaryWriter(str(self._place), purge_step=global_step)
+        self._writer.add_scalar(tag, scalar_value, global_step)
+
+    def close(self) -> None:
+        """Finish writing."""
+        if self._writer is not None:
+            self._writer.close()
+
+
 def tensorboard_writer(folder: Path) -> ScalarWriter | None:
-    """TensorBoard files below a training's folder; None, with a line in the log, where it is not installed."""
+    """See ``TensorboardWriter``; None, with a line in the log, where TensorBoard is not installed."""
     try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        logger.info("TensorBoard is not installed (pip install tensorboard); numbers go to log.jsonl only")
+        return TensorboardWriter(folder)
+    except UserError as error:
+        logger.info("%s; numbers go to log.jsonl only", error)
         return None
-    writer: ScalarWriter = SummaryWriter(str(folder / "tensorboard"))
-    return writer

@@ -1,6 +1,7 @@
 """What a training leaves behind, and what another process may go on from."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -9,9 +10,10 @@ import pytest
 import torch
 import yaml
 
+from data.atomic import replacing
 from data.config import Section
 from data.errors import UserError
-from data.training_folder import CONFIG, LOG, STATE, TrainingFolder
+from data.training_folder import BEST, CONFIG, LAST, LOG, STATE, TOLD, TrainingFolder, differences
 
 
 class Batch(Section):
@@ -35,10 +37,10 @@ def folder(root: Path, config: Config | None = None, **options: Any) -> Training
 
 def trained(root: Path, steps: int = 3) -> None:
     training = folder(root)
-    training.begin()
-    for step in range(1, steps + 1):
-        training.note({"step": step})
-    training.save({"step": steps, "weights": torch.arange(1000.0)})
+    with training.writing():
+        for step in range(1, steps + 1):
+            training.note({"step": step})
+        training.save({"step": steps, "weights": torch.arange(1000.0)})
 
 
 def resumed(root: Path, config: Config | None = None, **options: Any) -> dict[str, Any]:
@@ -63,9 +65,12 @@ def test_lines_after_the_saved_state_are_dropped(tmp_path: Path) -> None:
     folder(tmp_path, resume=True).note({"step": 4})
     with (tmp_path / LOG).open("a") as stream:
         stream.write('no object\n{"epoch": 1}\n{"step": 3, "lo')
-    with folder(tmp_path, resume=True).resuming():
-        assert len((tmp_path / LOG).read_text().splitlines()) == 7, "not before the state is taken up"
-    assert steps(tmp_path) == [1, 2, 3]
+    training = folder(tmp_path, resume=True)
+    with training.resuming():
+        pass
+    assert len((tmp_path / LOG).read_text().splitlines()) == 7, "not before the training goes on"
+    with training.writing():
+        assert steps(tmp_path) == [1, 2, 3]
 
 
 def test_a_training_is_neither_overwritten_nor_made_up(tmp_path: Path) -> None:
@@ -75,17 +80,20 @@ def test_a_training_is_neither_overwritten_nor_made_up(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds a training already"):
         folder(tmp_path)
     again = folder(tmp_path, overwrite=True)
+    (tmp_path / BEST).touch()
     assert steps(tmp_path) == [1, 2, 3], "nothing is lost before the new training begins"
-    again.begin()
-    assert steps(tmp_path) == []
-    assert not (tmp_path / STATE).exists()
+    with again.writing():
+        assert steps(tmp_path) == []
+        assert not (tmp_path / STATE).exists()
+        assert not (tmp_path / BEST).exists(), "weights of another training"
 
 
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
-        ({"rate": 0.2}, {}, "another configuration"),
-        ({"batch": Batch(size=3)}, {}, "another configuration"),
+        ({"rate": 0.2}, {}, r"trained with rate=0\.1, not 0\.2; give the same"),
+        ({"batch": Batch(size=3, workers=4)}, {}, r"trained with batch\.size=2, not 3; give"),
+        ({"rate": 0.2, "batch": Batch(size=3)}, {}, r"with rate=0\.1, not 0\.2 \(and other batch\.size\); give"),
         ({}, {"data": {"pictures": "abd"}}, "other pictures"),
         ({}, {"data": {"network": "new"}}, "other network"),
     ],
@@ -98,9 +106,26 @@ def test_another_training_is_not_resumed(
         resumed(tmp_path, Config(**change), **options)
 
 
-def test_what_may_change_may_change(tmp_path: Path) -> None:
+def test_what_may_change_may_change_and_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     trained(tmp_path)
+    caplog.set_level("INFO")
     assert resumed(tmp_path, Config(save_every=1, batch=Batch(workers=4)))["step"] == 3
+    assert [record.message for record in caplog.records] == [
+        "goes on with save_every=1, which was 10",
+        "goes on with batch.workers=4, which was 0",
+    ]
+    assert resumed(tmp_path, Config(batch=Batch(size=3)), may_change=("batch",))["step"] == 3
+    assert resumed(tmp_path, Config(batch=Batch(size=3)), may_change=("*.size",))["step"] == 3
+
+
+def test_differences_are_named_by_their_place() -> None:
+    before = {"a": 1, "b": [{"c": 1}, {"c": 2}], "d": None, "gone": 1}
+    after = {"a": 1, "b": [{"c": 1}, {"c": 3}], "d": {"e": 1}, "came": 2}
+    assert differences(before, after) == [
+        ("b.1.c", 2, 3), ("d", None, {"e": 1}), ("gone", 1, None), ("came", None, 2),
+    ]  # fmt: skip
+    assert differences({"a": [1]}, {"a": [1, 2]}) == [("a", [1], [1, 2])]
+    assert not differences(before, before)
 
 
 def test_a_key_that_came_later_has_its_default_in_an_old_state(tmp_path: Path) -> None:
@@ -109,7 +134,7 @@ def test_a_key_that_came_later_has_its_default_in_an_old_state(tmp_path: Path) -
     torch.save(state | {"config": '{"rate": 0.1}'}, tmp_path / STATE)
     assert resumed(tmp_path)["step"] == 3
     torch.save(state | {"config": '{"speed": 0.1}'}, tmp_path / STATE)
-    with pytest.raises(UserError, match="another configuration"):
+    with pytest.raises(UserError, match=r"trained by another version.* unknown key 'speed'"):
         resumed(tmp_path)
 
 
@@ -168,7 +193,53 @@ def test_a_state_that_does_not_fit_is_told_the_same_way(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot write to .*choose another folder"):
-        folder(tmp_path / "file" / "inside").begin()
+        folder(tmp_path / "file" / "inside").writing().__enter__()
+
+
+def test_two_trainings_do_not_write_into_one_folder(tmp_path: Path) -> None:
+    late = folder(tmp_path)
+    first = folder(tmp_path)
+    with first.writing():
+        first.note({"step": 1})
+        with pytest.raises(UserError, match="being written by another process"), late.writing():
+            pass
+        first.save({"step": 1})
+    with pytest.raises(UserError, match="holds a training already"), late.writing():
+        pass
+    assert steps(tmp_path) == [1]
+
+
+def test_only_the_leading_process_writes(tmp_path: Path) -> None:
+    follower = folder(tmp_path / "run", leads=False)
+    with follower.writing():
+        follower.note({"step": 1})
+        follower.save({"step": 1})
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_said_is_kept_without_secrets(tmp_path: Path) -> None:
+    trained(tmp_path)
+    logger = logging.getLogger("data.training_folder")
+    training = folder(tmp_path, resume=True)
+    with training.writing():
+        logger.warning("from rtsp://me:secret@camera")
+    logger.warning("afterwards")
+    told = (tmp_path / TOLD).read_text()
+    assert "WARNING from rtsp://***@camera" in told
+    assert "afterwards" not in told
+
+
+def test_files_are_readable_as_others_that_the_user_makes(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    trained(tmp_path)
+    training = folder(tmp_path, resume=True)
+    with training.writing(), training.storing(), replacing(training.last) as temporary:
+        save_file({"a": torch.zeros(1)}, temporary)
+    (tmp_path / "usual").touch()
+    usual = (tmp_path / "usual").stat().st_mode
+    for name in (CONFIG, LOG, TOLD, STATE, LAST):
+        assert (tmp_path / name).stat().st_mode == usual, name
 
 
 def test_a_full_disk_keeps_the_state_from_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,4 +253,18 @@ def test_a_full_disk_keeps_the_state_from_before(tmp_path: Path, monkeypatch: py
     with pytest.raises(UserError, match=r"No space left.*--resume"):
         folder(tmp_path, resume=True).save({"step": 4})
     assert resumed(tmp_path)["step"] == 3
-    assert not list(tmp_path.glob(".*"))
+    assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_a_disk_that_fills_up_within_an_epoch_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    training = folder(tmp_path)
+    with training.writing():
+        monkeypatch.setattr(Path, "open", full)
+        with pytest.raises(UserError, match=r"No space left on device\); make room and start again") as told:
+            training.note({"step": 1})
+        with pytest.raises(UserError, match="No space left"), training.storing():
+            full()
+    assert "\n" not in str(told.value)

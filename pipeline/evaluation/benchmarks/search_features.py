@@ -61,7 +61,7 @@ def describe_search_set(root: Path, config: Config, out: Path, overwrite: bool =
     queries: list[BoxFeatures] = []
     found: list[BoxFeatures] = []
     batch = config.detector.batch
-    with Progress(len(wanted)) as progress:
+    with Progress("describing", "picture", len(wanted)) as progress:
         for start in range(0, len(wanted), batch):
             numbers = wanted[start : start + batch].tolist()
             images = [read_picture(dataset.images[number].file) for number in numbers]

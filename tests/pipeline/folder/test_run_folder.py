@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from data.errors import UserError
+from data.folder_lock import LOCK
 from data.records import GlobalTrack, Link, Visit
 from pipeline.folder.run_folder import RunFolder
-from pipeline.folder.writer import LOCK, only_writer
+from pipeline.folder.writer import only_writer
 
 
 def test_links_round_trip_with_unknown_lag_and_no_runner_up(tmp_path: Path) -> None:

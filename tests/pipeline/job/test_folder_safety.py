@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from data.folder_lock import LOCK
 from data.site import Site, load_site
 from pipeline.association.config import CorrectionConfig
 from pipeline.association.corrections import Correction, anchor_of, load_corrections, write_corrections
@@ -15,7 +16,7 @@ from pipeline.association.table import build_table
 from pipeline.cli import run
 from pipeline.config import Config
 from pipeline.folder.run_folder import RunFolder
-from pipeline.folder.writer import LOCK, only_writer
+from pipeline.folder.writer import only_writer
 from pipeline.job.preparation import prepare_folder
 from pipeline.run import main
 from tools.report import main as report

@@ -17,6 +17,7 @@ from reid.training.san import SanTrainer
 from reid.training.san_config import SanAugmentConfig, SanTrainConfig, load_san_training
 from reid.training.san_data import augmented
 from reid.training.schedule import ScheduleConfig, learning_rate
+from reid.training.selection import SelectConfig
 from reid.weights.san import load_san
 from tools.make_textures import main as make_textures
 from tools.train_san import main as train
@@ -53,7 +54,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def config_of(site: Path, **changed: Any) -> SanTrainConfig:
     tree: dict[str, Any] = {
         "model": SMALL, "train": [{"root": str(site)}], "epochs": 3, "evaluate_every": 0,
-        "batch": {"people": 2, "pictures": 2, "workers": 0},
+        "batch": {"people": 2, "pictures": 2, "workers": 0}, "select": {"best_on": "none"},
     }  # fmt: skip
     return SanTrainConfig.model_validate(tree | changed)
 
@@ -67,6 +68,7 @@ def test_training_learns_all_four_losses_and_keeps_both_halves(site: Path, tmp_p
     schedule = {"kind": "steps", "warmup_epochs": 0, "milestones": []}
     batch = {"people": 4, "pictures": 2, "workers": 0}
     config = config_of(site, test={"root": str(site)}, optimiser=rates, schedule=schedule, epochs=12, batch=batch)
+    config = config.model_copy(update={"select": SelectConfig(best_on="test")})
     scores = SanTrainer(config, tmp_path / "run", "cpu").run()
     log = [line for line in lines(tmp_path / "run") if line["what"] == "train"]
     assert {"identity", "triplet", "reconstruction", "decoder_triplet"} <= set(log[0])
@@ -75,7 +77,7 @@ def test_training_learns_all_four_losses_and_keeps_both_halves(site: Path, tmp_p
     total = sum(log[0][name] for name in ("identity", "triplet", "reconstruction", "decoder_triplet"))
     assert log[0]["loss"] == pytest.approx(total, rel=1e-5)
     assert scores["rank1"] > 0.9
-    _, info = load_san(tmp_path / "run" / "best.safetensors")
+    _, info = load_san(tmp_path / "run" / "best_on_test.safetensors")
     assert info.spec.decoder
     assert info.provenance["people"] == "real"
 
@@ -109,7 +111,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(site: Path, tmp_path:
     SanTrainer(config, tmp_path / "cut", "cpu", resume=True).run()
     for name in ("log.jsonl", "last.safetensors"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes(), name
-    with pytest.raises(UserError, match="trained with another configuration"):
+    with pytest.raises(UserError, match="trained with seed=0, not 1"):
         SanTrainer(config_of(site, seed=1), tmp_path / "cut", "cpu", resume=True)
 
 
@@ -123,7 +125,7 @@ def test_a_generator_draws_textures_that_train_san(
         "augment": {"shift": 0.0, "flip": 0.0, "erase": 0.0},
         "optimiser": {"rate": 0.003, "decoder_rate": 0.003, "decoder_constant": False},
         "batch": {"people": 4, "pictures": 2, "workers": 0},
-        "schedule": {"kind": "cosine", "warmup_epochs": 0, "minimum": 1e-4},
+        "schedule": {"kind": "cosine", "warmup_epochs": 0, "minimum": 1e-4}, "select": {"best_on": "none"},
     }  # fmt: skip
     file = tmp_path / "pg.yaml"
     file.write_text(yaml.safe_dump(tree))

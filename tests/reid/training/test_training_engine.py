@@ -17,7 +17,7 @@ from reid.models.spec import ModelSpec
 from reid.samples.part_labels import label_masks
 from reid.samples.sources import SourceConfig, join, read_source
 from reid.training.config import load_training
-from reid.training.dataset import CropDataset, collate, load_batches
+from reid.training.dataset import CropDataset, collate
 from reid.training.engine import Trainer
 from reid.weights.checkpoints import build_model, load_model
 from reid.weights.pretrained import load_backbone
@@ -40,6 +40,7 @@ optimiser: {kind: adamw, rate: 0.003}
 schedule: {warmup_epochs: 0, minimum: 0.0001}
 epochs: 2
 precision: fp32
+select: {best_on: none}
 """
 
 
@@ -157,6 +158,7 @@ def test_a_network_learns_and_is_written(config_file, tmp_path, capsys):
     out = tmp_path / "run"
     arguments = ["--config", str(config_file), "--out", str(out), "epochs=8", "--no-tensorboard", "--device", "cpu"]
     calm = ["augment.occlude=0", "augment.erase=0", "augment.jitter=0", "evaluate_every=4"]
+    calm += ["select.best_on=test", "test_prompts=both"]
     assert main(arguments + calm) == 0
     steps = numbers(out, "train")
     assert steps[-1]["step"] == len(steps)
@@ -168,7 +170,7 @@ def test_a_network_learns_and_is_written(config_file, tmp_path, capsys):
     model, info = load_model(out / "last.safetensors")
     assert info.spec.identities == 4
     assert info.provenance["epochs"] == "8"
-    assert load_model(out / "best.safetensors")[1].provenance["mAP"]
+    assert load_model(out / "best_on_test.safetensors")[1].provenance["mAP"]
     assert KprEmbedder(out / "last.safetensors", "cpu", 4).dim == 16
     assert not model.training
     with pytest.raises(UserError, match="--resume"):
@@ -199,7 +201,7 @@ def test_a_log_that_breaks_off_does_not_stop_a_resumption(config_file, tmp_path)
 
 def drawn_losses(trainer, labelled):
     """The losses of the first batch, where only some of its crops have part masks."""
-    batch = replace(next(iter(load_batches(trainer._dataset, [list(range(6))], 0))), labelled=torch.tensor(labelled))
+    batch = replace(next(trainer._read([list(range(6))])).on("cpu"), labelled=torch.tensor(labelled))
     torch.manual_seed(0)
     trainer.model.eval()
     output = trainer._forward(batch)
@@ -212,12 +214,14 @@ def test_crops_without_a_label_teach_no_attention(config_file, site, tmp_path, c
     (_, log), output, batch = drawn_losses(trainer, some)
     rows = [row for row, known in enumerate(some) if known]
     labels = label_masks(batch.parts[rows], output.pixel_logits.shape[2:]).argmax(1)
-    assert log["attention"] == pytest.approx(attention_loss(output.pixel_logits[rows], labels).item(), rel=1e-5)
+    assert float(log["attention"]) == pytest.approx(attention_loss(output.pixel_logits[rows], labels).item(), rel=1e-5)
     (whole, told), _, _ = drawn_losses(trainer, [True] * 6)
     assert told["attention"] != log["attention"]
     (bare, told), _, _ = drawn_losses(trainer, [False] * 6)
     assert "attention" not in told
-    assert (whole - bare).item() == pytest.approx(0.35 * drawn_losses(trainer, [True] * 6)[0][1]["attention"], rel=1e-3)
+    assert (whole - bare).item() == pytest.approx(
+        0.35 * float(drawn_losses(trainer, [True] * 6)[0][1]["attention"]), rel=1e-3
+    )
 
     told = json.loads((site / "crops_a.json").read_text())
     for row, facts in enumerate(told.values()):
@@ -253,8 +257,8 @@ def test_resume_needs_the_same_training(config_file, tmp_path):
     with pytest.raises(UserError, match="no training to resume"):
         Trainer(config, tmp_path / "a", "cpu", resume=True)
     Trainer(config, tmp_path / "a", "cpu").run(stop_after=1)
-    with pytest.raises(UserError, match="another configuration"):
-        Trainer(load_training(config_file, ["epochs=2", "test=null"]), tmp_path / "a", "cpu", resume=True)
+    with pytest.raises(UserError, match=r"trained with optimiser\.rate=0\.003, not 0\.1"):
+        Trainer(load_training(config_file, ["optimiser.rate=0.1", "test=null"]), tmp_path / "a", "cpu", resume=True)
     Trainer(load_training(config_file, ["epochs=1", "test=null", "save_every=7"]), tmp_path / "a", "cpu", resume=True)
     with pytest.raises(UserError, match="holds a training already"):
         Trainer(config, tmp_path / "a", "cpu")

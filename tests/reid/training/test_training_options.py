@@ -36,6 +36,7 @@ optimiser: {kind: adamw, rate: 0.003}
 schedule: {warmup_epochs: 0, minimum: 0.0001}
 epochs: 1
 precision: fp32
+select: {best_on: none}
 """
 SKELETON = np.array([
     (.50, .10), (.53, .08), (.47, .08), (.56, .09), (.44, .09), (.65, .22), (.35, .22), (.70, .38), (.30, .38),
@@ -224,7 +225,7 @@ def test_data_sets_stay_apart_when_joined(site, tmp_path, config_file):
     trainer = Trainer(load_training(config_file, changes), tmp_path / "run", "cpu")
     assert (trainer.spec.identities, trainer.spec.cameras) == (8, 5)
     drawn = trainer._sampler.epoch(0)
-    roots = np.array([site in sample.path.parents for sample in trainer._dataset.samples])
+    roots = np.array([site in sample.path.parents for sample in trainer._data.train])
     assert drawn.shape[1] == 4 * 2
     used = roots[np.concatenate([trainer._sampler.epoch(number) for number in range(3)])]
     assert used.any()
@@ -286,7 +287,7 @@ def test_a_state_from_before_an_option_was_added_goes_on(config_file, tmp_path):
     del tree["loss"]["combine"], tree["schedule"]["minimum_share"], tree["optimiser"]["bias_factor"]
     torch.save(state | {"config": json.dumps(tree)}, path)
     Trainer(config, tmp_path / "run", "cpu", resume=True).run()
-    with pytest.raises(UserError, match="another configuration"):
+    with pytest.raises(UserError, match=r"loss\.combine=mean, not max"):
         Trainer(load_training(config_file, ["test=null", "loss.combine=max"]), tmp_path / "run", "cpu", resume=True)
 
 

@@ -1,0 +1,33 @@
+"""What to do when a batch is larger than the memory: find one that is not."""
+
+from collections.abc import Callable
+
+import torch
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether there was no room for a tensor, on a GPU or in the machine."""
+    told = str(error).lower()
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(error, RuntimeError) and ("out of memory" in told or "not enough memory" in told)
+    )
+
+
+def fitting_size(size: int, attempt: Callable[[int], None]) -> int:
+    """The largest of a half, a quarter, ... of a batch with which a step finds room; 0 where not even two pictures do.
+
+    Args:
+        size: of the batch that is too large.
+        attempt: computes the gradients of so many pictures.
+    """
+    while size >= 4:
+        size //= 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        try:
+            attempt(size)
+            return size
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+    return 0

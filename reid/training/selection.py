@@ -1,0 +1,102 @@
+"""Which weights of a training are kept as its best, and what is held out to choose them by."""
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from data.config import Section
+from data.errors import UserError
+from data.records import IntArray
+from reid.ranking.metrics import Rule
+
+_ORDER = 2
+
+
+class SelectConfig(Section):
+    """How the best weights are chosen."""
+
+    best_on: Literal["validation", "test", "none"] = Field(
+        "validation",
+        description="validation: on training identities held out for it (best.safetensors); none: all identities train "
+        "and the last weights count, as published; test: on the test set itself (best_on_test.safetensors), whose "
+        "scores are too good then",
+    )
+    share: float = Field(0.1, gt=0, lt=1, description="validation: share of each training set's identities held out")
+    patience: int = Field(0, ge=0, description="scorings without a better one after which training ends; 0: it goes on")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "SelectConfig":
+        if self.patience and self.best_on == "none":
+            raise ValueError("patience: best_on: none leaves nothing to wait for")
+        return self
+
+
+def held_out(identities: IntArray, sets: IntArray, share: float, seed: int) -> IntArray:
+    """Draw the identities of the validation, at least two of each set.
+
+    Args:
+        identities: (N,) of each picture, from 0 on.
+        sets: (N,) int64, which training set each picture is of.
+        share: of the identities.
+        seed: of the whole training.
+
+    Returns:
+        Sorted identities.
+    """
+    chosen = []
+    for number in np.unique(sets):
+        people = np.unique(identities[sets == number])
+        count = min(max(2, round(share * len(people))), len(people))
+        rng = np.random.default_rng([seed, _ORDER, int(number)])
+        chosen.append(rng.choice(people, count, replace=False))
+    return np.sort(np.concatenate(chosen))
+
+
+def queries_and_gallery(identities: IntArray, cameras: IntArray, rule: Rule) -> tuple[IntArray, IntArray]:
+    """Split pictures into searched for and searched in: each identity's first picture of each camera is a query.
+
+    Args:
+        identities: (N,).
+        cameras: (N,).
+        rule: what a query ranks.
+
+    Returns:
+        Rows of the queries that have an answer, and rows of the gallery.
+
+    Raises:
+        UserError: when no query has an answer.
+    """
+    pairs = np.stack([identities, cameras], 1)
+    first = np.sort(np.unique(pairs, axis=0, return_index=True)[1])
+    gallery = np.setdiff1d(np.arange(len(identities)), first)
+    queries = first[answered(pairs[first], pairs[gallery], rule)]
+    if not len(queries):
+        raise UserError(
+            "select.best_on=validation: no picture of the identities held out finds another of its person "
+            f"(rule {rule}); hold out more with select.share, or set select.best_on=none"
+        )
+    return queries, gallery
+
+
+def answered(queries: IntArray, gallery: IntArray, rule: Rule) -> IntArray:
+    """Which queries have a right answer in a gallery.
+
+    Args:
+        queries: (Q, 2) identity and camera.
+        gallery: (G, 2) identity and camera.
+        rule: what a query ranks.
+
+    Returns:
+        Rows of the queries, (A,).
+    """
+    found = []
+    by_person: dict[int, set[int]] = {}
+    for person, camera in gallery.tolist():
+        by_person.setdefault(person, set()).add(camera)
+    for row, (person, camera) in enumerate(queries.tolist()):
+        there = by_person.get(person, set())
+        right = {"all": there, "intra": there & {camera}}.get(rule, there - {camera})
+        if right:
+            found.append(row)
+    return np.array(found, np.int64)
