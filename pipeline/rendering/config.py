@@ -20,6 +20,9 @@ class RenderConfig(Section):
     fill_gap_s: float = Field(
         1.0, ge=0, description="gaps up to this long are bridged by dashed boxes, and between skeletons, seconds"
     )
+    longest_pause_s: float = Field(
+        10.0, gt=0, description="pauses without frames are shown this long at most, and told on the picture, seconds"
+    )
     crf: int = Field(23, ge=0, le=51, description="H.264 quality, 0-51: lower is better and larger")
     preset: Preset = Field("veryfast", description=f"x264 speed: {', '.join(PRESETS)}")
     queue_frames: int = Field(8, ge=1, description="drawn frames that may wait for the encoder")

@@ -46,8 +46,8 @@ class _Tile:
         self._first_s = 0.0 if self._next is None else self._next.time_s
         self._picture: Image | None = None
 
-    def start_s(self) -> float:
-        """Common time of the first frame; infinite where there is none."""
+    def next_s(self) -> float:
+        """Common time of the next frame; infinite where none comes."""
         return math.inf if self._next is None else self._common_s(self._next)
 
     @property
@@ -92,7 +92,8 @@ class _Tile:
 def render_mosaic(playback: Playback, cameras: Sequence[str], path: Path) -> Path:
     """Tile the cameras into one video.
 
-    Where every clock is known, tiles show the same instant. Else the cameras begin together, with a warning.
+    Where every clock is known, tiles show the same instant. Else the cameras begin together, with a warning. Pauses of
+    all cameras at once are shown ``render.longest_pause_s`` long at most.
 
     Args:
         playback: the run.
@@ -112,14 +113,17 @@ def render_mosaic(playback: Playback, cameras: Sequence[str], path: Path) -> Pat
     size = (width, min(height, width) // 2 * 2)
     tiles = [_Tile(recording, site, size, playback) for recording in recordings]
     try:
-        start_s = min(tile.start_s() for tile in tiles)
+        start_s = min(tile.next_s() for tile in tiles)
         with VideoWriter(
             path, (size[0] * columns, size[1] * rows), config.mosaic_fps,
             crf=config.crf, preset=config.preset, queue_frames=config.queue_frames,
         ) as writer:  # fmt: skip
-            tick = 0
+            tick, skipped_s = 0, 0.0
             while tick == 0 or not all(tile.over for tile in tiles):
-                time_s = start_s + tick / config.mosaic_fps
+                time_s = start_s + skipped_s + tick / config.mosaic_fps
+                wait_s = min(tile.next_s() for tile in tiles) - time_s - config.longest_pause_s
+                if wait_s > 0:
+                    skipped_s, time_s = skipped_s + wait_s, time_s + wait_s
                 canvas = np.full((size[1] * rows, size[0] * columns, 3), _BACKGROUND, np.uint8)
                 for place, tile in enumerate(tiles):
                     y, x = place // columns * size[1], place % columns * size[0]
@@ -129,6 +133,8 @@ def render_mosaic(playback: Playback, cameras: Sequence[str], path: Path) -> Pat
     finally:
         for tile in tiles:
             tile.close()
+    if skipped_s:
+        logger.info("%s: %s without frames of any camera are left out", path, clock_text(skipped_s))
     logger.info("%s: %d frames", path, tick)
     return path
 

@@ -10,6 +10,7 @@ from pipeline.folder.run_folder import RunFolder
 from pipeline.rendering.config import RenderConfig
 from pipeline.rendering.draw import Painter
 from pipeline.rendering.mosaic import mosaic_path, render_mosaic
+from pipeline.rendering.pauses import Pauses
 from pipeline.rendering.recording import Playback, Recording
 from pipeline.rendering.text import clock_text
 from pipeline.rendering.video_writer import VideoWriter
@@ -71,23 +72,29 @@ def render_run(
 
 
 def _render_camera(recording: Recording, path: Path, config: RenderConfig) -> Path:
-    """Draw one camera; frames keep their distances in time, the first one is shown at 0."""
+    """Draw one camera; frames keep their distances in time, long pauses excepted; the first one is shown at 0."""
     info = recording.info
     size = (info.width, info.height)
     painter = Painter(size, config.min_confidence, skeletons=config.skeletons)
-    began, first_s = time.perf_counter(), None
+    began, pauses = time.perf_counter(), Pauses(config.longest_pause_s)
     with VideoWriter(
         path, size, info.fps, crf=config.crf, preset=config.preset, queue_frames=config.queue_frames
     ) as writer:
         for frame in recording.frames():
-            first_s = frame.time_s if first_s is None else first_s
+            film_s = pauses.film_s(frame.time_s)
             image = recording.shown(frame)
-            painter.paint(image, recording.scene(frame), f"{recording.camera}  {clock_text(frame.time_s)}")
-            writer.write(image, frame.time_s - first_s)
+            heading = f"{recording.camera}  {clock_text(frame.time_s)}  {pauses.remark}".rstrip()
+            painter.paint(image, recording.scene(frame), heading)
+            writer.write(image, film_s)
         if not writer.frames:
             raise UserError(f"camera '{recording.camera}': {info.uri} gives no frame any more")
     for line in recording.warnings:
         logger.warning("%s: %s", recording.camera, line)
+    if pauses.cut:
+        logger.info(
+            "%s: %d pauses are shown in %g s each (render.longest_pause_s), the longest was %s", path, len(pauses.cut),
+            config.longest_pause_s, clock_text(max(pauses.cut)),
+        )  # fmt: skip
     spent = time.perf_counter() - began
     logger.info("%s: %d frames, %.1f frames/s", path, writer.frames, writer.frames / max(spent, 1e-9))
     return path

@@ -1,6 +1,7 @@
 """Overlay videos of a finished run."""
 
 import logging
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,36 @@ def test_every_camera_gets_a_video_with_the_boxes_of_its_people(make_run: Any) -
     x1, y1, _, y2 = np.round(tracklet.boxes[middle]).astype(int)
     side = images[int(tracklet.frames[middle])][y1 + 5 : y2 - 5, x1 - 2 : x1 + 3]
     assert _near(side, color_of(person.global_id)).any(axis=1).mean() > 0.8
+
+
+def _write_matroska(path: Path, images: list[np.ndarray], times: list[float]) -> None:
+    with av.open(str(path), "w", format="matroska") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.height, stream.width, stream.pix_fmt = *images[0].shape[:2], "yuvj420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for image, time_s in zip(images, times, strict=True):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = round(time_s * 1000), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def test_a_night_without_frames_is_shown_in_seconds_and_told(make_run: Any, world_of: Any) -> None:
+    world = world_of(1, ("hall",), 2.0)
+    folder = make_run(world)
+    times = [0.0, 0.1, 43_200.1, 43_200.2, 43_204.0, 90_000.0]
+    _write_matroska(make_run.video("hall"), [world.image("hall", number / 10) for number in range(6)], times)
+    manifest = folder.read_manifest()
+    manifest["inputs"]["hall"].update(describe_input(make_run.video("hall")))
+    folder.write_json(folder.manifest, manifest)
+    (path,) = _render(folder, longest_pause_s=5)
+    shown, images = _frames(path)
+    np.testing.assert_allclose(shown, [0, 0.1, 5.1, 5.2, 9.0, 14.0], atol=1e-3)
+    headings = [image[: world.size[1] // 8] for image in images]
+    assert _near(headings[2], (255, 255, 255)).sum() > 1.5 * _near(headings[1], (255, 255, 255)).sum(), "a remark"
+    path = _render(folder, longest_pause_s=5, mosaic=True, mosaic_fps=2)[-1]
+    shown, _ = _frames(path)
+    assert 14 <= shown[-1] <= 17
 
 
 def test_uneven_frame_times_are_kept(make_run: Any, world_of: Any) -> None:
