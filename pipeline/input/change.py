@@ -16,7 +16,6 @@ from data.records import FloatArray, Image
 Mask = NDArray[np.bool_]
 
 _BLOCKS_WIDE = 64
-_FINE_WIDTH = 256
 _LEAST_LEVELS = 5.0
 _TIMES_NOISE = 3.0
 _RISE_S, _FALL_S = 2.0, 15.0
@@ -27,12 +26,13 @@ def blocks_of(image: Image) -> Image:
     """The small picture: (H, W, 3) uint8 RGB -> (h, w, 3) uint8, w at most 64."""
     import cv2
 
-    # Means over every n-th pixel do as well as means over all, at the cost of a small picture.
-    step = max(image.shape[1] // _FINE_WIDTH, 1)
-    fine = np.ascontiguousarray(image[::step, ::step])
-    wide = min(_BLOCKS_WIDE, fine.shape[1])
-    high = max(round(fine.shape[0] * wide / fine.shape[1]), 1)
-    return np.asarray(cv2.resize(fine, (wide, high), interpolation=cv2.INTER_AREA), np.uint8)
+    wide = min(_BLOCKS_WIDE, image.shape[1])
+    high = max(round(image.shape[0] * wide / image.shape[1]), 1)
+    # Means over 4 x 4 pixels of each block do as well as means over all; halving twice is what OpenCV does fastest.
+    small = cv2.resize(image, (4 * wide, 4 * high), interpolation=cv2.INTER_NEAREST)
+    for times in (2, 1):
+        small = cv2.resize(small, (times * wide, times * high), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,10 @@ class Background:
 
     def differences(self, blocks: Image) -> FloatArray:
         """(h, w) float32 grey levels, the most of the three colours."""
-        return np.abs(blocks.astype(np.float32) - self.blocks).max(axis=2)
+        import cv2
+
+        red, green, blue = cv2.split(cv2.absdiff(blocks, self.blocks))
+        return np.maximum(np.maximum(red, green), blue).astype(np.float32)
 
     def changed(self, differences: FloatArray) -> Mask:
         """(h, w) blocks that differ by more than their noise."""

@@ -7,7 +7,8 @@ the memory back, decides as an unbroken one.
 * every frame: when a block changed where nobody is known; for a while after somebody appeared or was missed; while
   people are so near one another that they could be taken for one another;
 * every ``carry_s``: people who are known walk, each by himself; between two looks their motion carries them;
-* every ``floor_s``: nothing changes; who stands still stays known.
+* every ``floor_s``: nothing changes; who stands still stays known;
+* every ``empty_s``: nothing changes, and there is nobody.
 """
 
 from collections.abc import Mapping
@@ -79,7 +80,7 @@ class Schedule:
         since_s = frame.time_s - watch.looked_s
         if since_s <= 0 or frame.time_s <= watch.alert_s + _TICK_S or _close(people, config.close_iou):
             return True
-        if since_s >= config.floor_s - _TICK_S:
+        if since_s >= (config.floor_s if len(people) else config.empty_s) - _TICK_S:
             return True
         blocks = blocks_of(frame.image)
         if blocks.shape != watch.background.blocks.shape:
