@@ -24,7 +24,7 @@ class PaceConfig(Section):
     alert_s: float = Field(0.3, ge=0, description="every frame for so long after somebody appeared or left, seconds")
     score: float = Field(0.4, ge=0, le=1, description="detections from this score on are people who are known")
     sure: float = Field(0.6, ge=0, le=1, description="who has this score and no counterpart has appeared or left")
-    close_iou: float = Field(0.3, ge=0, le=1, description="people who overlap by more are looked at in every frame")
+    close_iou: float = Field(0.1, ge=0, le=1, description="people who overlap by more are looked at in every frame")
     reach: float = Field(0.3, ge=0, description="how far round a person changes are his own, box heights")
 
 

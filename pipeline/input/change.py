@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.records import FloatArray, Image
+from data.records import FloatArray, Frame, Image
 
 Mask = NDArray[np.bool_]
 
@@ -22,17 +22,18 @@ _RISE_S, _FALL_S = 2.0, 15.0
 _WHOLE_PICTURE = 0.5
 
 
-def blocks_of(image: Image) -> Image:
-    """The small picture: (H, W, 3) uint8 RGB -> (h, w, 3) uint8, w at most 64."""
+def blocks_of(frame: Frame) -> Image:
+    """The small picture of a frame: (h, w, 3) uint8 RGB, w at most 64."""
     import cv2
 
-    wide = min(_BLOCKS_WIDE, image.shape[1])
-    high = max(round(image.shape[0] * wide / image.shape[1]), 1)
+    width, height = frame.size
+    wide = min(_BLOCKS_WIDE, width)
+    high = max(round(height * wide / width), 1)
     # Means over 4 x 4 pixels of each block do as well as means over all; halving twice is what OpenCV does fastest.
-    small = cv2.resize(image, (4 * wide, 4 * high), interpolation=cv2.INTER_NEAREST)
+    small = frame.sampled(4 * wide, 4 * high)
     for times in (2, 1):
-        small = cv2.resize(small, (times * wide, times * high), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8)
+        small = np.asarray(cv2.resize(small, (times * wide, times * high), interpolation=cv2.INTER_AREA), np.uint8)
+    return small
 
 
 @dataclass(frozen=True, slots=True)

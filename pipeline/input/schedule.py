@@ -82,11 +82,11 @@ class Schedule:
             return True
         if since_s >= (config.floor_s if len(people) else config.empty_s) - _TICK_S:
             return True
-        blocks = blocks_of(frame.image)
+        blocks = blocks_of(frame)
         if blocks.shape != watch.background.blocks.shape:
             return True
         changed = watch.background.changed(watch.background.differences(blocks))
-        known = covered(people, _size(frame), changed.shape, config.reach)
+        known = covered(people, frame.size, changed.shape, config.reach)
         if (changed & ~known).any():
             return True
         return bool(changed.any()) and since_s >= config.carry_s - _TICK_S
@@ -94,11 +94,11 @@ class Schedule:
     def looked(self, frame: Frame, found: Detections) -> None:
         """Remember a look."""
         config = self._config
-        blocks = blocks_of(frame.image)
+        blocks = blocks_of(frame)
         watch = self._watches.get(frame.camera)
         if watch is None or watch.background.blocks.shape != blocks.shape:
             watch = Watch(Background.of(blocks), frame.time_s, frame.time_s, *_NOBODY)
-        people = covered(np.concatenate([found.boxes, watch.boxes]), _size(frame), blocks.shape[:2], config.reach)
+        people = covered(np.concatenate([found.boxes, watch.boxes]), frame.size, blocks.shape[:2], config.reach)
         moved = _unmatched(watch.boxes, watch.scores, found.boxes, config.sure)
         moved = moved or _unmatched(found.boxes, found.scores, watch.boxes, config.sure)
         elapsed_s, until_s = max(frame.time_s - watch.looked_s, 0.0), frame.time_s + config.alert_s

@@ -169,6 +169,38 @@ def test_the_same_frames_are_looked_at_whatever_the_batches() -> None:
     assert 0 < sum(seen[0]) < len(frames)
 
 
+class _Undeveloped:
+    """A picture that counts how often it was converted."""
+
+    size = SIZE
+
+    def __init__(self, image: Image) -> None:
+        self._image, self.converted = image, 0
+
+    def rgb(self) -> Image:
+        self.converted += 1
+        return self._image
+
+    def sampled(self, width: int, height: int) -> Image:
+        return Frame("a", 0, 0.0, self._image).sampled(width, height)
+
+
+def test_frames_that_nobody_looks_at_are_not_converted() -> None:
+    pictures = [_Undeveloped(_empty()(index)) for index in range(60)]
+    instants = iter([[TimedFrame(n / FPS, Frame("a", n, n / FPS, picture))] for n, picture in enumerate(pictures)])
+    found = perceive(
+        batches(instants, Batching(8, 5.0)),
+        lambda batch: [(_detections([]), None) for timed in batch if timed.frame.image.size],
+        StageClock(),
+        Schedule(PaceConfig()),
+    )
+    items = [item for batch in found for instant in batch.instants for item in instant]
+    assert [picture.converted > 0 for picture in pictures] == [item.looked for item in items]
+    assert [item.image is not None for item in items] == [item.looked for item in items]
+    assert 0 < sum(item.looked for item in items) < 20
+    assert {item.view.size for item in items} == {SIZE}
+
+
 def test_cameras_of_a_group_are_looked_at_together() -> None:
     still = _frames(_empty(), 60, "still")
     busy = _frames(_with_people(lambda index: [(100, 50, 118, 100)] if index >= 25 else []), 60, "busy")
