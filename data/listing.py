@@ -52,6 +52,12 @@ def by_stem(paths: Iterable[Path]) -> dict[str, Path]:
     return found
 
 
+def contents(folder: Path, most: int = 6) -> str:
+    """The first names in a folder, for errors that say what was found in place of what was looked for."""
+    names = [path.name for path in listed(folder, "*")]
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "") or "nothing"
+
+
 def is_empty(folder: Path) -> bool:
     """Whether a folder holds nothing, or hidden files only."""
     return not any(True for _ in _entries(folder))

@@ -8,9 +8,9 @@ import numpy as np
 from data.datasets.reid_folders import picture_names
 from data.errors import UserError
 from data.foreign import read_text
+from data.formats.camera_texts import camera_texts
 from data.formats.mot import PEDESTRIAN, read_mot
 from data.formats.reid_names import ReidNames, Style, parse_names
-from data.listing import listed
 from data.site import Site
 from st_model.visits import Boxes, Visits, make_visits, visits_from_rows
 
@@ -85,7 +85,7 @@ def visits_of_ground_truth(
     Raises:
         UserError: when there is no file, a frame rate is not known, or a camera's clock is not common.
     """
-    paths = listed(folder, "*.txt")
+    paths = list(camera_texts(folder).values())
     if not paths:
         raise UserError(f"{folder} holds no <camera>.txt with ground truth")
     who, where, when = [], [], []

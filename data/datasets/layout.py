@@ -1,6 +1,6 @@
 """Where in a folder a data set lies, and exactly what of it is missing."""
 
-from data.listing import listed
+from data.listing import contents, listed
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,11 +27,9 @@ def find_root(root: Path, what: str, parts: Sequence[str], below: Sequence[str] 
     best = min(places, key=lambda place: len(lacking[place]))
     if not lacking[best]:
         return best
-    there = [path.name for path in listed(best, "*")]
-    seen = ", ".join(there[:6]) + (", ..." if len(there) > 6 else "")
-    hint = "; files of cameras by themselves are the data set 'site'" if "lengths.json" in there else ""
+    hint = "; files of cameras by themselves are the data set 'site'" if (best / "lengths.json").exists() else ""
     raise UserError(
-        f"{root} is not {what}: missing {', '.join(lacking[best])} in {best} (there: {seen or 'nothing'}){hint}"
+        f"{root} is not {what}: missing {', '.join(lacking[best])} in {best} (there: {contents(best)}){hint}"
     )
 
 

@@ -2,19 +2,20 @@
 
 ``<camera>.txt`` with an optional ``lengths.json``, frames of each camera; or ``<sequence>/gt/gt.txt`` with an optional
 ``seqinfo.ini``. Files count frames from 1. ``labels.txt`` beside them, one label a line, that of class 1 first, as CVAT
-writes it, says which classes are people.
+writes it, says which classes are people; with one, MOT17's own list of classes does not hold.
 """
 
 from pathlib import Path
 
 from data.datasets.layout import check_length, find_root
-from data.datasets.tracking import Problem, TrackingDataset, TruthSequence, missing_names, sound_rows
+from data.datasets.tracking import Problem, Rule, TrackingDataset, TruthSequence, missing_names, sound_rows
 from data.errors import UserError
 from data.foreign import read_json, read_text
+from data.formats.camera_texts import camera_texts
 from data.formats.mot import MotTable, read_mot
 from data.formats.sequence_info import SEQUENCE_FILE, SequenceInfo, read_sequence_info
 from data.labels import PEOPLE, is_person
-from data.listing import by_stem, listed
+from data.listing import contents, listed
 
 LENGTHS_FILE = "lengths.json"
 LABELS_FILE = "labels.txt"
@@ -53,7 +54,9 @@ def read_mot_folder(root: Path) -> TrackingDataset:
         return _dataset(root, *read_sequence_folders(root), one_site=False)
     sequences, problems = read_camera_files(root)
     if not sequences:
-        raise UserError(f"{root} holds no truth: neither <sequence>/gt/gt.txt nor <camera>.txt")
+        raise UserError(
+            f"{root} holds no truth: neither <sequence>/gt/gt.txt nor <camera>.txt (there: {contents(root)})"
+        )
     return _dataset(root, sequences, problems, one_site=True)
 
 
@@ -108,7 +111,7 @@ def read_camera_files(place: Path) -> tuple[list[TruthSequence], list[Problem]]:
 
 def truth_files(place: Path) -> dict[str, Path]:
     """Text files of truth by what they are of, sorted."""
-    return by_stem(path for path in listed(place, "*.txt") if path.name != LABELS_FILE)
+    return camera_texts(place)
 
 
 def stated_lengths(place: Path) -> dict[str, int]:
@@ -133,12 +136,16 @@ def people_classes(root: Path) -> tuple[int, ...] | None:
     """Numbers of the classes that are people by ``labels.txt``; None where no list says so.
 
     Raises:
-        UserError: no label of the list is a person's.
+        UserError: no label of the list is a person's, or sequences have different lists.
     """
-    path = next((place for place in (root / LABELS_FILE, root / "gt" / LABELS_FILE) if place.is_file()), None)
-    if path is None:
+    found = listed(root, LABELS_FILE, f"gt/{LABELS_FILE}", f"*/gt/{LABELS_FILE}")
+    lists = {path: [line.strip().lower() for line in read_text(path).splitlines() if line.strip()] for path in found}
+    if not lists:
         return None
-    labels = [line.strip().lower() for line in read_text(path).splitlines() if line.strip()]
+    path, labels = next(iter(lists.items()))
+    other = next((one for one, told in lists.items() if told != labels), None)
+    if other is not None:
+        raise UserError(f"{path} and {other} are different lists of classes; score their sequences one by one")
     people = tuple(number for number, label in enumerate(labels, 1) if is_person(label))
     if not people:
         raise UserError(
@@ -150,9 +157,12 @@ def people_classes(root: Path) -> tuple[int, ...] | None:
 def _dataset(
     root: Path, sequences: list[TruthSequence], problems: list[Problem], *, one_site: bool
 ) -> TrackingDataset:
+    classes = people_classes(root)
+    # MOT17's rule has a list of classes of its own.
+    rule: Rule = "mot17" if not one_site and classes is None else "plain"
     return TrackingDataset(
         name="site", root=root, split="", sequences=tuple(sequences), one_site=one_site, shared_ids=one_site,
-        frame_base=1, classes=people_classes(root), rule="plain" if one_site else "mot17", problems=tuple(problems),
+        frame_base=1, classes=classes, rule=rule, problems=tuple(problems),
     )  # fmt: skip
 
 

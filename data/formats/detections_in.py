@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from data.errors import UserError
 from data.foreign import open_arrays
+from data.formats.camera_texts import camera_texts
 from data.formats.coco_videos import CocoVideo, read_coco_videos
 from data.formats.features_in import (
     FileFeatures,
@@ -20,7 +21,7 @@ from data.formats.features_in import (
     usable_scores,
 )
 from data.formats.mot import check_pixels, read_mot
-from data.listing import by_stem, listed
+from data.listing import by_stem, contents, listed
 from data.names import is_camera_name
 from data.records import FloatArray, IntArray, PartEmbeddings
 from data.skeletons import COCO17, convert
@@ -93,7 +94,7 @@ def read_detection_folder(folder: Path, features: Path | None = None) -> dict[st
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; give the folder that holds <camera>.txt, .npz or .json")
-    archives, texts = by_stem(listed(folder, "*.npz")), by_stem(listed(folder, "*.txt"))
+    archives, texts = by_stem(listed(folder, "*.npz")), camera_texts(folder)
     if archives:
         found = {camera: _from_archive(path) for camera, path in archives.items()}
     elif texts:
@@ -102,7 +103,9 @@ def read_detection_folder(folder: Path, features: Path | None = None) -> dict[st
     else:
         found = _join([_from_coco(path) for path in by_stem(listed(folder, "*.json")).values()])
     if not found:
-        raise UserError(f"{folder} holds no <camera>.txt, .npz or .json; give a folder of detections")
+        raise UserError(
+            f"{folder} holds no <camera>.txt, .npz or .json (there: {contents(folder)}); give a folder of detections"
+        )
     for camera in found:
         if not is_camera_name(camera):
             raise UserError(f"{folder}: '{camera}' cannot name a camera; rename the file (letters, digits, _ - .)")

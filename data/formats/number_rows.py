@@ -94,17 +94,30 @@ def line_of(path: Path, row: int) -> int:
     return next(number for index, (number, _) in enumerate(_number_rows(path)) if index == row)
 
 
-def has_number_rows(path: Path, fewest: int) -> bool:
-    """Whether any line of a file is a row of at least so many numbers; False where it is no text.
+def seems_rows(path: Path, fewest: int) -> bool:
+    """Whether a file is empty, or any line of it seems a row: at least so many fields, the first two of them numbers.
+
+    Args:
+        path: the file.
+        fewest: fields of a row.
+
+    Returns:
+        False where it is no text.
 
     Raises:
         UserError: when it cannot be read.
     """
     check_file(path, TEXT_BYTES)
+    empty = True
     try:
-        return any(_count(text) >= fewest for _, text in _rows(path))
+        for _, text in _rows(path):
+            empty = False
+            fields = text.split("\t")
+            if len(fields) >= fewest and all(_is_number(field) for field in fields[:2]):
+                return True
     except UnicodeError:
         return False
+    return empty
 
 
 def _number_rows(path: Path) -> Iterator[tuple[int, str]]:

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import UserError
+from data.formats.camera_texts import camera_texts
 from data.formats.features_in import FileFeatures, check_one_size, read_features, sound_boxes, usable_scores
 from data.formats.mot import MotTable, read_mot
-from data.listing import by_stem, listed
+from data.listing import contents
 from data.names import is_camera_name
 from data.records import FloatArray, IntArray, PartEmbeddings, Tracklet
 from data.site import Site
@@ -40,9 +41,11 @@ def read_track_folder(folder: Path, site: Site, features: Path | None = None) ->
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; give the folder that holds <camera>.txt")
-    paths = by_stem(listed(folder, "*.txt"))
+    paths = camera_texts(folder)
     if not paths:
-        raise UserError(f"{folder} holds no <camera>.txt; give a folder of MOTChallenge tracks")
+        raise UserError(
+            f"{folder} holds no <camera>.txt (there: {contents(folder)}); give a folder of MOTChallenge tracks"
+        )
     cameras = list(paths)
     for camera in cameras:
         if not is_camera_name(camera):

@@ -26,7 +26,7 @@ def common_step(truths: Iterable[IntArray]) -> int:
     return int(np.gcd.reduce(gaps)) if len(gaps) >= _FEWEST_FRAMES - 1 else 1
 
 
-def stepped(frames: IntArray, step: int, length: int) -> IntArray:
+def stepped(frames: IntArray, step: int, length: int) -> range:
     """The annotated frames of a sequence of which every n-th was annotated.
 
     Args:
@@ -34,21 +34,25 @@ def stepped(frames: IntArray, step: int, length: int) -> IntArray:
         step: from ``common_step``.
         length: number of frames.
     """
-    return np.arange(int(frames.min()) % step if len(frames) else 0, length, step)
+    return range(int(frames.min()) % step if len(frames) else 0, length, step)
 
 
-def only(frames: IntArray, annotated: IntArray) -> tuple[NDArray[np.bool_], IntArray]:
+def only(frames: IntArray, annotated: IntArray | range) -> tuple[NDArray[np.bool_], IntArray]:
     """Rows of the annotated frames, numbered anew from 0.
 
     Args:
         frames: (N,) of rows.
-        annotated: (A,) rising.
+        annotated: (A,) rising; a range costs nothing, however long.
 
     Returns:
         (N,) mask of the rows that are kept; their new frames.
     """
     if not len(annotated):
         return np.zeros(len(frames), bool), np.zeros(0, np.int64)
+    if isinstance(annotated, range):
+        numbers, rest = np.divmod(frames - annotated.start, annotated.step)
+        kept = (rest == 0) & (numbers >= 0) & (numbers < len(annotated))
+        return kept, numbers[kept]
     places = np.minimum(np.searchsorted(annotated, frames), len(annotated) - 1)
     kept = annotated[places] == frames
     return kept, places[kept]

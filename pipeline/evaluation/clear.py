@@ -167,9 +167,8 @@ def _instants(comparison: Compared) -> IntArray:
     TrackEval passes over the other frames: a pair is carried on, and a fragment is not counted, across them. Rows of
     such frames get the number of the last full frame before; they have no pairs.
     """
-    in_truth = np.bincount(comparison.truth.frames, minlength=comparison.length) > 0
-    in_predictions = np.bincount(comparison.predictions.frames, minlength=comparison.length) > 0
-    return (np.cumsum(in_truth & in_predictions) - 1)[comparison.truth.frames]
+    full = np.intersect1d(comparison.truth.frames, comparison.predictions.frames)
+    return np.searchsorted(full, comparison.truth.frames, side="right") - 1
 
 
 def _correspond(pairs: Pairs, keys: IntArray, instants: IntArray) -> IntArray:

@@ -4,8 +4,9 @@ import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data.datasets.mot_folder import read_mot_folder
+from data.datasets.mot_folder import LABELS_FILE, read_mot_folder
 from data.errors import UserError
+from data.formats.mot import PEDESTRIAN
 from pipeline.evaluation.pairs import Comparison, join
 from pipeline.evaluation.predictions import read_predictions
 from pipeline.evaluation.result import EvaluationResult, ScoreRow, Tally
@@ -55,6 +56,8 @@ def evaluate_folders(gt: Path, pred: Path, options: EvaluationOptions = Evaluati
     """
     truth = read_mot_folder(gt)
     rule = _choose_rule(read_rule(gt, Rule(truth.rule)), options)
+    if rule.rule == "mot17" and truth.classes is not None and PEDESTRIAN not in truth.classes:
+        raise UserError(f"{gt}: {LABELS_FILE} says that class {PEDESTRIAN} is no person, and the rule mot17 that it is")
     found, lines = read_predictions(pred, truth.choose(options.sequences), truth.names, options.allow_missing)
     sequences, told = pair_sequences(truth, found, rule)
     warnings = [*map(str, truth.problems), *lines, *told]

@@ -152,7 +152,7 @@ def _score(
 
 
 def score_group(
-    true: WorldTable, length: int, path: Path, rule: GroundRule, annotated: IntArray | None = None
+    true: WorldTable, length: int, path: Path, rule: GroundRule, annotated: IntArray | range | None = None
 ) -> tuple[GroundTally, list[str]]:
     """Tally of one group.
 
@@ -179,13 +179,13 @@ def score_group(
     if step != 1:
         annotated = stepped(true.frames, step, length)
         lines.append(f"the truth has every {step}th frame: only these {len(annotated)} are scored")
-    frames = np.arange(length) if annotated is None else annotated
+    frames = range(length) if annotated is None else annotated
     comparison = GroundComparison.of(_only(true, frames), _only(found, frames), len(frames), rule.limit_m)
     frame_s = None if rate is None else step / rate
     return GroundTally.of(comparison, rule.limit_m, frame_s, rule.detection_limit_m), lines
 
 
-def _only(rows: WorldTable, annotated: IntArray) -> WorldTable:
+def _only(rows: WorldTable, annotated: IntArray | range) -> WorldTable:
     """Rows of the annotated frames, which are numbered anew from 0."""
     kept, numbers = only(rows.frames, annotated)
     return WorldTable.make(numbers, rows.ids[kept], rows.xy[kept], rows.flags[kept])

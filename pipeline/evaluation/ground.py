@@ -40,24 +40,23 @@ class GroundComparison:
     @staticmethod
     def of(truth: WorldTable, predictions: WorldTable, length: int, limit_m: float) -> "GroundComparison":
         """Find the pairs that are near enough, and take back predictions that lie on don't-care truth."""
-        whole = GroundComparison(truth, predictions, near_pairs(truth, predictions, length, limit_m), length)
+        whole = GroundComparison(truth, predictions, near_pairs(truth, predictions, limit_m), length)
         if truth.flags.all():
             return whole
         matched = whole.pairs.select(assign(whole, whole.pairs, whole.pairs.similarity))
         judged = np.ones(len(predictions), bool)
         judged[matched.prediction[~truth.flags[matched.truth]]] = False
         kept, rest = truth.select(truth.flags), predictions.select(judged)
-        return GroundComparison(kept, rest, near_pairs(kept, rest, length, limit_m), length)
+        return GroundComparison(kept, rest, near_pairs(kept, rest, limit_m), length)
 
 
-def near_pairs(truth: WorldTable, predictions: WorldTable, length: int, limit_m: float) -> Pairs:
+def near_pairs(truth: WorldTable, predictions: WorldTable, limit_m: float) -> Pairs:
     """All pairs of one frame that are less than ``limit_m`` metres apart."""
-    edges = np.arange(length + 1)
-    of_truth, of_predictions = np.searchsorted(truth.frames, edges), np.searchsorted(predictions.frames, edges)
+    full = np.intersect1d(truth.frames, predictions.frames)
+    edges = [np.searchsorted(one.frames, full, side) for one in (truth, predictions) for side in ("left", "right")]
     rows: list[NDArray[np.int64]] = [np.zeros((2, 0), np.int64)]
-    for frame in np.flatnonzero((np.diff(of_truth) > 0) & (np.diff(of_predictions) > 0)):
-        first, second = of_truth[frame], of_predictions[frame]
-        offset = truth.xy[first : of_truth[frame + 1], None] - predictions.xy[None, second : of_predictions[frame + 1]]
+    for first, last, second, end in np.stack(edges, axis=1).tolist():
+        offset = truth.xy[first:last, None] - predictions.xy[None, second:end]
         near = np.stack(np.nonzero((offset**2).sum(axis=2) < limit_m**2))
         rows.append(near + np.array([[first], [second]]))
     a, b = np.concatenate(rows, axis=1)

@@ -65,10 +65,7 @@ def mcta(cameras: Sequence[Comparison]) -> MctaScores:
     Args:
         cameras: truth and predictions of each, on one clock: frame f is the same instant in all.
     """
-    length = max((part.length for part in cameras), default=0)
-    scored = np.zeros(length, bool)
-    for part in cameras:
-        scored[part.truth.frames] = True
+    scored = np.unique(np.concatenate([np.zeros(0, np.int64), *(part.truth.frames for part in cameras)]))
     parts: list[IntArray] = [np.zeros((4, 0), np.int64)]
     for number, part in enumerate(cameras):
         pairs = part.pairs.select(part.pairs.similarity >= _IOU - EPSILON)
@@ -90,7 +87,7 @@ def mcta(cameras: Sequence[Comparison]) -> MctaScores:
     wrong[first] = [_taken(int(row), first, frames, given) for row in first]
     return MctaScores(
         truth_boxes=sum(len(part.truth) for part in cameras),
-        predicted_boxes=sum(int(scored[part.predictions.frames].sum()) for part in cameras),
+        predicted_boxes=sum(int(np.isin(part.predictions.frames, scored).sum()) for part in cameras),
         matches=len(order),
         within=int(within.sum()),
         within_mismatches=int((within & wrong).sum()),

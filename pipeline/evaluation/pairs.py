@@ -95,7 +95,7 @@ class Comparison:
     @staticmethod
     def of(truth: MotTable, predictions: MotTable, length: int) -> "Comparison":
         """Find the overlapping pairs."""
-        return Comparison(truth, predictions, overlapping_pairs(truth, predictions, length), length)
+        return Comparison(truth, predictions, overlapping_pairs(truth, predictions), length)
 
     def select(self, truth: NDArray[np.bool_], predictions: NDArray[np.bool_]) -> "Comparison":
         """Keep some rows of each side, given as masks, and the pairs among them."""
@@ -143,18 +143,12 @@ def paired_iou(a: DoubleArray, b: DoubleArray) -> DoubleArray:
     return np.divide(inter, union, out=np.zeros_like(inter), where=union > EPSILON)
 
 
-def overlapping_pairs(truth: MotTable, predictions: MotTable, length: int) -> Pairs:
-    """All pairs of one frame with IoU above 0.
-
-    Args:
-        truth: frames below ``length``.
-        predictions: frames below ``length``.
-        length: number of frames.
-    """
+def overlapping_pairs(truth: MotTable, predictions: MotTable) -> Pairs:
+    """All pairs of one frame with IoU above 0."""
     left, right = truth.boxes[:, 0].copy(), truth.boxes[:, 2].copy()
     other_left, other_right = predictions.boxes[:, 0].copy(), predictions.boxes[:, 2].copy()
     chunks = []
-    for truth_rows, prediction_rows in same_frame(truth.frames, predictions.frame_offsets(length)):
+    for truth_rows, prediction_rows in same_frame(truth.frames, predictions.frames):
         # Most boxes of a frame lie beside each other: this test is cheap and leaves few to measure.
         near = (left[truth_rows] < other_right[prediction_rows]) & (other_left[prediction_rows] < right[truth_rows])
         truth_rows, prediction_rows = truth_rows[near], prediction_rows[near]
@@ -163,15 +157,15 @@ def overlapping_pairs(truth: MotTable, predictions: MotTable, length: int) -> Pa
     return gather(chunks)
 
 
-def same_frame(frames: IntArray, offsets: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
+def same_frame(frames: IntArray, others: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
     """Rows of truth and predictions that share a frame, many pairs at a time, sorted by row of the truth.
 
     Args:
         frames: (N,) of the truth, rising.
-        offsets: (length + 1,) where the predictions of each frame begin.
+        others: (M,) of the predictions, rising.
     """
-    partners = np.diff(offsets)[frames]
-    first = offsets[:-1][frames]
+    first, stops = (np.searchsorted(others, frames, side) for side in ("left", "right"))
+    partners = stops - first
     ends = np.cumsum(partners)
     start = 0
     while start < len(frames):

@@ -147,12 +147,11 @@ class PoseComparison:
     @staticmethod
     def of(truth: PoseTable, predictions: PoseTable, length: int) -> "PoseComparison":
         """Measure all pairs of skeletons of one frame."""
-        edges = np.arange(length + 1)
-        first = np.searchsorted(predictions.frames, edges)
-        partners = np.diff(first)[truth.frames]
+        first, stops = (np.searchsorted(predictions.frames, truth.frames, side) for side in ("left", "right"))
+        partners = stops - first
         of_truth = np.repeat(np.arange(len(truth)), partners)
         before = np.cumsum(partners) - partners
-        of_predictions = np.arange(len(of_truth)) + np.repeat(first[:-1][truth.frames] - before, partners)
+        of_predictions = np.arange(len(of_truth)) + np.repeat(first - before, partners)
         offset = truth.joints[of_truth] - predictions.joints[of_predictions]
         distance = np.hypot(offset[..., 0], offset[..., 1])
         heads = np.full(distance.shape, np.inf)

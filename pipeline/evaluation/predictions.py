@@ -56,7 +56,8 @@ def find_prediction(folder: Path, name: str) -> Path | None:
         folder / name / _IN_SEQUENCE,
         folder / "tracks" / f"{name}.txt",
     )
-    return next((path for path in places if path.is_file()), None)
+    spelled = (path for place in places for path in (place, place.with_suffix(".TXT")))
+    return next((path for path in spelled if path.is_file()), None)
 
 
 def unknown_predictions(folder: Path, known: Collection[str]) -> list[str]:

@@ -127,6 +127,6 @@ def _annotated_only(one: TruthSequence, sequence: Sequence, step: int) -> tuple[
     return cut, [f"{one.name}: {which}: {scored}, {left_out} predicted rows between them are left out"]
 
 
-def _only(table: MotTable, frames: IntArray) -> MotTable:
+def _only(table: MotTable, frames: IntArray | range) -> MotTable:
     kept, numbers = only(table.frames, frames)
     return replace(table.select(kept), frames=numbers)

@@ -77,7 +77,7 @@ def in_world(truth: TrackingDataset, found: Mapping[str, FoundRows]) -> Identity
         )
     sides = [_table(side) for side in (true, given)]
     whole = length * len(cameras)
-    pairs = near_pairs(sides[0], sides[1], whole, _LIMIT_M)
+    pairs = near_pairs(sides[0], sides[1], _LIMIT_M)
     return identity_units(GroundComparison(sides[0], sides[1], pairs, whole), 0.0)
 
 

@@ -52,6 +52,17 @@ def test_labels_say_who_is_a_person(tmp_path: Path) -> None:
         read_mot_folder(tmp_path)
 
 
+def test_labels_beside_a_sequence_take_the_place_of_mot17s_classes(tmp_path: Path) -> None:
+    put(tmp_path / "a" / "gt" / "gt.txt")
+    put(tmp_path / "a" / "gt" / "labels.txt", "car\nperson\n")
+    truth = read_mot_folder(tmp_path)
+    assert (truth.classes, truth.rule) == ((2,), "plain")
+    put(tmp_path / "b" / "gt" / "gt.txt")
+    put(tmp_path / "b" / "gt" / "labels.txt", "person\n")
+    with pytest.raises(UserError, match="different lists of classes"):
+        read_mot_folder(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("files", "complaint"),
     [

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import UserError
-from data.formats.number_rows import has_number_rows, line_of, read_number_rows
+from data.formats.number_rows import line_of, read_number_rows, seems_rows
 
 NAMES = (("frame", "fn"), ("left", "x"))
 
@@ -87,8 +87,22 @@ def test_no_rows(tmp_path: Path, text: str) -> None:
     assert read_number_rows(written(tmp_path, text), "file of numbers", "frame,left", NAMES).shape == (0, 0)
 
 
-def test_whether_a_file_has_rows_of_numbers(tmp_path: Path) -> None:
-    assert has_number_rows(written(tmp_path, "person\n1,2,3\n"), 3)
-    assert not has_number_rows(written(tmp_path, "person\ncar\n1 2\n"), 3)
+@pytest.mark.parametrize(
+    ("text", "seems"),
+    [
+        ("person\n1,2,3\n", True),
+        ("1,2,x\n", True),
+        ("", True),
+        ("# nothing\n", True),
+        ("person\ncar\n1 2\n", False),
+        ("1,x,3\n", False),
+        ("Boxes were made in 2 ways, by hand and by 3 detectors.\n", False),
+    ],
+)
+def test_whether_a_file_seems_a_table(tmp_path: Path, text: str, seems: bool) -> None:
+    assert seems_rows(written(tmp_path, text), 3) == seems
+
+
+def test_what_is_no_text_is_no_table(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(bytes(range(128, 256)))
-    assert not has_number_rows(tmp_path / "a.txt", 1)
+    assert not seems_rows(tmp_path / "a.txt", 1)

@@ -1,5 +1,6 @@
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -271,3 +272,35 @@ def test_same_bytes(tmp_path: Path) -> None:
         write_mot(folder / "c1.txt", table, kind)
     texts = {json.dumps(evaluate_folders(tmp_path / "gt", tmp_path / "pred").to_json()) for _ in range(3)}
     assert len(texts) == 1
+
+
+def test_labels_decide_who_is_scored(tmp_path: Path) -> None:
+    """CVAT writes its classes in the order of the project: class 1 may be a car."""
+    rows = "".join(f"{frame},1,0,0,10,20,1,2,1\n{frame},2,50,0,10,20,1,1,1\n" for frame in range(1, 6))
+    gt = tmp_path / "gt" / "seq" / "gt"
+    gt.mkdir(parents=True)
+    (gt / "gt.txt").write_text(rows)
+    (gt / "labels.txt").write_text("car\nperson\n")
+    pred = write_cameras(tmp_path / "pred", {"seq": [7] * 5})
+    result = evaluate_folders(tmp_path / "gt", pred)
+    assert result.overall.tally.fractions()["HOTA"] == 1
+    with pytest.raises(UserError, match="class 1 is no person, and the rule mot17 that it is"):
+        evaluate_folders(tmp_path / "gt", pred, EvaluationOptions(rule="mot17"))
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_frame_numbers_like_clock_times_cost_nothing(tmp_path: Path, step: int) -> None:
+    """The same rows far later score the same: what nobody is in takes neither time nor memory."""
+    found = {}
+    for late in (0, 1_700_000_000 * step):
+        gt, pred = tmp_path / f"gt{late}", tmp_path / f"pred{late}"
+        for seed, name in ((1, "c1"), (2, "c2")):
+            truth, predictions = random_scene(seed, 30)
+            for folder, table, kind in ((gt, truth, "gt"), (pred, predictions, "tracks")):
+                folder.mkdir(exist_ok=True)
+                table = replace(table, frames=table.frames * step + late)
+                write_mot(folder / f"{name}.txt", table, kind)
+        result = evaluate_folders(gt, pred, EvaluationOptions(cross_camera=True))
+        found[late] = [{**row.tally.fractions(), **row.tally.counts(), "frames": 0} for row in result.rows]
+    early, late = found.values()
+    assert early == late

@@ -129,8 +129,8 @@ def test_detections_have_a_limit_of_their_own(seed: int) -> None:
 
 def test_a_match_is_nearer_than_the_limit() -> None:
     rows = [WorldTable.make(np.array([0]), np.array([0]), np.array([[x, 0.0]])) for x in (0, 1.0, 0.999)]
-    assert len(near_pairs(rows[0], rows[1], 1, 1.0)) == 0
-    assert near_pairs(rows[0], rows[2], 1, 1.0).similarity == pytest.approx([0.001])
+    assert len(near_pairs(rows[0], rows[1], 1.0)) == 0
+    assert near_pairs(rows[0], rows[2], 1.0).similarity == pytest.approx([0.001])
     assert tally(rows[0], rows[2], 1).metres()["MOTP"] == pytest.approx(0.999)
 
 

@@ -24,7 +24,7 @@ def test_iou_is_the_shared_kernel() -> None:
 def test_pairs_of_each_frame(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
     monkeypatch.setattr(module, "_PAIRS_AT_ONCE", at_once)
     truth, predictions = random_scene(1, length=20)
-    pairs = overlapping_pairs(truth, predictions, 20)
+    pairs = overlapping_pairs(truth, predictions)
     expected = []
     for frame in range(20):
         rows, others = np.flatnonzero(truth.frames == frame), np.flatnonzero(predictions.frames == frame)
@@ -50,7 +50,7 @@ def test_select_keeps_pairs_of_the_same_boxes() -> None:
     comparison = Comparison.of(*random_scene(2, length=30), 30)
     rng = np.random.default_rng(0)
     kept = comparison.select(rng.random(len(comparison.truth)) < 0.5, rng.random(len(comparison.predictions)) < 0.5)
-    again = overlapping_pairs(kept.truth, kept.predictions, 30)
+    again = overlapping_pairs(kept.truth, kept.predictions)
     assert len(again) > 20
     assert (again.truth == kept.pairs.truth).all()
     assert (again.prediction == kept.pairs.prediction).all()
@@ -62,7 +62,7 @@ def test_join_is_one_long_sequence() -> None:
     joined = join(parts)
     assert joined.length == 42
     assert (np.diff(joined.truth.frames) >= 0).all()
-    again = overlapping_pairs(joined.truth, joined.predictions, 42)
+    again = overlapping_pairs(joined.truth, joined.predictions)
     assert (again.truth == joined.pairs.truth).all()
     assert (again.prediction == joined.pairs.prediction).all()
     assert sorted(set(joined.truth.ids)) == sorted(set(np.concatenate([part.truth.ids for part in parts])))

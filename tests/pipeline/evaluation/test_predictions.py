@@ -19,7 +19,7 @@ def test_absent_folders(tmp_path: Path) -> None:
         unknown_predictions(tmp_path / "absent", ("c1",))
 
 
-@pytest.mark.parametrize("place", ["c1.txt", "c1/c1.txt", "c1/gt/gt.txt", "tracks/c1.txt"])
+@pytest.mark.parametrize("place", ["c1.txt", "c1.TXT", "c1/c1.txt", "c1/gt/gt.txt", "tracks/c1.txt"])
 def test_places_of_predictions(tmp_path: Path, place: str) -> None:
     expected = put(tmp_path / place, ROW * 0)
     put(tmp_path / place.replace("c1", "c9"), "")

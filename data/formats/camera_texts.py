@@ -1,0 +1,28 @@
+"""A folder of ``<camera>.txt``: which of its text files are tables."""
+
+import logging
+from pathlib import Path
+
+from data.formats.number_rows import seems_rows
+from data.listing import by_stem, listed
+
+logger = logging.getLogger(__name__)
+
+_FEWEST_COLUMNS = 6
+
+
+def camera_texts(folder: Path) -> dict[str, Path]:
+    """Tables of a folder by camera: the files ``*.txt``, without those that hold no row of a table at all.
+
+    People keep lists of classes, notes and licences beside their tables. Such a file is passed over with a warning; an
+    empty file is a camera that saw nobody, and one with a broken row is left to its reader.
+
+    Raises:
+        UserError: when a file cannot be read, or two are of one camera.
+    """
+    texts = listed(folder, "*.txt")
+    tables = [path for path in texts if seems_rows(path, _FEWEST_COLUMNS)]
+    for path in texts:
+        if path not in tables:
+            logger.warning("%s holds no row of numbers and is passed over: is it no table?", path)
+    return by_stem(tables)
