@@ -33,3 +33,7 @@ class Clock(Section):
     def to_common(self, times_s: ArrayLike) -> DoubleArray:
         """Source seconds to common seconds, float64, any shape."""
         return self.offset_s + np.asarray(times_s, np.float64) * (1.0 + self.drift_ppm * 1e-6)
+
+    def to_source(self, common_s: ArrayLike) -> DoubleArray:
+        """Common seconds to source seconds, float64, any shape."""
+        return (np.asarray(common_s, np.float64) - self.offset_s) / (1.0 + self.drift_ppm * 1e-6)

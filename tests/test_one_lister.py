@@ -79,15 +79,15 @@ def read_tracks(folder):
 
 
 def read_truth(folder):
-    from pipeline.evaluation.layout import find_truth
+    from data.datasets.mot_folder import read_mot_folder
 
-    return list(find_truth(folder).paths)
+    return list(read_mot_folder(folder).names)
 
 
 def read_site_truth(folder):
-    from data.datasets.camera_files import read_site_truth as read
+    from data.datasets.mot_folder import read_site
 
-    return [one.name for one in read(folder, "").sequences]
+    return [one.name for one in read_site(folder, "").sequences]
 
 
 def read_submission(folder):

@@ -26,6 +26,8 @@ from data.names import is_camera_name
 from data.records import FloatArray, IntArray, PartEmbeddings
 from data.skeletons import COCO17, convert
 
+# More than a week at any usual rate.
+_LATE = 20_000_000
 _NEEDED = ("frame", "box_xyxy", "score")
 
 
@@ -216,6 +218,9 @@ def _make(
 ) -> CameraDetections:
     """Drop what cannot be used and say so; rows are sorted by frame already."""
     keep, dropped = sound_boxes(boxes)
+    late = None
+    if len(frames) and frames[0] >= _LATE:
+        late = f"they begin with frame {frames[0] + 1}: frames count the pictures of the video from 1, are these times?"
     scores, cut = usable_scores(scores[keep])
     zeroed = None if features is None or not features.broken else f"{features.broken} features hold NaN: not used"
     return CameraDetections(
@@ -228,5 +233,5 @@ def _make(
         features=None if features is None else features.select(keep),
         keypoints=None if keypoints is None else keypoints[keep],
         frame_count=frame_count,
-        warnings=tuple(line for line in (dropped, cut, zeroed) if line is not None),
+        warnings=tuple(line for line in (late, dropped, cut, zeroed) if line is not None),
     )

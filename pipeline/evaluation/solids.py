@@ -37,9 +37,8 @@ class SolidComparison:
     def of(truth: SolidTable, predictions: SolidTable, length: int) -> "SolidComparison":
         """Find the pairs of one frame that overlap."""
         reach = [np.hypot(side.boxes[:, _WIDTH], side.boxes[:, _LENGTH]) / 2 for side in (truth, predictions)]
-        offsets = np.searchsorted(predictions.frames, np.arange(length + 1))
         chunks = []
-        for a, b in same_frame(truth.frames, offsets):
+        for a, b in same_frame(truth.frames, predictions.frames):
             apart = truth.boxes[a, :_Z] - predictions.boxes[b, :_Z]
             near = np.hypot(apart[:, 0], apart[:, 1]) < reach[0][a] + reach[1][b]
             a, b = a[near], b[near]

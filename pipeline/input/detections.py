@@ -1,5 +1,6 @@
 """Detections from files, with or without features, as a run's input."""
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pipeline.folder.stages import Stage
 from pipeline.input.base import common_time
 from pipeline.input.batching import Batching, TimedFrame, batches, by_instant, merge_by_time
 from pipeline.input.perception import Perceived, PerceivedBatch, look_up
+from pipeline.input.quiet import walked_frames
 
 _NO_IMAGE: Image = np.zeros((0, 0, 3), np.uint8)
 
@@ -24,7 +26,15 @@ _NO_IMAGE: Image = np.zeros((0, 0, 3), np.uint8)
 class DetectionInput:
     """See ``pipeline.input.base.PerceivedInput``."""
 
-    def __init__(self, folder: Path, features: Path | None, site: Site, batching: Batching, limit: int | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        features: Path | None,
+        site: Site,
+        batching: Batching,
+        limit: int | None,
+        quiet_s: float = math.inf,
+    ) -> None:
         """Read the files.
 
         Args:
@@ -33,6 +43,7 @@ class DetectionInput:
             site: frame rates, sizes, clocks and groups.
             batching: how frames are grouped.
             limit: frames per camera, or None.
+            quiet_s: frames of a scope are passed over once nobody has been in any for so long, seconds.
 
         Raises:
             UserError: for broken files, and for a camera whose frame rate, or in a group whose size, the site does not
@@ -45,13 +56,17 @@ class DetectionInput:
         self._look = look_up(self._found)
         self._site, self._batching = site, batching
         self._fps = {camera: _fps(site, camera) for camera in self.cameras}
-        for scope in site.scopes(self.cameras):
+        scopes = site.scopes(self.cameras)
+        for scope in scopes:
             _check_sizes(site, scope)
         self._outside = dict.fromkeys(self.cameras, 0)
         self._frames = {
             camera: found.frame_count if limit is None else min(found.frame_count, limit)
             for camera, found in self._found.items()
         }
+        self._walked: dict[str, list[range]] = {}
+        for scope in scopes:
+            self._walked |= walked_frames(self._found, scope, site, self._fps, self._frames, quiet_s)
 
     @property
     def warnings(self) -> dict[str, list[str]]:
@@ -100,7 +115,7 @@ class DetectionInput:
 
     def total_frames(self) -> int | None:
         """See ``PerceivedInput``."""
-        return sum(self._frames.values())
+        return sum(len(stretch) for walked in self._walked.values() for stretch in walked)
 
     def interrupt(self) -> None:
         """See ``PerceivedInput``; nobody waits long for a file."""
@@ -109,8 +124,9 @@ class DetectionInput:
         """Nothing is held open."""
 
     def _camera_frames(self, camera: str, start: int) -> Iterator[Frame]:
-        for index in range(start, self._frames[camera]):
-            yield Frame(camera, index, index / self._fps[camera], _NO_IMAGE)
+        for stretch in self._walked[camera]:
+            for index in range(max(start, stretch.start), stretch.stop):
+                yield Frame(camera, index, index / self._fps[camera], _NO_IMAGE)
 
     def _perceive(self, timed: TimedFrame) -> Perceived:
         frame = timed.frame

@@ -21,6 +21,8 @@ from pipeline.job.request import DetectionFiles, Videos
 from pipeline.weights.store import WeightStore
 from reid.embedders.base import Embedder
 
+_SLACK_S = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -57,7 +59,10 @@ def open_input(
     if isinstance(start, Videos):
         return _open_videos(start, site, limit, config, weights)
     known = as_site(site, None)
-    source = DetectionInput(start.folder, start.features, known, _batching(config.run), limit)
+    tracker = config.tracker
+    # By then tracks are closed, lost people are forgotten, and a group has written what it had to settle.
+    quiet_s = tracker.lost_s + tracker.max_gap_s + 2 * tracker.group.settle_s + _SLACK_S
+    source = DetectionInput(start.folder, start.features, known, _batching(config.run), limit, quiet_s)
     return Opened(source, None, known.completed(source.cameras))
 
 

@@ -66,7 +66,7 @@ def track(
         stage.restore(state)
         memory = state["perception"]
         logger.info("resumed after frame %s", ", ".join(f"{c} {n}" for c, n in stage.last_frame.items()))
-    done = sum(stage.last_frame.values()) + len(source.cameras)
+    done = sum(counts["frames"] for counts in stage.counts.values())
     progress = Progress("tracking", "frame", source.total_frames(), done)
     with stop_signals("batch", source.interrupt) as stopped, progress:
         for batch in source.batches(dict(stage.last_frame), job.clock, memory):
