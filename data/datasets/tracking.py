@@ -7,7 +7,7 @@ is a ``UserError``. docs/datasets.md has the rules.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -189,6 +189,20 @@ class TrackingDataset:
         if strange:
             raise UserError(f"{self.root} has no sequence {strange[0]!r}; it has {', '.join(self.names)}")
         return [name for name in self.names if not wanted or name in wanted]
+
+    def first(self, frames: int) -> "TrackingDataset":
+        """The truth about the first so many frames of every sequence."""
+        cut = [
+            replace(
+                one,
+                length=min(one.length, frames),
+                truth=one.truth.select(one.truth.frames < frames),
+                annotated=None if one.annotated is None else one.annotated[one.annotated < frames],
+                keypoints=None if one.keypoints is None else one.keypoints[one.truth.frames < frames],
+            )
+            for one in self.sequences
+        ]
+        return replace(self, sequences=tuple(cut))
 
     def sequence(self, name: str) -> TruthSequence:
         """The sequence of a name.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data.datasets.mot_folder import LABELS_FILE, read_mot_folder
+from data.datasets.tracking import TrackingDataset
 from data.errors import UserError
 from data.formats.mot import PEDESTRIAN
 from pipeline.evaluation.pairs import Comparison, join
@@ -33,6 +34,7 @@ class EvaluationOptions:
         cross_camera: also join all cameras into one sequence, so that an id must agree across them.
         sequences: names to score; empty takes all of the truth.
         allow_missing: score a sequence without a file of predictions as empty.
+        limit: only the first so many frames of every sequence were tracked, and are scored; None: all.
     """
 
     rule: RuleName | None = None
@@ -41,6 +43,7 @@ class EvaluationOptions:
     cross_camera: bool = False
     sequences: tuple[str, ...] = ()
     allow_missing: bool = False
+    limit: int | None = None
 
 
 def evaluate_folders(gt: Path, pred: Path, options: EvaluationOptions = EvaluationOptions()) -> EvaluationResult:
@@ -54,18 +57,40 @@ def evaluate_folders(gt: Path, pred: Path, options: EvaluationOptions = Evaluati
     Raises:
         UserError: something is absent, broken or contradictory, or nothing at all is matched.
     """
+    truth, rule = _read_truth(gt, options)
+    found, lines = read_predictions(pred, truth.choose(options.sequences), truth.names, options.allow_missing)
+    sequences, told = pair_sequences(truth, found, rule)
+    warnings = [*map(str, truth.problems), *lines, *told]
+    rows = score_sequences(sequences, rule, options.cross_camera)
+    if any(len(one.truth) for one in sequences) and not any(row.tally.truth_boxes for row in rows):
+        warnings.append(f"{gt}: no true box counts by {rule}: every prediction is false")
+    for warning in warnings:
+        logger.warning("%s", warning)
+    check_matched(rows, rule, str(pred))
+    return EvaluationResult(rule, tuple(rows), tuple(warnings))
+
+
+def check_truth(gt: Path, options: EvaluationOptions = EvaluationOptions()) -> None:
+    """Find out what is wrong with a truth before there is anything to score: it is read, and nobody is scored by it.
+
+    Args:
+        gt: folder of the truth.
+        options: what will be scored and how.
+
+    Raises:
+        UserError: it is absent or broken, or lacks a sequence that is to be scored.
+    """
+    truth, rule = _read_truth(gt, options)
+    sequences, _ = pair_sequences(truth, dict.fromkeys(truth.choose(options.sequences)), rule)
+    score_sequences(sequences, rule, options.cross_camera)
+
+
+def _read_truth(gt: Path, options: EvaluationOptions) -> tuple[TrackingDataset, Rule]:
     truth = read_mot_folder(gt)
     rule = _choose_rule(read_rule(gt, Rule(truth.rule)), options)
     if rule.rule == "mot17" and truth.classes is not None and PEDESTRIAN not in truth.classes:
         raise UserError(f"{gt}: {LABELS_FILE} says that class {PEDESTRIAN} is no person, and the rule mot17 that it is")
-    found, lines = read_predictions(pred, truth.choose(options.sequences), truth.names, options.allow_missing)
-    sequences, told = pair_sequences(truth, found, rule)
-    warnings = [*map(str, truth.problems), *lines, *told]
-    for warning in warnings:
-        logger.warning("%s", warning)
-    rows = score_sequences(sequences, rule, options.cross_camera)
-    check_matched(rows, rule, str(pred))
-    return EvaluationResult(rule, tuple(rows), tuple(warnings))
+    return (truth if options.limit is None else truth.first(options.limit)), rule
 
 
 def check_matched(rows: list[ScoreRow], rule: Rule, where: str) -> None:

@@ -16,7 +16,6 @@ from pipeline.association.transitions import save_transitions
 from pipeline.config import dump_config
 from pipeline.evaluation.association.links import check_links
 from pipeline.evaluation.association.runs import truth_of_run
-from pipeline.evaluation.evaluate import EvaluationOptions, NothingMatchedError, evaluate_folders
 from pipeline.evaluation.result import EvaluationResult
 from pipeline.folder.outcome import Outcome
 from pipeline.folder.output_formats import write_outputs
@@ -24,6 +23,7 @@ from pipeline.folder.run_folder import RunFolder
 from pipeline.folder.stages import Stage, Status, WarningKind
 from pipeline.job.job import Job
 from pipeline.job.request import RunResult
+from pipeline.job.truth import score_run
 from pipeline.report.page import write_report
 
 logger = logging.getLogger(__name__)
@@ -125,22 +125,14 @@ def _counts(tracklets: Sequence[Tracklet], association: Association) -> dict[str
 
 
 def _score(job: Job, truth: Path, association: Association) -> EvaluationResult | None:
-    options = EvaluationOptions(cross_camera=len(job.cameras) > 1)
-    try:
-        with job.clock.measure(Stage.SCORE):
-            result = evaluate_folders(truth, job.folder.tracks("x").parent, options)
-    except NothingMatchedError as error:
-        # The run itself is whole: its tracks are written, and the manifest says why there are no scores.
-        job.warn(WarningKind.SCORES, str(error))
+    result = score_run(job, truth)
+    if result is None:
         return None
-    for line in result.warnings:
-        job.warn(WarningKind.SCORES, line)
     expected = association.expectation
     metrics = result.to_json()
-    logger.info("%s", result.table())
     judged = {row.name for row in result.rows if row.kind == "sequence"}
     if len({camera for camera, _ in association.labels} & judged) > 1:
-        known = truth_of_run(job.folder.read_tracklets(), truth)
+        known = truth_of_run(job.folder.read_tracklets(), truth, limit=job.limit)
         check = check_links(known, association.labels, expected.precision, expected.recall)
         metrics["links_over_cameras"] = check.to_json()
         logger.info("%s", check.line())

@@ -1,6 +1,7 @@
 """A whole run: from a request and a configuration to a complete run folder."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from data.errors import UserError, is_of_the_place
@@ -87,21 +88,34 @@ def _tracked(request: RunRequest, config: Config) -> Job:
         case TrackFiles() as tracks:
             return _from_tracks(tracks, request, config)
         case Videos() | DetectionFiles() as start:
+            if isinstance(start, Videos):
+                _check_truth(request, [spec.camera for spec in start.cameras], request.limit)
             folder = RunFolder(request.output)
             fixed = began_on(folder) if request.resume and folder.manifest.exists() else {}
             runtimes = Runtimes(default_cache_dir(), fixed)
             weights = WeightStore(offline=config.run.offline, runtimes=runtimes)
             opened = open_input(start, request.site, request.limit, config, weights)
             try:
+                if isinstance(start, DetectionFiles):
+                    _check_truth(request, opened.source.cameras, request.limit)
                 return _track(opened, request, config, weights)
             finally:
                 opened.source.close()
+
+
+def _check_truth(request: RunRequest, cameras: Sequence[str], limit: int | None) -> None:
+    """Before anything costly: what is wrong with the truth is found now."""
+    if request.truth is not None:
+        from pipeline.job.truth import check_run_truth
+
+        check_run_truth(request.truth, cameras, limit)
 
 
 def _taken_up(request: RunRequest, config: Config) -> Job:
     job = load_job(RunFolder(request.output).require(), config)
     if request.site is not None:
         job.site = as_site(request.site, list(job.cameras))
+    _check_truth(request, job.cameras, job.limit)
     return job
 
 
@@ -138,6 +152,7 @@ def _from_tracks(start: TrackFiles, request: RunRequest, config: Config) -> Job:
     site = as_site(request.site, None)
     tracks = read_track_folder(start.folder, site, start.features)
     site = site.completed(tuple(tracks))
+    _check_truth(request, tuple(tracks), request.limit)
     folder = prepare_folder(request.output, config, site, overwrite=request.overwrite, resume=request.resume)
     job = Job(folder, config, site, {camera: _describe_tracks(start.folder, camera, site) for camera in tracks})
     for group in site.groups:

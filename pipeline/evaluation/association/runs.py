@@ -15,18 +15,23 @@ from pipeline.evaluation.pairs import Comparison, assign
 MIN_IOU = 0.5
 
 
-def truth_of_run(tracklets: Sequence[Tracklet], truth: Path, min_iou: float = MIN_IOU) -> TrackletTruth:
+def truth_of_run(
+    tracklets: Sequence[Tracklet], truth: Path, min_iou: float = MIN_IOU, limit: int | None = None
+) -> TrackletTruth:
     """Give each row of a run's tracklets to a person: one to one in every frame, largest sum of IoU.
 
     Args:
         tracklets: of the run; cameras without truth are left out.
         truth: folder of ``<camera>.txt`` with ids shared over cameras.
         min_iou: boxes that overlap less are not one person.
+        limit: the run saw only the first so many frames of every camera; None: all.
 
     Raises:
         UserError: when the folder holds no truth, or none of the run's cameras.
     """
     found = read_mot_folder(truth)
+    if limit is not None:
+        found = found.first(limit)
     cameras = sorted({tracklet.camera for tracklet in tracklets} & set(found.names))
     if not cameras:
         raise UserError(f"{truth} has the cameras {', '.join(found.names)}, none of which the run has")
