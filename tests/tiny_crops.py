@@ -66,3 +66,18 @@ def write_network(path: Path, spec: ModelSpec = SPEC, seed: int = 4) -> Path:
             tensor.copy_(torch.randn_like(tensor))
     save_checkpoint(path, state, spec)
     return path
+
+
+def write_training_site(root: Path, people: int = 5, cameras: int = 2, shots: int = 2) -> Path:
+    """Training crops in the layout of a synthetic site; nobody knows the skeleton of the second person's first."""
+    told = {}
+    (root / "bounding_box_train").mkdir(parents=True)
+    for identity in range(1, people + 1):
+        for camera in range(1, cameras + 1):
+            for number in range(shots):
+                name = f"bounding_box_train/{identity:04d}_c{camera}s1_{number:06d}_00.png"
+                cv2.imwrite(str(root / name), picture(identity, camera, number))
+                unknown = identity == 2 and number == 0
+                told[name] = {"positive": [[0.0] * 3] * 17 if unknown else skeleton(), "negatives": []}
+    (root / "crops_a.json").write_text(json.dumps(told))
+    return root

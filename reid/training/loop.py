@@ -233,7 +233,7 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
         read = [row for step in left for row in step]
         batches = self._read(read)
         for step in left:
-            log, stop = self._train_step(islice(batches, len(step)), len(step), len(steps), bool(stopped))
+            log, stop = self._train_step(islice(batches, len(step)), len(step), len(steps), stopped)
             progress.advance(1, f"epoch {self._epoch + 1} of {config.epochs}, {_told(log)}")
             if stop or self._step == last:
                 self._save()
@@ -246,7 +246,7 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
         return True
 
     def _train_step(
-        self, batches: Iterable[Batch], count: int, steps: int, stopped: bool
+        self, batches: Iterable[Batch], count: int, steps: int, stopped: Sequence[int]
     ) -> tuple[dict[str, float], bool]:
         """Take one step; what is logged of it, and whether a process was asked to stop."""
         started = time.perf_counter()
@@ -264,7 +264,7 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
             loss, log = self._learned(batch, generator, count)
             logs.append({**log, "loss": loss})
         parameters = [value for group in optimiser.param_groups for value in group["params"]]
-        stop = self._ranks.sum_gradients(parameters, stopped)
+        stop = self._ranks.sum_gradients(parameters, bool(stopped))
         self._scaler.unscale_(optimiser)
         norm = nn.utils.clip_grad_norm_(parameters, config.clip or math.inf)
         numbers = _means([*logs, {"gradient_norm": norm}]) | {"rate": rate}
