@@ -12,28 +12,46 @@ from data.foreign import parse_yaml, read_yaml
 
 AnySection = TypeVar("AnySection", bound=Section)
 
+_BASE = "base"
+
 
 def load_section(model: type[AnySection], path: Path, overrides: Sequence[str] = ()) -> AnySection:
     """Read a section.
 
     Args:
         model: its type.
-        path: YAML; keys left out keep their defaults.
+        path: YAML; keys left out keep their defaults, or what the file named by ``base`` has, which lies beside.
         overrides: "key.sub=value" with a YAML value.
 
     Raises:
-        UserError: for a missing or broken file, an unknown key or a value out of range.
+        UserError: for a missing or broken file, an unknown key or a value out of range, and files that are one
+            another's base.
     """
-    tree = read_yaml(path) or {}
-    if not isinstance(tree, dict):
-        raise UserError(f"{path}: expected keys and values")
-    tree = _unshared(tree)
+    tree = _read_tree(path, ())
     for override in overrides:
         merge(tree, parse_override(override))
     try:
         return model.model_validate(tree)
     except ValidationError as error:
         raise UserError(explain(error, model, str(path))) from None
+
+
+def _read_tree(path: Path, above: tuple[Path, ...]) -> dict[Any, Any]:
+    """The tree of a file, put over that of its base; ``above`` are the files whose base it is."""
+    if path.resolve() in above:
+        raise UserError(f"{path}: base leads back to this file")
+    tree = read_yaml(path) or {}
+    if not isinstance(tree, dict):
+        raise UserError(f"{path}: expected keys and values")
+    tree = _unshared(tree)
+    base = tree.pop(_BASE, None)
+    if base is None:
+        return tree
+    if not isinstance(base, str):
+        raise UserError(f"{path}: base: name one YAML file, not {base!r}")
+    whole = _read_tree(path.parent / base, (*above, path.resolve()))
+    merge(whole, tree)
+    return whole
 
 
 def _unshared(node: Any) -> Any:

@@ -70,7 +70,7 @@ def test_processes_share_the_people_of_a_batch_without_repeats() -> None:
     ranks = [Ranks(number, 4) for number in range(4)]
     for batch in batches:
         shares = [rank.own(batch) for rank in ranks]
-        assert sum(shares, []) == batch
+        assert [row for share in shares for row in share] == batch
         people = [set(identities[share].tolist()) for share in shares]
         assert [len(one) for one in people] == [1, 1, 1, 1]
         assert len(set.union(*people)) == 4
@@ -94,5 +94,5 @@ def test_processes_that_do_not_find_one_another_are_told(monkeypatch: pytest.Mon
     for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UserError, match="the 2 processes do not find one another .* start them by torchrun"):
+    with pytest.raises(UserError, match=r"the 2 processes do not find one another .* start them by torchrun"):
         Ranks.of_torchrun()
