@@ -1,7 +1,10 @@
 """CVAT's XML 1.1, for video (tracks of boxes) and for images (boxes with an attribute ``track_id``); frames from 0.
 
-Source: the CVAT documentation, XML annotation format. CVAT writes a box for every frame of a track; one with
-``outside="1"`` ends it. Only boxes are read and written, no shapes, and no score.
+A track is given by its keyframes: between two of them boxes lie on the straight line, after ``outside="1"`` there are
+none until the next keyframe, and the last one stays until the end of the task, ``<size>``. CVAT's own exports list the
+boxes between keyframes too. Only boxes are read and written, no shapes, and no score.
+
+Sources: the CVAT documentation, XML annotation format; what CVAT makes of keyframes when it reads such a file.
 """
 
 import logging
@@ -21,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
 _IDENTITY = "track_id"
+# A file of a few lines may stand for this many.
+_MOST_BOXES = 20_000_000
 
 
 def read_cvat(path: Path) -> CameraTracks:
@@ -33,7 +38,8 @@ def read_cvat(path: Path) -> CameraTracks:
     if root.tag != "annotations":
         raise UserError(f"{path} is no CVAT file: expected <annotations>, found <{root.tag}>")
     try:
-        rows, strangers, length, size = _of_images(path, root) if root.find("image") is not None else _of_video(root)
+        read = _of_images if root.find("image") is not None else _of_video
+        rows, strangers, length, size = read(path, root)
     except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{path}: a number in it is missing or broken ({error})") from None
     if strangers:
@@ -49,17 +55,39 @@ def read_cvat(path: Path) -> CameraTracks:
 Found = tuple[list[list[float]], int, int, tuple[int, int]]
 
 
-def _of_video(root: ElementTree.Element) -> Found:
-    rows, strangers = [], 0
-    for track in root.iter("track"):
-        boxes = [box for box in track.iter("box") if box.get("outside", "0") != "1"]
-        if not is_person(track.get("label")):
-            strangers += len(boxes)
-            continue
-        rows += [[int(_value(box, "frame")), int(_value(track, "id")), *_corners(box)] for box in boxes]
+def _of_video(path: Path, root: ElementTree.Element) -> Found:
+    rows: list[list[float]] = []
+    strangers, between, after = 0, 0, 0
     length = int(root.findtext(".//size") or 0)
+    for track in root.iter("track"):
+        boxes = {int(_value(box, "frame")): box for box in track.iter("box")}
+        if len(boxes) < len(list(track.iter("box"))):
+            raise UserError(f"{path}: track {track.get('id')} has two boxes in a frame; remove one")
+        if not is_person(track.get("label")):
+            strangers += sum(not _is_outside(box) for box in boxes.values())
+            continue
+        whose, frames = int(_value(track, "id")), sorted(boxes)
+        for frame, following in zip(frames, [*frames[1:], max(length, frames[-1] + 1)] if frames else [], strict=True):
+            if _is_outside(boxes[frame]):
+                continue
+            last = frame == frames[-1]
+            between, after = between + (following - frame - 1) * (not last), after + (following - frame - 1) * last
+            if len(rows) + between + after > _MOST_BOXES:
+                raise UserError(f"{path}: its keyframes stand for more than {_MOST_BOXES} boxes; is <size> right?")
+            here = np.array(_corners(boxes[frame]))
+            there = here if last else np.array(_corners(boxes[following]))
+            share = (np.arange(following - frame) / (following - frame))[:, None]
+            lines = (1 - share) * here + share * there
+            rows += [[frame + step, whose, *corners] for step, corners in enumerate(lines.tolist())]
+    for count, what in ((between, "between keyframes"), (after, "after the last keyframe of a track not ended there")):
+        if count:
+            logger.warning("%s: %d boxes %s were filled in, as CVAT does", path, count, what)
     size = (int(root.findtext(".//original_size/width") or 0), int(root.findtext(".//original_size/height") or 0))
     return rows, strangers, length, size
+
+
+def _is_outside(box: ElementTree.Element) -> bool:
+    return box.get("outside", "0") == "1"
 
 
 def _of_images(path: Path, root: ElementTree.Element) -> Found:

@@ -61,7 +61,7 @@ def _per_camera(
         paths = listed(folder, f"*{ending}")
         if not paths:
             raise UserError(f"{folder} holds no <camera>{ending}")
-        return [read(path) for path in paths]
+        return [_sound(path, read(path)) for path in paths]
 
     def write_folder(folder: Path, cameras: Sequence[CameraTracks]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -77,16 +77,11 @@ def _rows_format(what: str, base: int, fewest: int, whole: bool) -> TrackFormat:
     def read(path: Path) -> list[CameraTracks]:
         rows = read_camera_rows(path, what, base, _KEYS, fewest)
         numbers = np.unique(rows.cameras).tolist()
+        if base == 0 and len(rows) and not (rows.frames == 0).any():
+            logger.warning("%s: nobody is in frame 0; %s counts from 0: does this file count from 1?", path, what)
         tables = {number: rows.of_camera(number).table() for number in numbers}
-        for number, table in tables.items():
-            again = np.flatnonzero((np.diff(table.frames) == 0) & (np.diff(table.ids) == 0))
-            if len(again):
-                whose, frame = table.ids[again[0]], table.frames[again[0]] + base
-                raise UserError(
-                    f"{path}: id {whose} is given twice in frame {frame} of camera {number} ({len(again)} such rows)"
-                )
         return [
-            replace(from_table(f"camera{number}", table), places=_places(rows, number, table))
+            _sound(path, replace(from_table(f"camera{number}", table), places=_places(rows, number, table)))
             for number, table in tables.items()
         ]
 
@@ -102,6 +97,29 @@ def _rows_format(what: str, base: int, fewest: int, whole: bool) -> TrackFormat:
         write_camera_rows(path, CameraRows.join(parts), base, _KEYS, True, whole)
 
     return TrackFormat(read, write, one_file=True)
+
+
+def _sound(path: Path, tracks: CameraTracks) -> CameraTracks:
+    """Tracks without the boxes that have no area, which are counted.
+
+    Raises:
+        UserError: an id is twice in a frame.
+    """
+    table = tracks.table
+    again = np.flatnonzero((np.diff(table.frames) == 0) & (np.diff(table.ids) == 0))
+    if len(again):
+        where = f"frame {table.frames[again[0]]} (from 0) of {tracks.name}"
+        raise UserError(f"{path}: id {table.ids[again[0]]} is twice in {where} ({len(again)} such rows); mend the ids")
+    flat = np.asarray((table.boxes[:, 2:] <= table.boxes[:, :2]).any(axis=1), bool)
+    if not flat.any():
+        return tracks
+    logger.warning("%s: %d boxes of %s without area were left out", path, int(flat.sum()), tracks.name)
+    return replace(
+        tracks,
+        table=table.select(~flat),
+        keypoints=None if tracks.keypoints is None else tracks.keypoints[~flat],
+        places=None if tracks.places is None else tracks.places[~flat],
+    )
 
 
 def _places(rows: CameraRows, camera: int, table: MotTable) -> DoubleArray | None:

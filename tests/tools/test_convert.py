@@ -1,15 +1,19 @@
 """Tracks through every format and back."""
 
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from data.errors import UserError
 from data.formats.cvat import read_cvat
 from data.formats.mot import MotTable, read_mot
 from data.formats.submissions import FORMATS, camera_number
-from data.formats.track_sets import CameraTracks
+from data.formats.track_sets import CameraTracks, PictureName
 from tools.convert import NAMES, main
 
 TABLE = MotTable.make(
@@ -58,7 +62,7 @@ def test_files_of_the_other_frame_base_are_an_error(tmp_path: Path) -> None:
 
 def test_an_id_twice_in_a_frame_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("1 3 0 1 2 10 20\n1 3 0 1 2 10 20\n")
-    with pytest.raises(UserError, match="id 3 is given twice in frame 0 of camera 1"):
+    with pytest.raises(UserError, match=r"id 3 is twice in frame 0 \(from 0\) of camera1"):
         FORMATS["aicity"].read(tmp_path / "out")
 
 
@@ -78,6 +82,123 @@ def test_a_pause_in_a_track_stays_a_pause_in_cvat(tmp_path: Path) -> None:
     text = (tmp_path / "camera1.xml").read_text()
     assert text.count('outside="1"') == 2
     assert read_cvat(tmp_path / "camera1.xml").size == (64, 48)
+
+
+def keyframe(frame: int, left: float, outside: int = 0) -> str:
+    corners = f'xtl="{left}" ytl="0" xbr="{left + 10}" ybr="20"'
+    return f'<box frame="{frame}" outside="{outside}" keyframe="1" occluded="0" {corners}/>'
+
+
+def cvat(tmp_path: Path, *boxes: str, size: int = 12) -> CameraTracks:
+    meta = f"<meta><task><size>{size}</size></task></meta>"
+    track = f'<track id="4" label="person">{"".join(boxes)}</track>'
+    (tmp_path / "a.xml").write_text(f"<annotations>{meta}{track}</annotations>")
+    return FORMATS["cvat_video"].read(tmp_path)[0]
+
+
+def test_boxes_between_keyframes_are_on_the_line_until_outside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Keyframes 0, 4 and 9; outside in 6 to 8; the last one stays until the end of the task."""
+    found = cvat(tmp_path, keyframe(0, 0), keyframe(4, 8), keyframe(6, 8, outside=1), keyframe(9, 50))
+    assert found.table.frames.tolist() == [0, 1, 2, 3, 4, 5, 9, 10, 11]
+    assert found.table.boxes[:, 0].tolist() == [0, 2, 4, 6, 8, 8, 50, 50, 50]
+    assert "4 boxes between keyframes were filled in" in caplog.text
+    assert "2 boxes after the last keyframe of a track not ended there were filled in" in caplog.text
+
+
+def test_a_box_for_every_frame_needs_no_filling(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    found = cvat(tmp_path, *(keyframe(frame, frame) for frame in range(3)), keyframe(3, 3, outside=1))
+    assert found.table.frames.tolist() == [0, 1, 2]
+    assert found.length == 12
+    assert "filled in" not in caplog.text
+
+
+def test_keyframes_that_stand_for_too_much_are_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="stand for more than 20000000 boxes"):
+        cvat(tmp_path, keyframe(0, 0), size=10**12)
+    with pytest.raises(UserError, match="track 4 has two boxes in a frame"):
+        cvat(tmp_path, keyframe(0, 0), keyframe(0, 5))
+
+
+def test_places_on_the_ground_go_with_the_rows(tmp_path: Path) -> None:
+    places = np.array([[1.25, 2], [np.nan, np.nan], [-1, 3], [4, 5]])
+    tracks = [replace(cameras()[0], places=places), cameras()[1]]
+    FORMATS["aicity"].write(tmp_path / "all.txt", tracks)
+    lines = (tmp_path / "all.txt").read_text().splitlines()
+    assert [line.split()[-2:] for line in lines[:2]] == [["1.2500", "2.0000"], ["-1.0000", "-1.0000"]]
+    for name in ("duke", "aicity"):
+        FORMATS[name].write(tmp_path / name, FORMATS["aicity"].read(tmp_path / "all.txt"))
+        first, second = FORMATS[name].read(tmp_path / name)
+        assert first.places is not None
+        np.testing.assert_allclose(first.places, places)
+        assert second.places is None
+
+
+def test_pictures_keep_their_ids_and_names(tmp_path: Path) -> None:
+    names = tuple(PictureName(700 + frame, f"images/val/000001_a/{frame:06d}.jpg") for frame in range(5))
+    tracks = [CameraTracks("000001_a", 5, (64, 48), TABLE, POINTS, pictures=names)]
+    for source, target in (("posetrack", "coco"), ("coco", "posetrack")):
+        FORMATS[source].write(tmp_path / f"from_{source}", tracks)
+        FORMATS[target].write(tmp_path / f"to_{target}", FORMATS[source].read(tmp_path / f"from_{source}"))
+        (back,) = FORMATS[target].read(tmp_path / f"to_{target}")
+        assert back.pictures == names
+
+
+EXACT = {name: 0.0 if name != "aicity" else 0.5 for name in NAMES}
+
+
+@st.composite
+def many_tracks(draw: st.DrawFn) -> list[CameraTracks]:
+    """One or two cameras; people who come and go; corners in eighths of a px, at least 2 px apart."""
+    made = []
+    for number in range(1, draw(st.integers(1, 2)) + 1):
+        length = draw(st.integers(1, 9))
+        keys = draw(st.sets(st.tuples(st.integers(0, length - 1), st.integers(0, 4)), min_size=1, max_size=12))
+        frames, ids = np.array(sorted(keys)).T
+        corner = st.tuples(st.integers(0, 400), st.integers(0, 400), st.integers(16, 400), st.integers(16, 400))
+        sides = np.array([draw(corner) for _ in keys]) / 8
+        sides[:, 2:] += sides[:, :2]
+        made.append(CameraTracks(f"camera{number}", length, (64, 48), MotTable.make(frames, ids, sides)))
+    return made
+
+
+def assert_same(found: list[CameraTracks], expected: list[CameraTracks], tolerance: float) -> None:
+    assert [one.name for one in found] == [one.name for one in expected]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.table.frames, other.table.frames)
+        np.testing.assert_array_equal(one.table.ids, other.table.ids)
+        np.testing.assert_allclose(one.table.boxes, other.table.boxes, atol=tolerance + 1e-3)
+
+
+@settings(max_examples=3)
+@given(tracks=many_tracks())
+def test_every_format_goes_into_every_other_and_back(tracks: list[CameraTracks]) -> None:
+    """Frames, ids and boxes are those that were there; whole px where a format writes whole px."""
+    with TemporaryDirectory() as folder:
+        for first in NAMES:
+            FORMATS[first].write(Path(folder) / first, tracks)
+            read = FORMATS[first].read(Path(folder) / first)
+            assert_same(read, tracks, 2 * EXACT[first])
+            for second in NAMES:
+                place = Path(folder) / f"{first}_{second}"
+                FORMATS[second].write(place, read)
+                assert_same(FORMATS[second].read(place), tracks, 2 * EXACT[first] + 2 * EXACT[second])
+
+
+def test_boxes_without_area_are_left_out_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "out").write_text("1 3 0 1 2 10 0 5 6\n1 4 0 1 2 10 20 7 8\n")
+    (found,) = FORMATS["aicity"].read(tmp_path / "out")
+    assert found.table.ids.tolist() == [4]
+    assert found.places is not None
+    assert found.places.tolist() == [[7, 8]]
+    assert "1 boxes of camera1 without area were left out" in caplog.text
+
+
+def test_files_that_may_count_from_one_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    FORMATS["duke"].write(tmp_path / "out", cameras())
+    FORMATS["aicity"].read(tmp_path / "out")
+    assert "nobody is in frame 0; AI City counts from 0: does this file count from 1?" in caplog.text
 
 
 @pytest.mark.parametrize(
