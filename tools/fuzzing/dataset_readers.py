@@ -10,6 +10,7 @@ from tools.fuzzing.reader import Reader
 def dataset_readers() -> dict[str, Reader]:
     """By name, in the order in which they are tried."""
     from data.datasets.registry import read_dataset
+    from data.formats.box_features import read_box_features
     from data.formats.submissions import FORMATS
 
     def dataset(name: str, file: str, content: str) -> Reader:
@@ -24,8 +25,9 @@ def dataset_readers() -> dict[str, Reader]:
     rows = "".join(f"1 {n % 3} {n + 1} 10 20 30 60 1.5 2.5\n" for n in range(20))
     nlpr = "".join(f"1  {n + 1}  {n % 3}  10  20  30  60\n" for n in range(20))
     vatic = "".join(f'{n % 3} 10 20 40 80 {n} 0 0 1 "PERSON"\n' for n in range(20))
-    box = '<box frame="0" outside="0" xtl="1" ytl="1" xbr="9" ybr="9"/>'
-    cvat = f'<annotations><meta/><track id="0" label="person">{box * 5}</track></annotations>'
+    boxes = "".join(f'<box frame="{3 * n}" outside="{n % 2}" xtl="1" ytl="1" xbr="9" ybr="9"/>' for n in range(5))
+    meta = "<meta><task><size>20</size></task></meta>"
+    cvat = f'<annotations>{meta}<track id="0" label="person">{boxes}</track></annotations>'
     image = {"id": 1, "vid_id": "000001", "file_name": "images/val/000001_a/000000.jpg"}
     person = {"id": 1, "image_id": 1, "person_id": 2, "bbox": [1, 2, 30, 40], "keypoints": [5, 6, 1] * 17}
     posetrack = json.dumps({"images": [image], "annotations": [person]})
@@ -41,7 +43,20 @@ def dataset_readers() -> dict[str, Reader]:
         "cvat": tracks("cvat_video", "a.xml", cvat),
         "duke tracks": tracks("duke", "all.txt", rows),
         "posetrack tracks": tracks("posetrack", "a.json", posetrack),
+        "box features": Reader("a.npz", _write_box_features, lambda folder: read_box_features(folder / "a.npz")),
     }
+
+
+def _write_box_features(folder: Path) -> None:
+    import numpy as np
+
+    from data.formats.box_features import BoxFeatures, write_box_features
+    from data.records import PartEmbeddings
+
+    vectors, seen = np.ones((6, 2, 8), np.float32), np.ones((6, 2), np.float32)
+    made = PartEmbeddings(vectors, seen, ("a", "b"), ("part", "part"), "model")
+    boxes = np.tile([1.0, 2, 30, 40], (6, 1))
+    write_box_features(folder / "a.npz", BoxFeatures(np.arange(6), boxes, np.ones(6, np.float32), made))
 
 
 def _reader(file: str, content: str, read: Callable[[Path], object]) -> Reader:
