@@ -77,12 +77,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run_tracks(root: Path) -> list["CameraTracks"]:
-    from pipeline.config import load_config
     from pipeline.folder.run_folder import RunFolder
     from pipeline.folder.run_tracks import read_run_tracks
 
-    folder = RunFolder(root).require()
-    return read_run_tracks(folder, load_config([folder.config]).run.interpolate_s)
+    return read_run_tracks(RunFolder(root))
 
 
 def _with_pictures(tracks: "CameraTracks", root: Path) -> "CameraTracks":

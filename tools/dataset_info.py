@@ -13,12 +13,15 @@ from data.datasets.tracking import TrackingDataset
 from data.errors import UserError
 from pipeline.cli import run
 
+_PERSON_SEARCH = "posetrack21_person_search"
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tools.dataset_info", description=__doc__)
     parser.add_argument(
-        "name", help=f"{', '.join(TRACKING)}; or a re-identification layout as tools.evaluate_reid names it"
+        "name",
+        help=f"{', '.join([*TRACKING, _PERSON_SEARCH])}; or a re-identification layout as tools.evaluate_reid names it",
     )
     parser.add_argument("root", type=Path, help="the data set's folder")
     parser.add_argument("--split", default="", help="part of it, where there are several")
@@ -30,7 +33,9 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Read and print."""
     arguments = build_parser().parse_args(argv)
-    if arguments.name in TRACKING:
+    if arguments.name == _PERSON_SEARCH:
+        facts = _search_facts(arguments.root)
+    elif arguments.name in TRACKING:
         dataset = read_dataset(arguments.name, arguments.root, arguments.split)
         facts = tracking_facts(dataset)
     else:
@@ -86,11 +91,29 @@ def tracking_facts(dataset: TrackingDataset) -> dict[str, Any]:
     return facts
 
 
+def _search_facts(root: Path) -> dict[str, Any]:
+    from data.datasets.posetrack21_search import read_search_set
+
+    dataset = read_search_set(root)
+    rows = []
+    for name, people in (("queries", dataset.queries), ("gallery", dataset.gallery)):
+        pictures, ids = set(people.pictures.tolist()), set(people.ids.tolist())
+        rows.append({"name": name, "pictures": len(pictures), "boxes": len(people), "people": len(ids)})
+    shared = len(set(dataset.queries.ids.tolist()) & set(dataset.gallery.ids.tolist()))
+    lost = sum(not dataset.images[number].file.is_file() for number in sorted(dataset.images))
+    return {
+        "data set": _PERSON_SEARCH, "sequences": rows, "people in both": shared, "pictures that are not here": lost,
+        "problems": [str(problem) for problem in dataset.problems],
+    }  # fmt: skip
+
+
 def _reid_facts(name: str, root: Path) -> dict[str, Any]:
     from reid.samples.layouts import LAYOUTS
 
     if name not in LAYOUTS:
-        raise UserError(f"unknown data set '{name}'; there are: {', '.join([*TRACKING, *sorted(LAYOUTS)])}")
+        raise UserError(
+            f"unknown data set '{name}'; there are: {', '.join([*TRACKING, _PERSON_SEARCH, *sorted(LAYOUTS)])}"
+        )
     splits = LAYOUTS[name].listed_by(root, "all")
     rows = []
     for split in ("train", "query", "gallery"):

@@ -76,9 +76,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif arguments.pipeline_arguments:
         raise UserError(f"{arguments.pipeline_arguments[0]!r} is an argument of pipeline.run; give --pipeline FILE too")
     result = _score(arguments)
+    _write(arguments, result)
     for line in result.warnings:
         print(f"note: {line}", file=sys.stderr)
     print(result.text())
+    return 0
+
+
+def _write(arguments: argparse.Namespace, result: "BenchmarkResult") -> None:
+    """JSON and page; before anything is printed, because a reader of the text may close the pipe."""
     try:
         if arguments.json is not None:
             text = json.dumps(result.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
@@ -89,7 +95,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_page(arguments.html, result)
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be written ({error.strerror}); give another file") from None
-    return 0
 
 
 def _make_run(arguments: argparse.Namespace) -> None:

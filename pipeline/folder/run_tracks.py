@@ -1,11 +1,13 @@
 """What a complete run says of each frame: boxes with global ids, skeletons, places on the ground."""
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 
 from data.errors import UserError
+from data.foreign import parse_yaml
 from data.formats.mot import MotTable, read_mot
 from data.formats.track_sets import CameraTracks
 from data.formats.world import WorldPaths, read_world_paths
@@ -16,21 +18,21 @@ from pipeline.folder.run_folder import RunFolder
 _KEYPOINTS = 17
 
 
-def read_run_tracks(folder: RunFolder, max_gap_s: float) -> list[CameraTracks]:
+def read_run_tracks(folder: RunFolder) -> list[CameraTracks]:
     """The tracks of all cameras, by name.
 
-    Boxes are those of ``tracks/``. A row has the skeleton that was found in it; where none was found for at most
-    ``max_gap_s``, the joints lie on the straight line between those before and after, with the lesser confidence.
-    Places are those of ``world/`` at the instant of the row.
+    Boxes are those of ``tracks/``. A row has the skeleton that was found in it; where none was found for as long as the
+    run fills boxes at most (``run.interpolate_s``), the joints lie on the straight line between those before and after,
+    with the lesser confidence. Places are those of ``world/`` at the instant of the row.
 
     Args:
         folder: of a complete run.
-        max_gap_s: seconds; 0 fills no skeletons.
 
     Raises:
         UserError: for a file that is absent or damaged.
     """
     folder.require()
+    max_gap_s = _max_gap_s(folder)
     inputs = folder.read_inputs()
     site = load_site(folder.site)
     paths = _world(folder, site)
@@ -60,6 +62,18 @@ def read_run_tracks(folder: RunFolder, max_gap_s: float) -> list[CameraTracks]:
             )
         )
     return found
+
+
+def _max_gap_s(folder: RunFolder) -> float:
+    """Of the run's own configuration, whatever version of the program wrote the rest of it."""
+    tree = parse_yaml(folder.read_text(folder.config), str(folder.config))
+    section = tree.get("run") if isinstance(tree, dict) else None
+    value = section.get("interpolate_s") if isinstance(section, dict) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise UserError(
+            f"{folder.config}: run.interpolate_s is {value!r}, no number of seconds; restore it or run again"
+        )
+    return float(value)
 
 
 def _whole(value: object) -> int:

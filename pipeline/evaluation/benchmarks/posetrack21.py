@@ -20,7 +20,6 @@ from data.formats.posetrack import in_posetrack_order, read_pose_result
 from data.formats.track_sets import CameraTracks
 from data.listing import by_stem, listed
 from data.records import FloatArray, IntArray
-from pipeline.config import load_config
 from pipeline.evaluation.benchmarks.request import BenchmarkRequest
 from pipeline.evaluation.benchmarks.result import BenchmarkResult, Cell, Table
 from pipeline.evaluation.bootstrap import bootstrap
@@ -179,8 +178,7 @@ def _given(pred: Path) -> dict[str, Path | CameraTracks]:
     folder = RunFolder(pred)
     if not folder.tracklets.is_dir():
         return dict(by_stem(listed(pred, "*.json")))
-    max_gap_s = load_config([folder.config]).run.interpolate_s
-    return {tracks.name: tracks for tracks in read_run_tracks(folder, max_gap_s)}
+    return {tracks.name: tracks for tracks in read_run_tracks(folder)}
 
 
 def _count(found: Path | CameraTracks) -> int:

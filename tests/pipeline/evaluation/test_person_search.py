@@ -13,7 +13,7 @@ from data.formats.box_features import BoxFeatures, read_box_features, write_box_
 from data.records import PartEmbeddings
 from pipeline.cli import run
 from pipeline.evaluation.person_search import person_search
-from tools import evaluate
+from tools import dataset_info, evaluate
 
 BOX = np.array([0.0, 0, 100, 200])
 OTHER = np.array([300.0, 0, 400, 200])
@@ -212,3 +212,11 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
     assert back.embeddings.model_id == "m"
     with pytest.raises(UserError, match="cannot read"):
         read_box_features(tmp_path / "no.npz")
+
+
+def test_the_data_set_is_told_of(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(dataset_info.main, ["posetrack21_person_search", str(root), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert [row["people"] for row in facts["sequences"]] == [2, 2]
+    assert facts["sequences"][1] == {"name": "gallery", "pictures": 4, "boxes": 6, "people": 2}
+    assert (facts["people in both"], facts["pictures that are not here"], facts["problems"]) == (2, 5, [])

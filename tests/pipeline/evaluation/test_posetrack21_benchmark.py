@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data.formats.mot import MotTable, write_mot
+from data.records import GlobalTrack, Tracklet, Visit
 from pipeline.cli import run
-from tests.pipeline.evaluation.posetrack_miniature import write_found, write_truth
+from pipeline.folder.run_folder import RunFolder
+from tests.pipeline.evaluation.posetrack_miniature import skeleton, write_found, write_truth
 from tools import dataset_info, evaluate
 
 A, B = "000001_a", "000002_b"
@@ -170,3 +173,48 @@ def test_both_commands_tell_the_same_problems(root: Path, tmp_path: Path, capsys
     assert warnings[:4] == problems
     for kind in ("box without area", "row without an identity", "skeleton without a head box", "id twice in a frame"):
         assert any(kind in line for line in problems), kind
+
+
+def write_run(folder: Path, people: dict[int, float], posed: bool = True) -> RunFolder:
+    """A run of both videos that finds people who stand still, as COCO's skeletons."""
+    run_folder = RunFolder(folder)
+    run_folder.tracklets.mkdir(parents=True)
+    run_folder.tracks("x").parent.mkdir()
+    frames = np.arange(6)
+    tracklets, owners = [], []
+    for name in (A, B):
+        tables = []
+        for person, left in people.items():
+            points = np.array(skeleton(left), np.float32).reshape(17, 3)
+            points[1:3, 2] = 0
+            boxes = np.tile(np.array([left - 10, 40, left + 10, 220], np.float32), (6, 1))
+            keypoints = np.tile(points, (6, 1, 1)) if posed else None
+            tracklets.append(Tracklet(name, person, frames / 25, frames, boxes, np.ones(6, np.float32), keypoints))
+            owners.append(GlobalTrack(person, tuple(Visit(camera, person, 0.0, 0.2) for camera in (A, B)), 0.9))
+            tables.append(MotTable.make(frames, np.full(6, person), boxes.astype(np.float64)))
+        rows = [np.concatenate([getattr(table, column) for table in tables]) for column in ("frames", "ids", "boxes")]
+        write_mot(run_folder.tracks(name), MotTable.make(*rows))
+    run_folder.write_part(0.0, 0, tracklets)
+    run_folder.write_global_tracks(owners[: len(people)])
+    run_folder.site.write_text(f"cameras: {{'{A}': , '{B}': }}\n")
+    run_folder.config.write_text("run: {interpolate_s: 1.0}\n")
+    run_folder.write_json(run_folder.manifest, {"inputs": {name: {"frames": 6} for name in (A, B)}})
+    return run_folder
+
+
+def test_the_skeletons_of_a_run_are_scored_by_both_protocols(root: Path, tmp_path: Path) -> None:
+    """COCO's joints are all right; the head's ends need eyes or ears, and there are none."""
+    write_run(tmp_path / "run", {1: 100.0, 2: 400.0})
+    content = scores(tmp_path, "--dataset", "posetrack21", "--root", root, "--run", tmp_path / "run")
+    joints = {row["joint"]: row for row in content["tables"][2]["rows"]}
+    assert joints["left_knee"]["protocol 1 HOTA"] == joints["left_knee"]["protocol 2 HOTA"] == 1
+    assert joints["head_top"]["protocol 1 HOTA"] == 0
+    assert content["figures"]["AP"] == pytest.approx(13 / 15)
+
+
+def test_a_run_without_skeletons_is_told(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path / "run", {1: 100.0, 2: 400.0}, posed=False)
+    assert score("--dataset", "posetrack21", "--root", root, "--run", tmp_path / "run") == 2
+    assert (
+        f"the run has no skeletons of {A}; run it with a pose network and pose.when=always" in capsys.readouterr().err
+    )

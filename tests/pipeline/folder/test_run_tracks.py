@@ -41,6 +41,7 @@ def folder(tmp_path: Path) -> RunFolder:
     run.write_part(0.0, 0, parts)
     run.write_global_tracks([GlobalTrack(7, (Visit("cam1", 0, 0.0, 0.4), Visit("cam1", 3, 3.0, 3.1)), 0.9)])
     run.site.write_text(SITE)
+    run.config.write_text("run: {interpolate_s: 1.0}\ndetector: {of_another_version: 1}\n")
     inputs = {"cam1": {"frames": 40, "width": 640, "height": 480}, "cam2": {"frames": 40}, "cam3": {}}
     run.write_json(run.manifest, {"inputs": inputs})
     frames = np.array([0, 1, 2, 3, 4, 30, 31])
@@ -57,7 +58,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def test_boxes_are_those_of_the_track_files_and_cameras_without_people_stay(folder: RunFolder) -> None:
-    first, second, third = read_run_tracks(folder, 1.0)
+    first, second, third = read_run_tracks(folder)
     assert (first.name, first.length, first.size) == ("cam1", 40, (640, 480))
     assert first.table.boxes[:, 0].tolist() == [1.0] * 7
     assert (len(second.table), second.length, second.keypoints) == (0, 40, None)
@@ -65,11 +66,12 @@ def test_boxes_are_those_of_the_track_files_and_cameras_without_people_stay(fold
 
 
 def test_skeletons_have_global_ids_and_short_gaps_are_on_the_line(folder: RunFolder) -> None:
-    points = read_run_tracks(folder, 1.0)[0].keypoints
+    points = read_run_tracks(folder)[0].keypoints
     assert points is not None
     np.testing.assert_allclose(points[:, 0, 0], [100, 101, 102, 103, 104, 230, 231], atol=1e-4)
     np.testing.assert_allclose(points[2:4, 0, 2], 0.51, atol=1e-6)
-    unfilled = read_run_tracks(folder, 0.2)[0].keypoints
+    folder.config.write_text("run: {interpolate_s: 0.2}\n")
+    unfilled = read_run_tracks(folder)[0].keypoints
     assert unfilled is not None
     assert unfilled[:, 0, 2].astype(bool).tolist() == [True, True, False, False, True, True, True]
 
@@ -77,14 +79,14 @@ def test_skeletons_have_global_ids_and_short_gaps_are_on_the_line(folder: RunFol
 def test_nothing_is_filled_between_two_people(folder: RunFolder) -> None:
     table = MotTable.make(np.arange(5), np.array([7, 7, 8, 8, 7]), np.tile([1.0, 2, 3, 4], (5, 1)))
     write_mot(folder.tracks("cam1"), table)
-    points = read_run_tracks(folder, 1.0)[0].keypoints
+    points = read_run_tracks(folder)[0].keypoints
     assert points is not None
     assert points[:, 0, 2].astype(bool).tolist() == [True, True, False, False, True]
 
 
 def test_places_are_those_of_the_instant(folder: RunFolder) -> None:
     """Common time is two seconds later; nobody knows a place between the instants, and 20 ms off is the same one."""
-    places = read_run_tracks(folder, 1.0)[0].places
+    places = read_run_tracks(folder)[0].places
     assert places is not None
     assert places[[0, 1, 4]].tolist() == [[0, 1], [1, 1], [4, 1]]
     assert np.isnan(places[[2, 3, 6]]).all()
@@ -94,4 +96,11 @@ def test_places_are_those_of_the_instant(folder: RunFolder) -> None:
 def test_half_a_run_is_one_line(folder: RunFolder) -> None:
     folder.tracks("cam2").unlink()
     with pytest.raises(UserError, match=r"cam2\.txt is missing: the run did not get that far"):
-        read_run_tracks(folder, 1.0)
+        read_run_tracks(folder)
+
+
+@pytest.mark.parametrize("text", ["run: 3", "[]", "run: {interpolate_s: -1}", "run: {interpolate_s: .nan}", "a: ["])
+def test_a_configuration_that_is_none_is_one_line(folder: RunFolder, text: str) -> None:
+    folder.config.write_text(text)
+    with pytest.raises(UserError, match=r"config\.yaml"):
+        read_run_tracks(folder)
