@@ -105,42 +105,6 @@ def clear_tally(comparison: Compared, iou: float) -> ClearTally:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class EventCounts:
-    """What MOTA is made of; counts of several sequences add.
-
-    Attributes:
-        truth: rows of the truth.
-        predicted: rows of the predictions.
-        found: matched pairs.
-        switches: of these, those of another id than before.
-    """
-
-    truth: int
-    predicted: int
-    found: int
-    switches: int
-
-    def __add__(self, other: "EventCounts") -> "EventCounts":
-        return EventCounts(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
-
-    @property
-    def mota(self) -> float:
-        """1 - (misses + false ones + switches) / truth; 0 without any truth."""
-        return (2 * self.found - self.switches - self.predicted) / self.truth if self.truth else 0.0
-
-
-def event_counts(comparison: Compared, similarity: float) -> EventCounts:
-    """The events alone, for where MOTA is all that is asked.
-
-    Args:
-        comparison: one sequence.
-        similarity: from which two rows may be the same person.
-    """
-    found, _, _, switched = _followed(comparison, similarity)
-    return EventCounts(len(comparison.truth), len(comparison.predictions), len(found), int(switched.sum()))
-
-
 def _followed(comparison: Compared, similarity: float) -> tuple[Pairs, IntArray, IntArray, NDArray[np.bool_]]:
     """Match rows frame by frame, and see where a truth changes its id.
 

@@ -18,14 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.records import DoubleArray, IntArray
-from pipeline.evaluation.clear import EventCounts, event_counts
 from pipeline.evaluation.hota import ALPHAS, HotaTally, matches_tally
 from pipeline.evaluation.pairs import EPSILON, assign
-from pipeline.evaluation.poses import FOUND_HEADS, JOINTS, JointComparison, PoseComparison, join_poses
+from pipeline.evaluation.pose_events import EventCounts, event_counts
+from pipeline.evaluation.poses import FOUND_HEADS, FOUND_SIMILARITY, JOINTS, JointComparison, PoseComparison, join_poses
 
 _MEASURES = ("HOTA", "DetA", "AssA", "DetRe", "DetPr", "AssRe", "AssPr", "LocA")
 _MOST_FIRST = 1000.0
-_ANY_PAIR = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +140,14 @@ def video_tallies(videos: Sequence[PoseComparison]) -> list[list[HotaTally]]:
 
 def video_events(videos: Sequence[PoseComparison]) -> list[list[EventCounts]]:
     """What MOTA is made of, by video and joint."""
-    return [[event_counts(video.joint(number), _ANY_PAIR) for number in range(len(JOINTS))] for video in videos]
+    return [[event_counts(video.joint(number), FOUND_SIMILARITY) for number in range(len(JOINTS))] for video in videos]
 
 
 def mota_per_joint(events: Sequence[Sequence[EventCounts]]) -> PoseScores:
     """MOTA of each joint over all videos, ids within a video; the total is the mean of the joints that occur.
 
-    The correspondence is that of ``clear_tally``; a joint is found within half a head.
+    A joint is found within half a head (``pose_events`` has the correspondence). PoseTrack's script leaves out the last
+    frame of each video, as its annotations had faults there; here it counts.
 
     Args:
         events: from ``video_events``.

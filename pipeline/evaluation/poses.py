@@ -35,6 +35,7 @@ JOINTS = (
 _EARS = (3, 4)
 # Half a head, and the hair's breadth by which the published similarity is still above 0 there.
 FOUND_HEADS, _ZERO_HEADS = 0.5, 0.5001
+FOUND_SIMILARITY = 1 - FOUND_HEADS / _ZERO_HEADS
 _HEAD_OF_DIAGONAL = 0.6
 
 
