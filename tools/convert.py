@@ -46,6 +46,13 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="ROOT",
         help="PoseTrack21's folder: posetrack and coco files then have the ids and names of its pictures",
     )
+    parser.add_argument(
+        "--keypoint-min",
+        type=float,
+        default=0.0,
+        metavar="C",
+        help="leave out joints of a run less sure (0-1)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="write where something lies already")
     return parser
 
@@ -63,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.dataset is not None and arguments.target not in _WITH_PICTURES:
         raise UserError(f"--dataset names pictures, and {arguments.target} has none; it goes with posetrack and coco")
     if arguments.source == _RUN:
-        cameras = _run_tracks(arguments.input)
+        cameras = _run_tracks(arguments.input, arguments.keypoint_min)
     else:
         cameras = FORMATS[arguments.source].read(arguments.input)
     if arguments.dataset is not None:
@@ -76,11 +83,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run_tracks(root: Path) -> list["CameraTracks"]:
+def _run_tracks(root: Path, keypoint_min: float) -> list["CameraTracks"]:
     from pipeline.folder.run_folder import RunFolder
     from pipeline.folder.run_tracks import read_run_tracks
 
-    return read_run_tracks(RunFolder(root))
+    return read_run_tracks(RunFolder(root), keypoint_min)
 
 
 def _with_pictures(tracks: "CameraTracks", root: Path) -> "CameraTracks":

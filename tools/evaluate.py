@@ -59,6 +59,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--places", type=Path, metavar="DIR", help="truth of places on the ground in metres, of a site")
     parser.add_argument("--ground", type=float, metavar="METRES", help="distance that makes a match on the ground")
     parser.add_argument("--fps", type=float, help="frames per second of the truth of places")
+    parser.add_argument(
+        "--keypoint-min",
+        type=float,
+        default=0.0,
+        metavar="C",
+        help="joints of a run less sure than this (0-1) are not there (posetrack21; default 0: all are)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the intervals (default 0)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores (fractions)")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the page")
@@ -144,6 +151,7 @@ def _score(arguments: argparse.Namespace) -> "BenchmarkResult":
             places=arguments.places,
             ground_m=arguments.ground,
             fps=arguments.fps,
+            keypoint_min=arguments.keypoint_min,
             seed=arguments.seed,
         )
     )

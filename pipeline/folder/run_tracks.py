@@ -18,7 +18,7 @@ from pipeline.folder.run_folder import RunFolder
 _KEYPOINTS = 17
 
 
-def read_run_tracks(folder: RunFolder) -> list[CameraTracks]:
+def read_run_tracks(folder: RunFolder, keypoint_min: float = 0.0) -> list[CameraTracks]:
     """The tracks of all cameras, by name.
 
     Boxes are those of ``tracks/``. A row has the skeleton that was found in it; where none was found for as long as the
@@ -27,6 +27,7 @@ def read_run_tracks(folder: RunFolder) -> list[CameraTracks]:
 
     Args:
         folder: of a complete run.
+        keypoint_min: joints of less confidence are not there, 0-1.
 
     Raises:
         UserError: for a file that is absent or damaged.
@@ -57,7 +58,7 @@ def read_run_tracks(folder: RunFolder) -> list[CameraTracks]:
                 max(last, _whole(told.get("frames"))),
                 (_whole(told.get("width")), _whole(told.get("height"))),
                 table,
-                _skeletons(table, own, owners, max_gap_s),
+                _skeletons(table, own, owners, max_gap_s, keypoint_min),
                 places=_places(table, own, site, name, paths),
             )
         )
@@ -81,7 +82,11 @@ def _whole(value: object) -> int:
 
 
 def _skeletons(
-    table: MotTable, tracklets: Sequence[Tracklet], owners: dict[tuple[str, int], int], max_gap_s: float
+    table: MotTable,
+    tracklets: Sequence[Tracklet],
+    owners: dict[tuple[str, int], int],
+    max_gap_s: float,
+    keypoint_min: float,
 ) -> FloatArray | None:
     """(N, 17, 3) row for row with the table; None where the run has no skeletons of this camera."""
     known = [item for item in tracklets if item.keypoints is not None and item.key in owners]
@@ -103,6 +108,7 @@ def _skeletons(
     found[there] = points[chosen][place[there]]
     if max_gap_s > 0:
         _fill(found, table, _times(tracklets, table.frames), max_gap_s)
+    found[found[..., 2] < keypoint_min] = 0
     return found
 
 

@@ -141,7 +141,7 @@ def score(request: BenchmarkRequest) -> BenchmarkResult:
     dataset = read_pose_videos(request.root, request.split)
     known = [video.sequence.name for video in dataset.videos]
     names = request.choose(known)
-    given = _given(request.pred)
+    given = _given(request.pred, request.keypoint_min)
     warnings = [str(problem) for problem in dataset.problems]
     for name in sorted(set(given) - set(known)):
         warnings.append(f"{name}: predictions without a truth ({_count(given[name])} skeletons), not scored")
@@ -171,14 +171,14 @@ def score(request: BenchmarkRequest) -> BenchmarkResult:
     return _score(videos, dataset.split, warnings, request)
 
 
-def _given(pred: Path) -> dict[str, Path | CameraTracks]:
+def _given(pred: Path, keypoint_min: float) -> dict[str, Path | CameraTracks]:
     """Predictions by video: files of a submission, or the tracks of a run."""
     if not pred.is_dir():
         raise UserError(f"{pred} is not a folder; give a run, or the folder of <video>.json")
     folder = RunFolder(pred)
     if not folder.tracklets.is_dir():
         return dict(by_stem(listed(pred, "*.json")))
-    return {tracks.name: tracks for tracks in read_run_tracks(folder)}
+    return {tracks.name: tracks for tracks in read_run_tracks(folder, keypoint_min)}
 
 
 def _count(found: Path | CameraTracks) -> int:

@@ -21,6 +21,7 @@ class BenchmarkRequest:
         places: truth of places on the ground in metres, for a site.
         ground_m: distance below which two places may be one person; None is the benchmark's usual one.
         fps: frames per second of the truth; None takes that of the run's cameras.
+        keypoint_min: joints of a run of less confidence are not there, 0-1.
         seed: of resampling.
     """
 
@@ -34,6 +35,7 @@ class BenchmarkRequest:
     places: Path | None = None
     ground_m: float | None = None
     fps: float | None = None
+    keypoint_min: float = 0.0
     seed: int = 0
 
     def choose(self, names: list[str]) -> list[str]:

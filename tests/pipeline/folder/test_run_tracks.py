@@ -76,6 +76,13 @@ def test_skeletons_have_global_ids_and_short_gaps_are_on_the_line(folder: RunFol
     assert unfilled[:, 0, 2].astype(bool).tolist() == [True, True, False, False, True, True, True]
 
 
+def test_unsure_joints_are_left_out_when_asked(folder: RunFolder) -> None:
+    """Confidence is .5 in frame 0 and rises by .01."""
+    points = read_run_tracks(folder, keypoint_min=0.505)[0].keypoints
+    assert points is not None
+    assert points[:, 0].any(axis=1).tolist() == [False, True, True, True, True, True, True]
+
+
 def test_nothing_is_filled_between_two_people(folder: RunFolder) -> None:
     table = MotTable.make(np.arange(5), np.array([7, 7, 8, 8, 7]), np.tile([1.0, 2, 3, 4], (5, 1)))
     write_mot(folder.tracks("cam1"), table)
