@@ -406,3 +406,27 @@ def test_every_benchmark_says_what_it_expected(name: str, tmp_path: Path, capsys
 def test_unknown_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert score("--dataset", "wildtrak", "--root", tmp_path, "--pred", tmp_path) == 2
     assert "did you mean 'wildtrack'?" in capsys.readouterr().err
+
+
+def test_duke_is_run_and_scored_by_one_command(tmp_path: Path, repository: Path) -> None:
+    """From detections of the true boxes; clocks as the devkit has them. People without looks keep an id per camera."""
+    root, boxes = tmp_path / "duke", tmp_path / "boxes"
+    write_duke(root)
+    boxes.mkdir()
+    rows = [duke_rows(1, 7, FIRST, 60), duke_rows(2, 7, FIRST + 500, 40), duke_rows(2, 9, FIRST, 50, 400.0)]
+    cameras = []
+    for camera in range(1, 9):
+        own = [row for row in np.concatenate(rows).tolist() if row[0] == camera]
+        text = "".join(f"{row[2]:.0f},-1,{row[3]},{row[4]},{row[5]},{row[6]},0.9\n" for row in own)
+        put(boxes / f"camera{camera}.txt", text)
+        offset = (STARTS[camera - 1] - 1) / 59.94
+        cameras.append(
+            f"  camera{camera}: {{fps: 59.94, size: [1920, 1080], clock: {{status: common, offset_s: {offset}}}}}\n"
+        )
+    site = put(tmp_path / "site.yaml", "cameras:\n" + "".join(cameras) + "default_overlap: none\n")
+    content = scores(
+        tmp_path, "--dataset", "dukemtmc", "--root", root, "--run", tmp_path / "run",
+        "--pipeline", repository / "configs" / "duke.yaml", "--", "--detections", boxes, "--site", site,
+    )  # fmt: skip
+    assert row(content, 0, "COMBINED")["IDF1"] > 0.95
+    assert content["figures"]["IDF1"] > 0.6
