@@ -396,6 +396,28 @@ def test_the_run_is_made_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert score(*arguments) == 2
 
 
+def test_a_data_set_that_brings_its_pictures_is_run_from_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, pred = tmp_path / "root", tmp_path / "pred"
+    MINIATURES["mot17"](root)
+    write_perfect("mot17", root, pred)
+    (name,) = [path.name for path in (root / "train").iterdir()]
+    folder = root / "train" / name / "img1"
+    seen: list[list[str]] = []
+    monkeypatch.setattr("pipeline.run.main", lambda options: seen.append(options) or 0)
+    arguments = ("--dataset", "mot17", "--root", root, "--run", pred, "--pipeline", "a.yaml")
+    assert score(*arguments) == 2
+    assert f"has no pictures of {name}" in capsys.readouterr().err
+    for frame in range(1, 7):
+        assert score(*arguments) == 2
+        put(folder / f"{frame:06d}.jpg", "")
+    assert "holds 5 pictures and the truth counts 6 frames" in capsys.readouterr().err
+    assert not seen
+    assert score(*arguments, "--", "--offline") == 0
+    assert seen == [["--config", "a.yaml", "--output", str(pred), "--offline", "--videos", f"{name}={folder}"]]
+
+
 @pytest.mark.parametrize("name", sorted(BENCHMARKS))
 def test_every_benchmark_says_what_it_expected(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "pred").mkdir()
