@@ -1,18 +1,20 @@
 """Puts prompts into a Swin backbone: image tokens plus prompt tokens plus camera token (KPR, ECCV 2024)."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from data.runtime.torchvision_cure import ensure_torchvision
-from reid.models.spec import ModelSpec
+from reid.models.spec import Backbone, ModelSpec
 from reid.models.swin import PatchEmbed, Swin
 
 _PARTS_EMBED_DIM = 128
 
+
+PromptStart = Literal["published", "silent"]
 
 StageRunner = Callable[[Any, Tensor], list[Tensor]]
 """Runs a transformer from embedded tokens: (model, (N, h, w, C)) -> one (N, h_i, w_i, C_i) map per stage."""
@@ -46,11 +48,6 @@ class PromptableBackbone(nn.Module):
         self._run_stages = run_stages
         self._camera_weight = spec.camera_weight
         self._background_token = spec.background_token
-        # Starting with a silent prompt keeps the pre-trained features; silencing the norm's scale rather than the
-        # convolution avoids a LayerNorm over zero variance, whose gradient is multiplied by 1 / sqrt(epsilon).
-        norm: Any = masks_patch_embed.get_submodule("norm")
-        nn.init.zeros_(norm.weight)
-        nn.init.zeros_(norm.bias)
 
     def forward(self, images: Tensor, prompts: Tensor | None, cameras: Tensor | None) -> list[Tensor]:
         """Run the backbone.
@@ -79,6 +76,26 @@ class PromptableBackbone(nn.Module):
         elif prompts.shape[2:] != images.shape[2:]:
             prompts = F.interpolate(prompts, images.shape[2:], mode="bilinear", align_corners=True)
         return self.masks_patch_embed(prompts if self._background_token else prompts[:, 1:])
+
+
+def start_prompts(backbone: PromptableBackbone, kind: Backbone, start: PromptStart) -> None:
+    """Give the prompt tokenizer the weights a training begins with.
+
+    Args:
+        backbone: with fresh weights.
+        kind: of the backbone.
+        start: published: the convolution of a Swin v1 is zero, so that prompts begin without effect, and that of a
+            Swin V2 is random. silent: the norm's scale is zero in both, so that prompts begin without effect in both,
+            and no LayerNorm stands over zero variance, whose gradient is multiplied by 1 / sqrt(epsilon) = 316.
+    """
+    if start == "silent":
+        silenced: Any = backbone.masks_patch_embed.get_submodule("norm")
+    elif kind == "swin":
+        silenced = backbone.masks_patch_embed.get_submodule("projection")
+    else:
+        return
+    nn.init.zeros_(silenced.weight)
+    nn.init.zeros_(silenced.bias)
 
 
 def build_promptable(spec: ModelSpec) -> PromptableBackbone:

@@ -4,6 +4,7 @@ Every random number comes from the generator that is passed in, so a step of tra
 """
 
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -13,7 +14,7 @@ from data.config import Section
 from data.skeletons import COCO17
 from reid.models.spec import mirrored_parts
 from reid.training.batch import TrainBatch
-from reid.training.occlusion import paste_neighbours, shifted_rows
+from reid.training.occlusion import Occluders, neighbours, nobody_of, paste, shifted_rows
 
 _GREY = (0.299, 0.587, 0.114)
 
@@ -22,6 +23,11 @@ class AugmentConfig(Section):
     """What happens to training crops, in this order; a probability of 0 leaves a step out."""
 
     occlude: float = Field(0.2, ge=0, le=1, description="probability that another person of the batch is pasted over")
+    occluders: Literal["bank", "batch"] = Field(
+        "bank",
+        description="who is pasted; bank: one of five crops of them, drawn once and kept in memory, as published; "
+        "batch: a crop of the batch",
+    )
     flip: float = Field(0.0, ge=0, le=1, description="probability of mirroring; left and right parts change places")
     shift_px: int = Field(10, ge=0, description="random crop: the crop moves by up to this many pixels, black comes in")
     jitter: float = Field(0.0, ge=0, le=1, description="probability of a change of brightness and contrast")
@@ -29,6 +35,11 @@ class AugmentConfig(Section):
     contrast: float = Field(0.15, ge=0, lt=1, description="largest relative change of contrast")
     erase: float = Field(0.5, ge=0, le=1, description="probability of erasing one rectangle")
     erase_share: tuple[float, float] = Field((0.15, 0.65), description="range of its height and width, of the crop's")
+    erase_fill: Literal["normalised_mean", "mean"] = Field(
+        "normalised_mean",
+        description="what fills the rectangle; normalised_mean: the mean's numbers after normalising, a light grey, as "
+        "published; mean: the mean colour",
+    )
     drop_some: float = Field(0.0, ge=0, le=1, description="probability of dropping keypoints of the prompt")
     drop_share: float = Field(0.5, ge=0, le=1, description="share of the keypoints that is then dropped")
     drop_all: float = Field(0.0, ge=0, le=1, description="probability of dropping the whole prompt, negatives included")
@@ -40,6 +51,8 @@ def augment(
     generator: torch.Generator,
     part_names: tuple[str, ...],
     mean: tuple[float, float, float],
+    std: tuple[float, float, float],
+    occluders: Occluders | None = None,
 ) -> TrainBatch:
     """Apply every step to a batch.
 
@@ -48,14 +61,28 @@ def augment(
         config: what to do.
         generator: on the CPU, whatever the batch's device: the same numbers on every device.
         part_names: names of the part masks; ``left_`` and ``right_`` tell what changes places in a mirror.
-        mean: colour that erased rectangles take, RGB 0-1.
+        mean: of the network's input, RGB 0-1.
+        std: its deviation.
+        occluders: from the bank, where it is one; they need not be on the batch's device.
     """
-    batch = paste_neighbours(batch, config.occlude, generator)
+    if config.occlude:
+        if config.occluders == "batch":
+            occluders = neighbours(batch, config.occlude, generator)
+        batch = paste(batch, nobody_of(batch) if occluders is None else occluders.on(batch.images.device), generator)
     batch = _flip(batch, config.flip, generator, part_names)
     batch = _shift(batch, config.shift_px, generator)
     batch = replace(batch, images=_jitter(batch.images, config, generator))
-    batch = _erase(batch, config, generator, mean)
+    batch = _erase(batch, config, generator, fill_of(config, mean, std))
     return _drop_keypoints(batch, config, generator)
+
+
+def fill_of(
+    config: AugmentConfig, mean: tuple[float, float, float], std: tuple[float, float, float]
+) -> tuple[float, ...]:
+    """The colour of erased rectangles before normalising, RGB."""
+    if config.erase_fill == "mean":
+        return mean
+    return tuple(level + level * spread for level, spread in zip(mean, std, strict=True))
 
 
 def _draw(generator: torch.Generator, batch: TrainBatch, *shape: int) -> Tensor:
@@ -119,9 +146,7 @@ def _jitter(images: Tensor, config: AugmentConfig, generator: torch.Generator) -
     return torch.where(drawn[:, 0] < config.jitter, changed, images)
 
 
-def _erase(
-    batch: TrainBatch, config: AugmentConfig, generator: torch.Generator, mean: tuple[float, float, float]
-) -> TrainBatch:
+def _erase(batch: TrainBatch, config: AugmentConfig, generator: torch.Generator, fill: tuple[float, ...]) -> TrainBatch:
     drawn = _draw(generator, batch, 5)
     if not config.erase:
         return batch
@@ -146,7 +171,7 @@ def _erase(
 
     return replace(
         batch,
-        images=torch.where(hole, batch.images.new_tensor(mean)[:, None, None], batch.images),
+        images=torch.where(hole, batch.images.new_tensor(fill)[:, None, None], batch.images),
         parts=batch.parts.masked_fill(hole, 0),
         targets=outside(batch.targets),
         negatives=outside(batch.negatives),

@@ -12,6 +12,7 @@ from reid.evaluation.network import TestFeature
 from reid.losses.gilt import GILT, KindWeight
 from reid.losses.triplet import Combination
 from reid.models.part_head import Kind
+from reid.models.prompting import PromptStart
 from reid.models.spec import PART_NAMES, ModelSpec, stripe_names
 from reid.ranking.metrics import Rule
 from reid.samples.camera_tokens import CameraUse
@@ -117,8 +118,16 @@ class TrainConfig(Section):
         description="file the backbone starts from: SOLIDER, Swin, ResNet-50, HRNet or timm's; a relative one is "
         "looked for here, then in pretrained of $MTMCT_DATA; none: random weights; null: has yet to be told",
     )
+    prompt_start: PromptStart = Field(
+        "published",
+        description="weights of the prompt tokenizer; published: the convolution of a Swin v1 is zero, that of a Swin "
+        "V2 random; silent: the norm of both is zero, so that prompts begin without effect",
+    )
     train: tuple[SourceConfig, ...] = Field((), description="data sets, joined")
     test: SourceConfig | None = Field(None, description="data set whose queries and gallery are scored; null: none")
+    test_also: tuple[SourceConfig, ...] = Field(
+        (), description="further sets that are scored by their own rules; the names of their scores end in _on_<folder>"
+    )
     test_rule: Rule | None = Field(
         None,
         description="what a query ranks; market: all but the same person in the same camera; all; intra: its own "
@@ -155,6 +164,9 @@ class TrainConfig(Section):
         concatenated = {name.removeprefix("bn_") == "conct" for name in self.test_features}
         if len(concatenated) > 1:
             raise ValueError("test_features: conct is longer than the other kinds and cannot be compared beside them")
+        folders = [source.folder.name for source in (self.test, *self.test_also) if source is not None]
+        if len(set(folders)) < len(folders):
+            raise ValueError("test_also: two test sets lie in folders of one name, so that their scores would too")
         if len(set(self.test_features)) < len(self.test_features):
             raise ValueError("test_features: each kind counts once")
         if self.test_cameras and not self.camera_tokens:
@@ -175,8 +187,12 @@ class TrainConfig(Section):
 
     def cameras_in(self, test: SourceConfig) -> CameraUse:
         """Which crops of a data set get camera tokens when it is scored."""
-        if self.test_cameras is not None:
-            return self.test_cameras
+        told = self.test_cameras
+        if isinstance(told, dict) and test in self.test_also:
+            # A mapping numbers the cameras of ``test``.
+            told = None
+        if told is not None:
+            return told
         return self.camera_tokens and len(self.train) == 1 and self.train[0].same_crops(test)
 
     def spec(self, identities: int, cameras: int) -> ModelSpec:

@@ -42,6 +42,7 @@ class TrainingData:
         cameras: for each camera of the training sets its number there.
         validation: what the best weights are chosen on; its cameras are numbered as in ``train``.
         test: the test set.
+        also: further test sets by the name of their folder.
     """
 
     train: list[Sample]
@@ -50,14 +51,19 @@ class TrainingData:
     cameras: tuple[int, ...]
     validation: Split | None
     test: Split | None
+    also: tuple[tuple[str, Split], ...] = ()
 
     def queries(self) -> tuple[Sample, ...]:
         """All that is searched for."""
-        return tuple(sample for split in (self.validation, self.test) if split is not None for sample in split.query)
+        return tuple(sample for split in self._splits() for sample in split.query)
 
     def galleries(self) -> tuple[Sample, ...]:
         """All that is searched in."""
-        return tuple(sample for split in (self.validation, self.test) if split is not None for sample in split.gallery)
+        return tuple(sample for split in self._splits() for sample in split.gallery)
+
+    def _splits(self) -> list[Split]:
+        first = [split for split in (self.validation, self.test) if split is not None]
+        return [*first, *(split for _, split in self.also)]
 
 
 def training_data(
@@ -68,6 +74,7 @@ def training_data(
     people: int,
     seed: int,
     bad_files: BadFiles = "fail",
+    also: Sequence[SourceConfig] = (),
 ) -> TrainingData:
     """List and check everything a training will read.
 
@@ -79,6 +86,7 @@ def training_data(
         people: identities in a batch.
         seed: of the whole training.
         bad_files: what unreadable files do.
+        also: further data sets to score, by their own rules.
 
     Raises:
         UserError: when a data set is absent, named twice, lacks files, or has nothing to learn, choose or test by.
@@ -86,6 +94,7 @@ def training_data(
     check_sources(train)
     parts = [read_source(source, "train", bad_files).train for source in train]
     tested = None if test is None else _test(test, test_rule)
+    others = tuple((source.folder.name, _test(source, None)) for source in also)
     samples, known, cameras = join(parts)
     if not samples:
         raise UserError("train: no crop is left to learn from")
@@ -93,7 +102,7 @@ def training_data(
     warn_of_single(np.array([sample.identity for sample in samples], np.int64))
     sets = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     if select.best_on != "validation":
-        return TrainingData(samples, tuple(sets.tolist()), known, cameras, None, tested)
+        return TrainingData(samples, tuple(sets.tolist()), known, cameras, None, tested, others)
     identities = np.array([sample.identity for sample in samples], np.int64)
     held = np.isin(identities, held_out(identities, sets, select.share, seed))
     validation = _validation([samples[row] for row in np.flatnonzero(held)], default_rule(train[0].kind))
@@ -107,7 +116,7 @@ def training_data(
         replace(samples[row], identity=identity)
         for row, identity in zip(np.flatnonzero(~held).tolist(), renumbered.tolist(), strict=True)
     ]
-    return TrainingData(kept, tuple(sets[~held].tolist()), len(left), cameras, validation, tested)
+    return TrainingData(kept, tuple(sets[~held].tolist()), len(left), cameras, validation, tested, others)
 
 
 def check_left(left: int, all_people: int, batch: int) -> None:

@@ -18,6 +18,7 @@ from reid.models.bpbreid import BPBReID
 from reid.models.kpr import KPR
 from reid.models.part_head import KINDS, MaskUse, PartOutput
 from reid.models.precision import reduced_dtype
+from reid.models.prompting import start_prompts
 from reid.samples.camera_tokens import tokens_of_cameras
 from reid.samples.labels import check_labels
 from reid.samples.network_input import draw_padded_prompts, normalise
@@ -25,11 +26,12 @@ from reid.samples.part_labels import label_masks
 from reid.training.augment import augment
 from reid.training.batch import ReadBatch, TrainBatch
 from reid.training.config import LabelUse, OptimiserConfig, TrainConfig
-from reid.training.data import digest, training_data
+from reid.training.data import Split, digest, training_data
 from reid.training.dataset import CropDataset, LoadedCrop, collate
 from reid.training.evaluation import Way, evaluate, masks_of
 from reid.training.loading import BatchLoader
 from reid.training.loop import LoopConfig, Scored, TrainingLoop
+from reid.training.occluders import OccluderBank
 from reid.training.people import people_of_sources
 from reid.training.ranks import Ranks
 from reid.training.sampler import IdentityBatches
@@ -43,8 +45,8 @@ logger = logging.getLogger(__name__)
 
 # How pictures are read, saved and scored, where they lie and how long training lasts may change when it goes on.
 _MAY_CHANGE = (
-    "batch.workers", "save_every", "evaluate_every", "epochs", "test", "test_rule", "test_cameras", "test_features",
-    "test_prompts", "label_use.test", "select.patience", "train.*.root",
+    "batch.workers", "save_every", "evaluate_every", "epochs", "test", "test_also", "test_rule", "test_cameras",
+    "test_features", "test_prompts", "label_use.test", "select.patience", "train.*.root",
 )  # fmt: skip
 _EVALUATION_BATCH = 64
 
@@ -78,7 +80,7 @@ class Trainer(TrainingLoop[KPR | BPBReID, ReadBatch]):
         ranks.check_batch(config.batch.people)
         self._data = training_data(
             config.train, config.test, config.test_rule, config.select, config.batch.people, config.seed,
-            config.batch.bad_files,
+            config.batch.bad_files, config.test_also,
         )  # fmt: skip
         start = None if resume else starting_file(config.pretrained, config.model)
         samples = self._data.train
@@ -93,6 +95,8 @@ class Trainer(TrainingLoop[KPR | BPBReID, ReadBatch]):
         torch.manual_seed(config.seed)
         model = build_model(self.spec)
         assert isinstance(model, (KPR, BPBReID))
+        if isinstance(model, KPR):
+            start_prompts(model.backbone_appearance_feature_extractor, self.spec.backbone, config.prompt_start)
         if start is not None:
             load_backbone(model.backbone_appearance_feature_extractor, self.spec, start)
         model = model.to(place)
@@ -100,6 +104,7 @@ class Trainer(TrainingLoop[KPR | BPBReID, ReadBatch]):
         crops = CropDataset(samples, size, config.grouping, config.batch.bad_files)
         self._loader: BatchLoader[LoadedCrop, ReadBatch] = BatchLoader(crops, collate, config.batch.workers, place)
         identities: IntArray = np.array([sample.identity for sample in samples], np.int64)
+        self._bank = OccluderBank(crops.__getitem__, identities, config.seed)
         sampler = IdentityBatches(identities, config.batch.people, config.batch.pictures, config.seed)
         optimiser, self._rate_factors = _optimiser(config.optimiser, model)
         loop = LoopConfig(
@@ -115,7 +120,7 @@ class Trainer(TrainingLoop[KPR | BPBReID, ReadBatch]):
 
     @property
     def _tested(self) -> bool:
-        return self._data.test is not None
+        return self._data.test is not None or bool(self._data.also)
 
     def _begin(self) -> None:
         data = self._data
@@ -137,7 +142,12 @@ class Trainer(TrainingLoop[KPR | BPBReID, ReadBatch]):
         if self._epoch == 0:
             self._unlabelled += int((~batch.labelled).sum())
         parts = () if config.grouping is None else self.spec.part_names
-        drawn = augment(batch.on(self._device), config.augment, generator, parts, self.spec.mean)
+        occluders = None
+        if config.augment.occlude and config.augment.occluders == "bank":
+            occluders = self._bank.draw(batch.identities, config.augment.occlude, generator)
+        drawn = augment(
+            batch.on(self._device), config.augment, generator, parts, self.spec.mean, self.spec.std, occluders
+        )
         with self._autocast():
             output = self._forward(drawn)
         return self._losses(_in_fp32(output), drawn, generator)
@@ -196,14 +206,23 @@ class Trainer(TrainingLoop[KPR | BPBReID, ReadBatch]):
 
     def _evaluate(self, scored: Scored) -> dict[str, float]:
         config, data = self._config, self._data
-        split = data.validation if scored == "validation" else data.test
-        assert split is not None
-        tokens: Mapping[int, int] = {}
-        if scored == "validation" and self.spec.cameras and config.test_cameras is not False:
-            tokens = {camera: camera for camera in range(len(data.cameras))}
-        elif scored == "test" and config.test is not None:
-            known = data.cameras if self.spec.cameras else ()
-            tokens = tokens_of_cameras(known, config.cameras_in(config.test))
+        if scored == "validation":
+            assert data.validation is not None
+            with_tokens = self.spec.cameras and config.test_cameras is not False
+            return self._scores_on(
+                data.validation, {camera: camera for camera in range(len(data.cameras))} if with_tokens else {}
+            )
+        known = data.cameras if self.spec.cameras else ()
+        scores: dict[str, float] = {}
+        if data.test is not None and config.test is not None:
+            scores |= self._scores_on(data.test, tokens_of_cameras(known, config.cameras_in(config.test)))
+        for source, (name, split) in zip(config.test_also, data.also, strict=True):
+            found = self._scores_on(split, tokens_of_cameras(known, config.cameras_in(source)))
+            scores |= {f"{score}_on_{name}": value for score, value in found.items()}
+        return scores
+
+    def _scores_on(self, split: Split, tokens: Mapping[int, int]) -> dict[str, float]:
+        config = self._config
         scores: dict[str, float] = {}
         for suffix, prompted in self._ways():
             way = Way(

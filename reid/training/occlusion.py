@@ -1,10 +1,10 @@
-"""Batch-wise inter-person occlusion (BIPO; KPR, ECCV 2024): other people of the batch are pasted over a crop.
+"""Batch-wise inter-person occlusion (BIPO; KPR, ECCV 2024): other people are pasted over a crop.
 
-The originals keep a bank of occluders in memory; here the other crops of the batch are the bank. What is pasted becomes
-a negative prompt, and hides the part masks and keypoints it covers.
+What is pasted becomes a negative prompt, and hides the part masks and keypoints it covers. Who is pasted is either a
+crop of the batch, or one of a few crops that a bank keeps of every person of the batch (``reid.training.occluders``).
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -18,33 +18,73 @@ _ON_OCCLUDER = 0.001
 _LOWEST, _HIGHEST = 0.55, 0.75
 
 
-def paste_neighbours(batch: TrainBatch, probability: float, generator: torch.Generator) -> TrainBatch:
-    """Paste a random person of another identity over some of the crops.
+@dataclass(frozen=True, slots=True)
+class Occluders:
+    """People to be pasted over crops of a batch, as they are in their own crops.
 
-    The middle of the pasted crop falls anywhere across, and between 55 % and 75 % of the height. Crops without a
-    silhouette are never pasted. The pasted person's visible keypoints are appended to the negatives, one skeleton more
-    per crop.
+    Attributes:
+        rows: (n,) int64, over which crop of the batch each is pasted.
+        images: (n, 3, H, W) float32 RGB, 0-1.
+        silhouettes: (n, H, W) float32, 0-1.
+        skeletons: (n, 17, 3) float32: x, y in pixels of the input, confidence.
+    """
+
+    rows: Tensor
+    images: Tensor
+    silhouettes: Tensor
+    skeletons: Tensor
+
+    def on(self, device: torch.device | str) -> "Occluders":
+        """The same on a device."""
+        return Occluders(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
+
+
+def nobody_of(batch: TrainBatch) -> Occluders:
+    """Nobody to paste, of a batch's sizes."""
+    none = torch.zeros(0, dtype=torch.int64, device=batch.images.device)
+    return Occluders(none, batch.images[none], batch.silhouettes[none], batch.targets[none])
+
+
+def neighbours(batch: TrainBatch, probability: float, generator: torch.Generator) -> Occluders:
+    """Draw, for some of the crops, another crop of the batch, of another identity and with a silhouette.
 
     Args:
         batch: not normalised.
         probability: per crop.
         generator: on the CPU.
     """
-    count, _, height, width = batch.images.shape
-    drawn = torch.rand(count, 3 + count, generator=generator).to(batch.images.device)
-    if not probability:
-        return batch
+    count = len(batch)
+    drawn = torch.rand(count, 1 + count, generator=generator).to(batch.images.device)
     stranger = batch.identities[:, None] != batch.identities[None]
-    donors_score = drawn[:, 3:].masked_fill(~(stranger & (batch.silhouettes.amax((1, 2)) > 0)), -1)
-    rows = torch.nonzero((drawn[:, 0] < probability) & (donors_score.amax(1) >= 0)).flatten()
-    donors = donors_score.argmax(1)[rows]
-    across = (drawn[rows, 1] * width).long() - width // 2
-    down = ((_LOWEST + (_HIGHEST - _LOWEST) * drawn[rows, 2]) * height).long() - height // 2
+    scores = drawn[:, 1:].masked_fill(~(stranger & (batch.silhouettes.amax((1, 2)) > 0)), -1)
+    rows = torch.nonzero((drawn[:, 0] < probability) & (scores.amax(1) >= 0)).flatten()
+    donors = scores.argmax(1)[rows]
+    return Occluders(rows, batch.images[donors], batch.silhouettes[donors], batch.targets[donors])
+
+
+def paste(batch: TrainBatch, occluders: Occluders, generator: torch.Generator) -> TrainBatch:
+    """Paste people over crops.
+
+    The middle of a pasted crop falls anywhere across, and between 55 % and 75 % of the height. The pasted person's
+    visible keypoints are appended to the negatives, one skeleton more per crop.
+
+    Args:
+        batch: not normalised.
+        occluders: who, over which crops.
+        generator: on the CPU.
+    """
+    _, _, height, width = batch.images.shape
+    rows, count = occluders.rows, len(occluders.rows)
+    # As many numbers as there are crops, whoever is chosen: what follows draws the same ones.
+    drawn = torch.rand(len(batch), 2, generator=generator).to(batch.images.device)[rows]
+    across = (drawn[:, 0] * width).long() - width // 2
+    down = ((_LOWEST + (_HIGHEST - _LOWEST) * drawn[:, 1]) * height).long() - height // 2
     steps = torch.stack([across, down], 1)
 
-    alpha = shifted_rows(batch.silhouettes[:, None], donors, steps)
+    each = torch.arange(count, device=rows.device)
+    alpha = shifted_rows(occluders.silhouettes[:, None], each, steps)
     images, parts = batch.images.clone(), batch.parts.clone()
-    images[rows] = alpha * shifted_rows(batch.images, donors, steps) + (1 - alpha) * images[rows]
+    images[rows] = alpha * shifted_rows(occluders.images, each, steps) + (1 - alpha) * images[rows]
     parts[rows] = (1 - alpha) * parts[rows]
 
     hidden = alpha[:, 0] > _HIDES * alpha.amax((1, 2, 3))[:, None, None]
@@ -52,7 +92,7 @@ def paste_neighbours(batch: TrainBatch, probability: float, generator: torch.Gen
     targets[rows] = _without(targets[rows][:, None], hidden)[:, 0]
     negatives[rows] = _without(negatives[rows], hidden)
     pasted = torch.zeros_like(targets)
-    own = _without(batch.targets[donors][:, None], batch.silhouettes[donors] < _ON_OCCLUDER)[:, 0]
+    own = _without(occluders.skeletons[:, None], occluders.silhouettes < _ON_OCCLUDER)[:, 0]
     moved = torch.cat([own[..., :2] + steps[:, None].to(own.dtype), own[..., 2:]], -1)
     x, y = moved[..., 0], moved[..., 1]
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (own[..., 2] > 0)

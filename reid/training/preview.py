@@ -56,10 +56,10 @@ def preview(config: TrainConfig) -> Preview:
                 f"the training set has {people} identities, fewer than one batch of {config.batch.people}; lower "
                 "batch.people"
             )
-    if config.test is not None:
-        data = attempt(partial(read_source, config.test, "test"))
-        if data is not None:
-            facts.append(f"test: {len(data.query)} queries, {len(data.gallery)} gallery crops in {config.test.folder}")
+    for tested in (config.test, *config.test_also):
+        data = None if tested is None else attempt(partial(read_source, tested, "test"))
+        if data is not None and tested is not None:
+            facts.append(f"test: {len(data.query)} queries, {len(data.gallery)} gallery crops in {tested.folder}")
     tree = config.model_dump(mode="json")
     tree["model"] = config.spec(max(people, 1), len(cameras)).model_dump(mode="json")
     return Preview(tree, tuple(facts), tuple(problems))

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from reid.models.kpr import StageFusion
 from reid.models.part_head import KINDS, ExternalMasks, part_visibility, pool
+from reid.models.prompting import start_prompts
 from reid.models.spec import PART_NAMES, ModelSpec
 from reid.models.swin import PatchMerging, WindowAttention
 from reid.weights.checkpoints import build_model
@@ -229,7 +230,6 @@ def test_fixed_attention_needs_masks():
 @pytest.mark.parametrize("changes", [{}, {"semantic_weight": 0.2}, {"fusion": False}])
 def test_every_weight_learns(changes):
     model = build_model(TINY.model_copy(update=changes))
-    torch.nn.init.ones_(model.backbone_appearance_feature_extractor.masks_patch_embed.norm.weight)
     images, prompts = inputs(4)
     out = model.train()(images, prompts, torch.tensor([0, 1, 2, 0]))
     loss = sum(out.id_scores[kind].square().mean() for kind in KINDS) + out.pixel_logits.square().mean()
@@ -241,13 +241,27 @@ def test_every_weight_learns(changes):
     assert bool(frozen) == ("semantic_weight" in changes)
 
 
-def test_silent_prompts_at_the_start_can_be_learned():
+@pytest.mark.parametrize("start", ["published", "silent"])
+def test_silent_prompts_at_the_start_can_be_learned(start):
     model = build_model(TINY).train()
+    start_prompts(model.backbone_appearance_feature_extractor, TINY.backbone, start)
     images, prompts = inputs(4)
     assert torch.equal(model.eval().feature_map(images, prompts), model.feature_map(images))
     model.train()(images, prompts).embeddings["parts"].square().sum().backward()
-    norm = model.backbone_appearance_feature_extractor.masks_patch_embed.norm
-    assert 0 < float(norm.weight.grad.abs().max()) < 1e3
+    tokenizer = model.backbone_appearance_feature_extractor.masks_patch_embed
+    learned = tokenizer.norm if start == "silent" else tokenizer.projection
+    assert 0 < float(learned.weight.grad.abs().max()) < 1e4
+
+
+def test_a_swin_v2_begins_with_prompts_that_speak():
+    spec = TINY.model_copy(update={"backbone": "swinv2", "width": 64, "window": 4, "cameras": 0})
+    for start, silent in (("published", False), ("silent", True)):
+        model = build_model(spec).eval()
+        start_prompts(model.backbone_appearance_feature_extractor, spec.backbone, start)
+        images = torch.randn(1, 3, spec.height, spec.width)
+        prompts = torch.rand(1, spec.prompt_channels, spec.height, spec.width)
+        with torch.no_grad():
+            assert torch.equal(model.feature_map(images, prompts), model.feature_map(images)) is silent
 
 
 def test_a_copy_is_independent():

@@ -8,14 +8,17 @@ from hypothesis import strategies as st
 
 from data.errors import UserError
 from reid.models.spec import PART_NAMES
-from reid.training.augment import AugmentConfig, augment
+from reid.samples.network_input import SizedCrop
+from reid.training.augment import AugmentConfig, augment, fill_of
 from reid.training.batch import TrainBatch
-from reid.training.occlusion import paste_neighbours, shifted_rows
+from reid.training.dataset import LoadedCrop
+from reid.training.occluders import OccluderBank
+from reid.training.occlusion import Occluders, neighbours, paste, shifted_rows
 from reid.training.sampler import IdentityBatches
 from reid.training.schedule import ScheduleConfig, learning_rate
 
 OFF = AugmentConfig(occlude=0, shift_px=0, erase=0)
-MEAN = (0.4, 0.5, 0.6)
+MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 NAMES = PART_NAMES["eight"]
 
 
@@ -40,7 +43,11 @@ def make_batch(seed=0, count=8, size=(48, 24)):
 
 def run(batch, seed=0, **changes):
     config = OFF.model_copy(update=changes)
-    return augment(batch, config, torch.Generator().manual_seed(seed), NAMES, MEAN)
+    return augment(batch, config, torch.Generator().manual_seed(seed), NAMES, MEAN, STD)
+
+
+def paste_neighbours(batch, probability, generator):
+    return paste(batch, neighbours(batch, probability, generator), generator)
 
 
 @settings(max_examples=30)
@@ -135,7 +142,7 @@ def test_flip_swaps_sides():
 
 def test_erasing_takes_one_rectangle():
     batch = make_batch(6)
-    out = run(batch, 1, erase=1.0)
+    out = run(batch, 1, erase=1.0, erase_fill="mean")
     for row in range(len(batch)):
         hole = (out.images[row] == torch.tensor(MEAN)[:, None, None]).all(0)
         rows, columns = hole.any(1).sum(), hole.any(0).sum()
@@ -145,6 +152,17 @@ def test_erasing_takes_one_rectangle():
         assert not out.parts[row, :, hole].any()
         points = batch.targets[row].long()
         assert torch.equal(out.targets[row, :, 2] == 0, hole[points[:, 1], points[:, 0]])
+
+
+def test_the_published_fill_is_the_mean_after_normalising():
+    """0.485 after normalising, not 0: the original fills behind its normalisation."""
+    batch = make_batch(6)
+    out = run(batch, 1, erase=1.0)
+    hole = (run(batch, 1, erase=1.0, erase_fill="mean").images == torch.tensor(MEAN)[:, None, None]).all(1)
+    after = (out.images - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+    for channel, level in enumerate(MEAN):
+        assert torch.allclose(after[:, channel][hole], torch.tensor(level), atol=1e-6)
+    assert fill_of(OFF, (0.5,) * 3, (0.5,) * 3) == (0.75,) * 3
 
 
 def test_jitter_keeps_range_and_rows_apart():
@@ -214,8 +232,74 @@ def test_shifted_rows():
 
 
 def test_the_same_generator_gives_the_same_batch():
-    config = AugmentConfig(occlude=0.5, flip=0.5, jitter=0.5, drop_some=0.3, drop_all=0.1)
-    first, second = (augment(make_batch(11), config, torch.Generator().manual_seed(5), NAMES, MEAN) for _ in range(2))
+    config = AugmentConfig(occlude=0.5, occluders="batch", flip=0.5, jitter=0.5, drop_some=0.3, drop_all=0.1)
+    first, second = (
+        augment(make_batch(11), config, torch.Generator().manual_seed(5), NAMES, MEAN, STD) for _ in range(2)
+    )
     assert torch.equal(first.images, second.images)
     assert torch.equal(first.targets, second.targets)
     assert torch.equal(first.negatives, second.negatives)
+
+
+def loaded(row, identity, outlined=True):
+    """A crop that tells its row by its colour."""
+    image = np.full((8, 4, 3), row, np.uint8)
+    silhouette = np.full((8, 4), 255 * outlined, np.uint8)
+    target = np.full((17, 3), 1, np.float32)
+    crop = SizedCrop(image, target, np.zeros((0, 17, 3), np.float32))
+    return LoadedCrop(crop, np.ones((8, 8, 4), np.uint8), silhouette, identity, 0, True)
+
+
+def test_the_bank_keeps_five_crops_of_a_person_and_reads_each_once():
+    identities = np.repeat(np.arange(4), 12)
+    read = []
+
+    def crop(row):
+        read.append(row)
+        return loaded(row, int(identities[row]))
+
+    bank = OccluderBank(crop, identities, seed=3)
+    batch = torch.tensor([0, 0, 1, 1, 2, 2])
+    generator = torch.Generator().manual_seed(0)
+    pasted = [[] for _ in batch]
+    for _ in range(300):
+        drawn = bank.draw(batch, 1.0, generator)
+        assert drawn.rows.tolist() == list(range(6))
+        for row, image in zip(drawn.rows.tolist(), drawn.images):
+            pasted[row].append(round(float(image[0, 0, 0]) * 255))
+    for row, donors in enumerate(pasted):
+        people = {int(identities[donor]) for donor in donors}
+        assert people == {0, 1, 2} - {int(batch[row])}
+        assert len(set(donors)) == 10
+    assert sorted(read) == sorted(set(read))
+    assert len(read) == 15
+    again = OccluderBank(lambda row: loaded(row, int(identities[row])), identities, seed=3)
+    first, second = (one.draw(batch, 0.5, torch.Generator().manual_seed(7)) for one in (bank, again))
+    assert torch.equal(first.rows, second.rows)
+    assert torch.equal(first.images, second.images)
+    assert 0 < len(first.rows) < 6
+
+
+def test_the_bank_pastes_only_who_has_an_outline():
+    identities = np.repeat(np.arange(3), 2)
+    bank = OccluderBank(lambda row: loaded(row, row // 2, outlined=row == 2), identities, seed=0)
+    drawn = bank.draw(torch.tensor([0, 1, 2]), 1.0, torch.Generator().manual_seed(0))
+    assert drawn.rows.tolist() == [0, 2]
+    assert (drawn.images * 255).round().unique().tolist() == [2]
+    assert bank.draw(torch.tensor([0, 2]), 1.0, torch.Generator().manual_seed(0)) is None
+    assert bank.draw(torch.tensor([0, 1]), 0.0, torch.Generator().manual_seed(0)) is None
+
+
+def test_what_the_bank_gives_is_pasted():
+    batch = make_batch(9)
+    row = torch.tensor([5])
+    occluders = Occluders(row, torch.full((1, 3, 48, 24), 0.25), batch.silhouettes[:1], batch.targets[:1])
+    config = OFF.model_copy(update={"occlude": 1.0})
+    out = augment(batch, config, torch.Generator().manual_seed(1), NAMES, MEAN, STD, occluders)
+    changed = (out.images != batch.images).flatten(1).any(1)
+    assert changed.nonzero().flatten().tolist() == [5]
+    assert out.negatives.shape == (8, 2, 17, 3)
+    assert out.negatives[5, 1].any()
+    assert not out.negatives[[0, 1, 2, 3, 4, 6, 7], 1].any()
+    none = augment(batch, config, torch.Generator().manual_seed(1), NAMES, MEAN, STD)
+    assert torch.equal(none.images, batch.images)

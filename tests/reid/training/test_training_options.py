@@ -245,6 +245,37 @@ def test_scoring_gives_crops_their_cameras_tokens(config_file, tmp_path):
     assert len(set(scores.values())) == 3
 
 
+def test_further_test_sets_are_scored_under_their_own_names(site, config_file, tmp_path):
+    other = make_site(tmp_path / "other", range(3, 9))
+    changes = ["camera_tokens=true", f"test.root={other}", f"test_also=[{{root: {site}}}]", "test_cameras={1: 2}"]
+    config = load_training(config_file, changes)
+    assert config.cameras_in(config.test) == {1: 2}
+    # The mapping is of the first set's cameras; this one is the training set, whose cameras have tokens.
+    assert config.cameras_in(config.test_also[0]) is True
+    scores = Trainer(config, tmp_path / "a", "cpu").run()
+    assert {"mAP", "rank1", f"mAP_on_{site.name}", f"rank1_on_{site.name}"} <= set(scores)
+    alone = Trainer(load_training(config_file, ["camera_tokens=true"]), tmp_path / "b", "cpu").run()
+    assert scores[f"mAP_on_{site.name}"] == alone["mAP"]
+    with pytest.raises(UserError, match="two test sets lie in folders of one name"):
+        load_training(config_file, [f"test_also=[{{root: {site}}}]"])
+
+
+@pytest.mark.parametrize("start", ["published", "silent"])
+def test_a_training_begins_with_silent_prompts(config_file, tmp_path, start):
+    trainer = Trainer(load_training(config_file, [f"prompt_start={start}"]), tmp_path / "run", "cpu")
+    tokenizer = trainer.model.backbone_appearance_feature_extractor.masks_patch_embed
+    assert bool(tokenizer.norm.weight.any()) == (start == "published")
+    assert bool(tokenizer.projection.weight.any()) == (start == "silent")
+    images = torch.rand(1, 3, 64, 32)
+    prompts = torch.rand(1, trainer.spec.prompt_channels, 64, 32)
+    model = trainer.model.eval()
+    with torch.no_grad():
+        assert torch.equal(model.feature_map(images, prompts), model.feature_map(images))
+    trainer.run(stop_after=2)
+    assert tokenizer.norm.weight.any()
+    assert tokenizer.projection.weight.any()
+
+
 def test_weights_say_which_people_they_know(site, tmp_path, config_file):
     real = make_site(tmp_path / "real", range(1, 7), described=False)
     for roots, people in (((site,), "synthetic"), ((real,), "real"), ((real, site), "real and synthetic")):
