@@ -2,11 +2,13 @@
 
 python -m tools.train_reid --config configs/reid/kpr_small_synthetic.yaml --out runs/kpr_small epochs=30
 python -m tools.train_reid --config configs/reid/kpr_small_synthetic.yaml --out runs/kpr_small epochs=30 --resume
+python -m tools.train_reid --config configs/reid/kpr_small_synthetic.yaml --out runs/kpr_small --batch-picture batch.png
 torchrun --nproc-per-node 2 -m tools.train_reid --config configs/reid/kpr_small_synthetic.yaml --out runs/kpr_small
 """
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from data.errors import UserError
 from pipeline.cli import run
@@ -16,6 +18,10 @@ from tools.training_options import print_tree, run_training, training_parser
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, and print the last scores; 0 when training reached its end."""
     parser = training_parser("train_reid", __doc__ or "", "configs/reid/*.yaml")
+    parser.add_argument(
+        "--batch-picture", type=Path, metavar="FILE",
+        help="draw the first batch as the network would see it, with prompts and part labels, and leave",
+    )  # fmt: skip
     arguments = parser.parse_intermixed_args(argv)
 
     from reid.training.config import load_training
@@ -30,6 +36,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if told.problems:
             more = f" (and {len(told.problems) - 1} more)" if len(told.problems) > 1 else ""
             raise UserError(f"{told.problems[0]}{more}")
+        return 0
+
+    if arguments.batch_picture is not None:
+        from pipeline.rendering.batch_sheet import write_batch
+        from reid.training.first_batch import first_batch
+
+        batch = first_batch(config)
+        write_batch(arguments.batch_picture, batch, 2 * config.batch.pictures)
+        print(f"{arguments.batch_picture}: {len(batch)} crops, prompts on the left, part labels on the right")
         return 0
 
     from reid.training.engine import Trainer

@@ -23,12 +23,12 @@ from reid.samples.camera_tokens import tokens_of_cameras
 from reid.samples.labels import check_labels
 from reid.samples.network_input import draw_padded_prompts, normalise
 from reid.samples.part_labels import label_masks
-from reid.training.augment import augment
 from reid.training.batch import ReadBatch, TrainBatch
 from reid.training.config import LabelUse, OptimiserConfig, TrainConfig
 from reid.training.data import Split, digest, training_data
 from reid.training.dataset import CropDataset, LoadedCrop, collate
 from reid.training.evaluation import Way, evaluate, masks_of
+from reid.training.first_batch import augmented
 from reid.training.loading import BatchLoader
 from reid.training.loop import LoopConfig, Scored, TrainingLoop
 from reid.training.occluders import OccluderBank
@@ -141,13 +141,7 @@ class Trainer(TrainingLoop[KPR | BPBReID, ReadBatch]):
         self._freeze_prompts(self._epoch < config.freeze_prompts)
         if self._epoch == 0:
             self._unlabelled += int((~batch.labelled).sum())
-        parts = () if config.grouping is None else self.spec.part_names
-        occluders = None
-        if config.augment.occlude and config.augment.occluders == "bank":
-            occluders = self._bank.draw(batch.identities, config.augment.occlude, generator)
-        drawn = augment(
-            batch.on(self._device), config.augment, generator, parts, self.spec.mean, self.spec.std, occluders
-        )
+        drawn = augmented(batch, config, self.spec, self._bank, generator, self._device)
         with self._autocast():
             output = self._forward(drawn)
         return self._losses(_in_fp32(output), drawn, generator)

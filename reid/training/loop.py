@@ -90,6 +90,17 @@ class LoopConfig:
     select: SelectConfig
 
 
+def step_seed(seed: int, step: int, salt: Sequence[int] = ()) -> int:
+    """What everything random in a step follows from.
+
+    Args:
+        seed: of the whole training.
+        step: its number.
+        salt: of one of several processes; empty for a single one.
+    """
+    return int(np.random.SeedSequence([seed, step, *salt]).generate_state(1)[0])
+
+
 class TrainingLoop(ABC, Generic[Model, Batch]):
     """Steps, scorings and saved states of one training in one folder; what a step learns is the subclass's.
 
@@ -253,7 +264,7 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
         config, optimiser = self._loop, self._optimiser
         rate = self._set_rates(self._epoch + self._batch / steps)
         # Networks draw from the global generator, augmentation from its own; both restart at every step.
-        seed = int(np.random.SeedSequence([config.seed, self._step, *self._ranks.salt]).generate_state(1)[0])
+        seed = step_seed(config.seed, self._step, self._ranks.salt)
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         self.model.train()

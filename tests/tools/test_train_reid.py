@@ -1,13 +1,19 @@
 """What the training command tells before it trains."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from data.errors import UserError
 from data.runtime.cores import helpers, usable_cores
 from reid.samples.sources import SourceConfig, read_source
+from reid.training.batch import TrainBatch
+from reid.training.config import load_training
+from reid.training.engine import Trainer
+from reid.training.first_batch import augmented, first_batch
 from tests.tiny_crops import write_site
 from tools.train_reid import main
 
@@ -79,3 +85,26 @@ def test_a_missing_root_says_where_it_was_looked_for(tmp_path: Path, monkeypatch
 def test_no_more_helpers_than_cores() -> None:
     assert helpers(0) == 0
     assert helpers(10_000) == usable_cores() >= 1
+
+
+def test_the_first_batch_is_drawn_as_the_training_sees_it(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = tmp_path / "batch.png"
+    changes = ["augment.occlude=0.8", "select.best_on=none", "epochs=1"]
+    arguments = ["--config", str(config), "--out", str(tmp_path / "out"), *changes]
+    assert main([*arguments, "--batch-picture", str(picture)]) == 0
+    assert picture.stat().st_size > 1000
+    assert not (tmp_path / "out").exists()
+    seen: list[TrainBatch] = []
+
+    def spying(*told: Any) -> TrainBatch:
+        seen.append(augmented(*told))
+        return seen[-1]
+
+    monkeypatch.setattr("reid.training.engine.augmented", spying)
+    Trainer(load_training(config, changes), tmp_path / "out", "cpu").run(stop_after=1)
+    drawn = first_batch(load_training(config, changes))
+    for name in ("images", "parts", "targets", "negatives", "identities"):
+        assert torch.equal(getattr(seen[0], name), getattr(drawn, name)), name
+    assert drawn.negatives[:, -1].any()
