@@ -1,6 +1,6 @@
 """Detections from files: where a run can start without video."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from data.skeletons import COCO17, convert
 
 # More than a week at any usual rate.
 _LATE = 20_000_000
+# Of fewer frames it may be chance that they are evenly apart.
+_FEWEST_FRAMES = 8
 _NEEDED = ("frame", "box_xyxy", "score")
 
 
@@ -45,6 +47,7 @@ class CameraDetections:
         features: appearance of each row, or None.
         keypoints: (N, 17, 3) float32 x px, y px, confidence, or None.
         frame_count: frames of the camera, those without detections included.
+        looked: rising frames that somebody looked at for people; None: all.
         warnings: what was left out or changed, one line each.
     """
 
@@ -57,10 +60,29 @@ class CameraDetections:
     features: FileFeatures | None
     keypoints: FloatArray | None
     frame_count: int
+    looked: IntArray | range | None
     warnings: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def looks_at(self, frame: int) -> bool:
+        """Whether a frame was looked at; of others it is not known who is in them. Nobody is after the last."""
+        if self.looked is None or frame >= self.frame_count:
+            return True
+        if isinstance(self.looked, range):
+            return frame in self.looked
+        place = int(np.searchsorted(self.looked, frame))
+        return place < len(self.looked) and int(self.looked[place]) == frame
+
+    def looks_within(self, frames: range) -> int:
+        """How many frames of a stretch were looked at."""
+        if self.looked is None:
+            return len(frames)
+        if isinstance(self.looked, range):
+            first, step = self.looked.start, self.looked.step
+            return max(0, -((first - frames.stop) // step)) - max(0, -((first - frames.start) // step))
+        return int(np.diff(np.searchsorted(self.looked, (frames.start, frames.stop)))[0])
 
     def rows(self, frame: int) -> slice:
         """The rows of a frame."""
@@ -115,6 +137,14 @@ def read_detection_folder(folder: Path, features: Path | None = None) -> dict[st
     return found
 
 
+def told_videos(found: Mapping[str, CameraDetections]) -> str:
+    """For errors about names of cameras: which files hold several videos, after which cameras are named; or ""."""
+    names: dict[Path, list[str]] = {}
+    for camera, one in found.items():
+        names.setdefault(one.path, []).append(camera)
+    return "".join(f"; {path} holds the videos {', '.join(own)}" for path, own in names.items() if len(own) > 1)
+
+
 def _from_text(path: Path, features: Path | None) -> CameraDetections:
     table = read_mot(path, "det")
     appearance = read_features(path, features, len(table))
@@ -147,7 +177,27 @@ def _from_coco_video(path: Path, video: CocoVideo) -> CameraDetections:
         np.concatenate(posed) if posed else None,
         video.length,
     )
-    return replace(found, camera=video.name or path.stem, warnings=(*video.warnings, *found.warnings))
+    whole = len(images) == video.length
+    return replace(
+        found,
+        camera=video.name or path.stem,
+        looked=None if whole else video.frames,
+        warnings=(*video.warnings, *_told_gaps(video), *found.warnings),
+    )
+
+
+def _told_gaps(video: CocoVideo) -> list[str]:
+    absent = video.length - len(video.images)
+    if not absent:
+        return []
+    return [f"it has images of {len(video.images)} of {video.length} frames: the others count as not looked at"]
+
+
+def _sampled(frames: IntArray, frame_count: int) -> range | None:
+    """The frames that were looked at where people are in every n-th alone; None where they are not."""
+    own = np.unique(frames)
+    step = int(np.gcd.reduce(np.diff(own))) if len(own) >= _FEWEST_FRAMES else 1
+    return range(int(own[0]) % step, frame_count, step) if step > 1 else None
 
 
 def _join(files: Sequence[Sequence[CameraDetections]]) -> dict[str, CameraDetections]:
@@ -222,6 +272,10 @@ def _make(
     if len(frames) and frames[0] >= _LATE:
         late = f"they begin with frame {frames[0] + 1}: frames count the pictures of the video from 1, are these times?"
     scores, cut = usable_scores(scores[keep])
+    sampled = _sampled(frames, frame_count)
+    seldom = None
+    if sampled is not None:
+        seldom = f"people are in every {sampled.step}th frame alone: the frames between count as not looked at"
     zeroed = None if features is None or not features.broken else f"{features.broken} features hold NaN: not used"
     return CameraDetections(
         camera=path.stem,
@@ -233,5 +287,6 @@ def _make(
         features=None if features is None else features.select(keep),
         keypoints=None if keypoints is None else keypoints[keep],
         frame_count=frame_count,
-        warnings=tuple(line for line in (late, dropped, cut, zeroed) if line is not None),
+        looked=sampled,
+        warnings=tuple(line for line in (late, seldom, dropped, cut, zeroed) if line is not None),
     )

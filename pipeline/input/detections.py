@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import UserError
-from data.formats.detections_in import CameraDetections, read_detection_folder
+from data.formats.detections_in import CameraDetections, read_detection_folder, told_videos
 from data.kernels import boxes as box_kernels
 from data.records import Frame, Image, View
 from data.runtime.stage_clock import StageClock
@@ -51,7 +51,10 @@ class DetectionInput:
         """
         self._found: dict[str, CameraDetections] = read_detection_folder(folder, features)
         if site.cameras:
-            site.check_cameras(list(self._found))
+            try:
+                site.check_cameras(list(self._found))
+            except UserError as error:
+                raise UserError(f"{error}{told_videos(self._found)}") from None
         self.cameras = tuple(self._found)
         self._look = look_up(self._found)
         self._site, self._batching = site, batching
@@ -115,7 +118,9 @@ class DetectionInput:
 
     def total_frames(self) -> int | None:
         """See ``PerceivedInput``."""
-        return sum(len(stretch) for walked in self._walked.values() for stretch in walked)
+        return sum(
+            self._found[camera].looks_within(stretch) for camera, walked in self._walked.items() for stretch in walked
+        )
 
     def interrupt(self) -> None:
         """See ``PerceivedInput``; nobody waits long for a file."""
@@ -126,7 +131,8 @@ class DetectionInput:
     def _camera_frames(self, camera: str, start: int) -> Iterator[Frame]:
         for stretch in self._walked[camera]:
             for index in range(max(start, stretch.start), stretch.stop):
-                yield Frame(camera, index, index / self._fps[camera], _NO_IMAGE)
+                if self._found[camera].looks_at(index):
+                    yield Frame(camera, index, index / self._fps[camera], _NO_IMAGE)
 
     def _perceive(self, timed: TimedFrame) -> Perceived:
         frame = timed.frame

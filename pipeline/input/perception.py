@@ -12,7 +12,7 @@ from data.runtime.stage_clock import StageClock
 from pipeline.backends.base import Perceiver
 from pipeline.folder.stages import Stage
 from pipeline.input.batching import Instant, TimedFrame
-from pipeline.input.schedule import Schedule
+from pipeline.input.schedule import LookSchedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def look_up(found: Mapping[str, CameraDetections]) -> Look:
 
 
 def perceive(
-    batches: Iterable[Sequence[Instant]], look: Look, clock: StageClock, schedule: Schedule | None = None
+    batches: Iterable[Sequence[Instant]], look: Look, clock: StageClock, schedule: LookSchedule | None = None
 ) -> Iterator[PerceivedBatch]:
     """Find people, and skeletons where configured, batch by batch; instants stay together.
 

@@ -12,10 +12,11 @@ the memory back, decides as an unbroken one.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from data.formats.detections_in import CameraDetections
 from data.kernels.boxes import iou_matrix
 from data.records import Detections, FloatArray, Frame
 from pipeline.backends.config import PaceConfig
@@ -60,6 +61,47 @@ class Watch:
         background = Background(np.asarray(tree["blocks"], np.uint8), np.asarray(tree["noise"], np.float32))
         boxes, scores = np.asarray(tree["boxes"], np.float32), np.asarray(tree["scores"], np.float32)
         return Watch(background, tree["looked_s"], tree["alert_s"], boxes, scores)
+
+
+class LookSchedule(Protocol):
+    """Says which frames are looked at; frames of a camera come in their order."""
+
+    def due(self, frame: Frame) -> bool:
+        """Whether a frame is to be looked at. Changes nothing."""
+        ...
+
+    def looked(self, frame: Frame, found: Detections) -> None:
+        """Remember a look."""
+        ...
+
+    def memory(self) -> dict[str, Any]:
+        """Everything a resumed run needs, as a tree for ``data.formats.state``."""
+        ...
+
+    def restore(self, memory: Mapping[str, Any]) -> None:
+        """Go on from ``memory``."""
+        ...
+
+
+class GivenLooks:
+    """Looks were made elsewhere: due are the frames that detection files tell of."""
+
+    def __init__(self, found: Mapping[str, CameraDetections]) -> None:
+        self._found = found
+
+    def due(self, frame: Frame) -> bool:
+        """Whether the file of the frame's camera tells who is in it."""
+        return self._found[frame.camera].looks_at(frame.index)
+
+    def looked(self, frame: Frame, found: Detections) -> None:
+        """Files need no memory."""
+
+    def memory(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def restore(self, memory: Mapping[str, Any]) -> None:
+        """Nothing was remembered."""
 
 
 class Schedule:

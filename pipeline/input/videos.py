@@ -16,7 +16,7 @@ from pipeline.input.ahead import Ahead, stop_all
 from pipeline.input.base import common_time
 from pipeline.input.batching import Batching, batches, by_instant, merge_by_time
 from pipeline.input.perception import Look, PerceivedBatch, perceive
-from pipeline.input.schedule import Schedule
+from pipeline.input.schedule import LookSchedule
 
 
 def _limited(frames: Iterator[Frame], limit: int | None, live: bool) -> Iterator[Frame]:
@@ -56,7 +56,7 @@ class VideoInput:
         site: Site,
         limit: int | None,
         given: Mapping[str, CameraDetections] | None = None,
-        schedule: Schedule | None = None,
+        schedule: LookSchedule | None = None,
     ) -> None:
         """Set up; nothing is decoded yet.
 

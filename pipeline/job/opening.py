@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import UserError
-from data.formats.detections_in import CameraDetections, read_detection_folder
+from data.formats.detections_in import CameraDetections, read_detection_folder, told_videos
 from data.runtime.machine import usable_cores
 from data.site import Site, load_site
 from pipeline.backends.base import PoseEstimator
@@ -15,7 +15,7 @@ from pipeline.input.base import PerceivedInput
 from pipeline.input.batching import Batching
 from pipeline.input.detections import DetectionInput
 from pipeline.input.perception import look_at, look_up
-from pipeline.input.schedule import Schedule
+from pipeline.input.schedule import GivenLooks, LookSchedule, Schedule
 from pipeline.input.videos import VideoInput, open_sources
 from pipeline.job.request import DetectionFiles, Videos
 from pipeline.weights.store import WeightStore
@@ -110,7 +110,11 @@ def _open_videos(
         for opened in sources.values():
             opened.close()
         raise
-    schedule = Schedule(config.detector.pace) if given is None and config.detector.schedule == "auto" else None
+    schedule: LookSchedule | None = None
+    if given is not None:
+        schedule = GivenLooks(given) if any(found.looked is not None for found in given.values()) else None
+    elif config.detector.schedule == "auto":
+        schedule = Schedule(config.detector.pace)
     source = VideoInput(sources, config.sources.queue_frames, _batching(run), look, known, limit, given, schedule)
     return Opened(source, embedder, known, estimator)
 
@@ -131,7 +135,7 @@ def _given(folder: Path, cameras: list[str]) -> dict[str, CameraDetections]:
     if missing:
         raise UserError(
             f"{folder} has no detections of camera {missing[0]}; there are: {', '.join(found)}. Name the "
-            "cameras as the files: --videos NAME=PATH"
+            f"cameras as the files: --videos NAME=PATH{told_videos(found)}"
         )
     return {camera: found[camera] for camera in cameras}
 

@@ -104,3 +104,6 @@ def _collect(job: Job, source: PerceivedInput, stage: TrackingStage) -> None:
             job.warn(WarningKind.TRACKING, "no frame could be used", camera)
         elif counts["detections"] == 0:
             job.warn(WarningKind.TRACKING, "nobody was detected", camera)
+        elif counts["tracklets"] == 0:
+            found, looks = counts["detections"], counts["looks"]
+            job.warn(WarningKind.TRACKING, f"no track came of {found} detections in {looks} frames", camera)

@@ -272,3 +272,54 @@ def test_videos_and_detections_must_go_together(
     videos = ["--videos", str(tmp_path / "hall.mp4")] if "--videos" not in extra else []
     assert _call(*videos, *extra, "--detections", detections, "--output", tmp_path / "run") == 2
     assert message in capsys.readouterr().err
+
+
+def _sampled(folder: Path, camera: str, step: int) -> None:
+    """Somebody walks; people were looked for in every so many frames."""
+    folder.mkdir(exist_ok=True)
+    numbers = range(0, 60, step)
+    images = [{"id": n, "file_name": f"{n:06d}.jpg", "width": 200, "height": 100} for n in numbers]
+    people = [
+        {"id": n, "image_id": n, "category_id": 1, "bbox": [20 + 2 * n, 20, 20, 60], "score": 0.9} for n in numbers
+    ]
+    content = {"images": images, "annotations": people, "categories": [{"id": 1, "name": "Person"}]}
+    (folder / f"{camera}.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("with_video", [False, True])
+def test_frames_that_nobody_looked_at_end_no_track(tmp_path: Path, with_video: bool) -> None:
+    _sampled(tmp_path / "det", "hall", 5)
+    start: tuple[object, ...] = ("--detections", tmp_path / "det")
+    if with_video:
+        _write_video(tmp_path / "hall.mp4", 60)
+        start += ("--videos", tmp_path / "hall.mp4")
+    else:
+        (tmp_path / "site.yaml").write_text("cameras: {hall: {fps: 10, size: [200, 100]}}\n")
+        start += ("--site", tmp_path / "site.yaml")
+    out = tmp_path / "run"
+    assert _call(*start, "--output", out, "reid.name=none", "run.crops=false") == 0
+    assert len(RunFolder(out).read_tracklets()) == 1
+    assert any("not looked at" in line for line in _warnings(out, "hall"))
+
+
+def test_videos_of_one_file_that_are_no_cameras_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = [{"id": n, "video_id": n, "frame_id": 0} for n in (1, 2)]
+    content = {"images": images, "annotations": [], "videos": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]}
+    (tmp_path / "det").mkdir()
+    (tmp_path / "det" / "hall.json").write_text(json.dumps(content))
+    (tmp_path / "site.yaml").write_text("cameras: {hall: {fps: 10, size: [200, 100]}}\n")
+    start = ("--detections", tmp_path / "det", "--output", tmp_path / "run")
+    assert _call(*start, "--site", tmp_path / "site.yaml") == 2
+    assert "hall.json holds the videos a, b" in capsys.readouterr().err
+    _write_video(tmp_path / "hall.mp4", 6)
+    assert _call(*start, "--videos", tmp_path / "hall.mp4") == 2
+    assert "hall.json holds the videos a, b" in capsys.readouterr().err
+
+
+def test_detections_that_become_no_track_are_told(tmp_path: Path) -> None:
+    (tmp_path / "det").mkdir()
+    (tmp_path / "det" / "hall.txt").write_text("1,-1,20,20,20,60,0.9\n40,-1,90,20,20,60,0.9\n")
+    (tmp_path / "site.yaml").write_text("cameras: {hall: {fps: 10, size: [200, 100]}}\n")
+    out = tmp_path / "run"
+    assert _call("--detections", tmp_path / "det", "--site", tmp_path / "site.yaml", "--output", out) == 0
+    assert "no track came of 2 detections in 40 frames" in _warnings(out, "hall")

@@ -285,3 +285,31 @@ def test_boxes_of_an_archive_in_shares_of_the_picture_are_refused(tmp_path):
     archive(tmp_path / "cam.npz", box_xyxy=np.array([[0.1, 0.2, 0.3, 0.4]] * 3, np.float32))
     with pytest.raises(UserError, match="shares of the picture"):
         read_detection_folder(tmp_path)
+
+
+def test_frames_without_an_image_were_not_looked_at(tmp_path):
+    images = [{"id": n, "file_name": f"{n:06d}.jpg"} for n in (1, 6, 11, 17)]
+    (tmp_path / "cam.json").write_text(json.dumps(coco(images)))
+    found = read_detection_folder(tmp_path)["cam"]
+    assert [frame for frame in range(20) if found.looks_at(frame)] == [0, 5, 10, 16, 17, 18, 19]
+    assert found.looks_within(range(4, 11)) == 2
+    assert found.warnings == ("it has images of 4 of 17 frames: the others count as not looked at",)
+    (tmp_path / "cam.json").write_text(json.dumps(coco(images[:1])))
+    assert read_detection_folder(tmp_path)["cam"].looked is None
+
+
+def test_people_in_every_fifth_frame_were_looked_for_there_only(tmp_path):
+    write(tmp_path / "cam.txt", [(5 * n + 2, -1, 10, 20, 5, 6, 0.5) for n in (0, 1, 2, 3, 5, 6, 7, 9)])
+    found = read_detection_folder(tmp_path)["cam"]
+    assert [frame for frame in range(47) if found.looks_at(frame)] == list(range(1, 47, 5))
+    assert [found.looks_within(range(a, b)) for a, b in ((0, 1), (0, 2), (1, 7), (2, 6), (40, 47))] == [0, 1, 2, 0, 2]
+    assert found.warnings == ("people are in every 5th frame alone: the frames between count as not looked at",)
+
+
+@pytest.mark.parametrize("frames", [[1, 6, 11], [1, 6, 11, 16, 21, 26, 31, 33], list(range(1, 20))])
+def test_other_frames_without_people_were_looked_at(tmp_path, frames):
+    write(tmp_path / "cam.txt", [(frame, -1, 10, 20, 5, 6, 0.5) for frame in frames])
+    found = read_detection_folder(tmp_path)["cam"]
+    assert found.looked is None
+    assert found.looks_at(3)
+    assert found.warnings == ()
