@@ -74,7 +74,9 @@ def read_tracklets(path: Path) -> list[Tracklet]:
             raise UserError(f"{path} unpacks to {unpacked >> 20} MiB: no run wrote that")
         table = pq.read_table(path, memory_map=False, partitioning=None)
     except OSError as error:
-        raise UserError(f"{path} is damaged ({_one_line(error)}); delete it and run again with --resume") from None
+        raise UserError(
+            f"{path} is damaged ({_one_line(error)}); delete it and go on with `python -m pipeline.run --resume`"
+        ) from None
     except (pa.ArrowException, MemoryError, ValueError, OverflowError) as error:
         raise UserError(f"{path} is not a readable Parquet file ({_one_line(error)})") from None
     version = (table.schema.metadata or {}).get(_VERSION_KEY)

@@ -109,7 +109,7 @@ class Runtimes:
                 return build(fixed.name)
             except UserError as error:
                 raise UserError(
-                    f"{error}; the run began with {fixed.name}, so resume where that works, or --overwrite"
+                    f"{error}; the run began with {fixed.name}, so resume where that works, or begin anew"
                 ) from None
         how = f"{runtime} {device} {threads} threads"
         names = _candidates(build, runtime)

@@ -41,8 +41,8 @@ def read_predictions(
         path = find_prediction(folder, name)
         if path is None and not allow_missing:
             raise UserError(
-                f"{folder} has no predictions for {name} ({name}.txt); --allow-missing scores it as empty, "
-                f"--sequences leaves it out"
+                f"{folder} has no predictions for {name} ({name}.txt); --allow-missing of the scoring "
+                "tools scores it as empty, --sequences leaves it out"
             )
         found[name] = None if path is None else read_mot(path, "tracks")
     return found, lines

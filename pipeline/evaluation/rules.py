@@ -123,5 +123,5 @@ def _check_classes(truth: MotTable, name: str) -> None:
     strange = ~np.isin(truth.class_ids, _MOT17_CLASSES)
     if strange.any():
         raise UserError(
-            f"{name}: the truth has class {truth.class_ids[strange][0]}, MOT17 has 1 to 13; use --rule plain or mot15"
+            f"{name}: the truth has class {truth.class_ids[strange][0]}, MOT17 has 1 to 13; use the rule plain or mot15"
         )

@@ -161,7 +161,7 @@ class RunFolder:
         """Return self if this is a run folder with tracklets, else raise ``UserError``."""
         if not self.tracklets.is_dir():
             raise UserError(
-                f"{self.root} is not a run folder: it has no 'tracklets' folder; give the --output of a run"
+                f"{self.root} is not a run folder: it has no 'tracklets' folder; give the --output of a `pipeline.run`"
             )
         return self
 
@@ -357,7 +357,9 @@ class RunFolder:
         if not inside:
             raise UserError(f"{path} is a link that leads out of the run folder; nothing is read through it")
         if not path.exists():
-            raise UserError(f"{path} is missing: the run did not get that far; run it again with --resume")
+            raise UserError(
+                f"{path} is missing: the run did not get that far; go on with `python -m pipeline.run --resume`"
+            )
         return read_text(path, longest)
 
     def _cure(self) -> str:

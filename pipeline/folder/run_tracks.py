@@ -49,7 +49,9 @@ def read_run_tracks(folder: RunFolder, keypoint_min: float = 0.0) -> list[Camera
     for name in sorted(inputs):
         path = folder.tracks(name)
         if not path.is_file():
-            raise UserError(f"{path} is missing: the run did not get that far; run it again with --resume")
+            raise UserError(
+                f"{path} is missing: the run did not get that far; go on with `python -m pipeline.run --resume`"
+            )
         table, told, own = read_mot(folder.check_no_link(path), "tracks"), inputs[name], by_camera[name]
         last = int(table.frames[-1]) + 1 if len(table) else 0
         found.append(

@@ -58,7 +58,9 @@ def forget(folder: RunFolder, person: int) -> Forgotten:
     """
     manifest = folder.read_manifest()
     if manifest["status"] != "complete":
-        raise UserError(f"the run in {folder.root} is {manifest['status']}; finish it with --resume first")
+        raise UserError(
+            f"the run in {folder.root} is {manifest['status']}; finish it with `pipeline.run --resume` first"
+        )
     people = folder.read_global_tracks()
     found = [one for one in people if one.global_id == person]
     if not found:

@@ -135,7 +135,7 @@ def _given(folder: Path, cameras: list[str]) -> dict[str, CameraDetections]:
     if missing:
         raise UserError(
             f"{folder} has no detections of camera {missing[0]}; there are: {', '.join(found)}. Name the "
-            f"cameras as the files: --videos NAME=PATH{told_videos(found)}"
+            f"cameras as the files: NAME=PATH{told_videos(found)}"
         )
     return {camera: found[camera] for camera in cameras}
 

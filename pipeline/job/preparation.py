@@ -170,7 +170,9 @@ def load_job(folder: RunFolder, config: Config) -> Job:
         raise UserError(f"{folder.manifest} is of another version of this program; run again with --overwrite")
     manifest = folder.read_manifest()
     if not Status(manifest["status"]).has_tracklets:
-        raise UserError(f"the run in {folder.root} is {manifest['status']}; finish it with --resume first")
+        raise UserError(
+            f"the run in {folder.root} is {manifest['status']}; finish it with `pipeline.run --resume` first"
+        )
     warnings = [RunWarning.from_json(value) for value in manifest["warnings"]]
     stages = manifest["timings"]["stages"]
     return Job(

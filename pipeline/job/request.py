@@ -97,9 +97,9 @@ class RunRequest:
             UserError: for truth that is no folder, and a limit below 1.
         """
         if self.truth is not None and not self.truth.is_dir():
-            raise UserError(f"--truth {self.truth} is not a folder")
+            raise UserError(f"the truth {self.truth} is not a folder")
         if self.limit is not None and self.limit < 1:
-            raise UserError(f"--limit must be at least 1, not {self.limit}")
+            raise UserError(f"the limit of frames must be at least 1, not {self.limit}")
 
     def inputs(self) -> list[Path]:
         """Files and folders that are read while the run folder is written; of videos those that are no addresses.

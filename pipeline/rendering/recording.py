@@ -107,7 +107,7 @@ class Playback:
         if is_address(uri):
             raise UserError(
                 f"camera '{camera}' was read from an address ({uri}), and none is opened because a run folder names "
-                "it; run again with --save-video"
+                "it; `pipeline.run --save-video` draws while it reads"
             )
         path, _ = file_and_stream(uri)
         if not path.exists():

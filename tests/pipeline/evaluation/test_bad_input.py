@@ -91,7 +91,10 @@ def test_a_missing_sequence_of_the_predictions_is_named(mot20: Path, capsys: pyt
     (mot20 / FOUND).rename(mot20 / "pred" / "MOT20-99.txt")
     code, _, error = told(mot20, capsys)
     assert code == 2
-    assert "has no predictions for MOT20-01 (MOT20-01.txt); --allow-missing scores it as empty" in error
+    assert (
+        "has no predictions for MOT20-01 (MOT20-01.txt); --allow-missing of the scoring tools scores it as empty"
+        in error
+    )
     code, _, error = told(mot20, capsys, "--allow-missing")
     assert code == 2, "then nothing at all is matched"
     assert "none of 0 predicted boxes lies on one of 9 true ones" in error

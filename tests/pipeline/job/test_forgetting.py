@@ -98,7 +98,7 @@ def test_overlays_go_and_what_is_out_of_reach_is_said(folder: RunFolder, capsys:
 
 def test_an_unfinished_run_is_left_as_it_is(folder: RunFolder) -> None:
     folder.write_json(folder.manifest, folder.read_json(folder.manifest) | {"status": "interrupted"})
-    with pytest.raises(UserError, match="finish it with --resume"):
+    with pytest.raises(UserError, match=r"finish it with `pipeline\.run --resume`"):
         forget(folder, 0)
 
 

@@ -133,13 +133,13 @@ def test_an_unfinished_run_is_not_associated(request_: RunRequest, config: Confi
     folder = run(request_, config).folder
     manifest = json.loads(folder.manifest.read_text())
     folder.write_json(folder.manifest, manifest | {"status": Status.INTERRUPTED.value})
-    with pytest.raises(UserError, match="finish it with --resume first"):
+    with pytest.raises(UserError, match=r"finish it with `pipeline\.run --resume` first"):
         run(RunRequest(EarlierRun(), folder.root), config)
 
 
 def test_mistakes_are_told_before_anything_is_opened(tmp_path: Path, config: Config) -> None:
     videos = Videos((CameraSpec("hall", "nowhere.mp4"),))
-    with pytest.raises(UserError, match="--limit must be at least 1"):
+    with pytest.raises(UserError, match="the limit of frames must be at least 1"):
         run(RunRequest(videos, tmp_path / "run", limit=0), config)
     with pytest.raises(UserError, match="is not a folder"):
         run(RunRequest(videos, tmp_path / "run", truth=tmp_path / "gone"), config)
