@@ -46,6 +46,9 @@ def read_number_rows(path: Path, what: str, columns: str, names: Sequence[Sequen
     """
     try:
         check_file(path, TEXT_BYTES)
+        plain = _plain(path)
+        if plain is not None:
+            return plain
         rows = _rows(path)
         first = next(rows, None)
         if first is not None and names and _is_heading(first[1]):
@@ -127,6 +130,20 @@ def _number_rows(path: Path) -> Iterator[tuple[int, str]]:
     if first is not None and not _is_heading(first[1]):
         yield first
     yield from rows
+
+
+def _plain(path: Path) -> DoubleArray | None:
+    """The numbers of a file that is nothing but numbers, commas or white space; None where it needs a closer look."""
+    encoding = encoding_of(path)
+    try:
+        with path.open(encoding=encoding) as stream:
+            first = stream.readline().strip()
+        separator = _separator(first)
+        if not first or separator not in (",", None):
+            return None
+        return np.loadtxt(path, np.float64, comments=None, delimiter=separator, ndmin=2, encoding=encoding)
+    except ValueError:
+        return None
 
 
 def _rows(path: Path, errors: str = "strict") -> Iterator[tuple[int, str]]:
