@@ -42,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--detections",
         type=Path,
         metavar="DIR",
-        help="<camera>.txt (MOT), .npz or .json (COCO); with --videos, appearance is taken from the videos",
+        help="<camera>.txt (MOT), .npz, .json (COCO), .mat (DukeMTMC); with --videos, appearance is from the videos",
     )
     start.add_argument("--tracks", type=Path, metavar="DIR", help="<camera>.txt MOT tracks with local ids")
     start.add_argument(

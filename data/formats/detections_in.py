@@ -12,6 +12,7 @@ from data.errors import UserError
 from data.foreign import open_arrays
 from data.formats.camera_texts import camera_texts
 from data.formats.coco_videos import CocoVideo, read_coco_videos
+from data.formats.duke_detections import read_duke_detections
 from data.formats.features_in import (
     FileFeatures,
     check_one_size,
@@ -103,8 +104,8 @@ def read_detection_folder(folder: Path, features: Path | None = None) -> dict[st
     ``features``, beside it, or in the sibling folder ``feat``); or ``<camera>.npz`` with ``frame`` (from 1),
     ``box_xyxy``, ``score`` and, where there are any, ``feature``, ``keypoints`` (N, 17, 3) and ``num_frames``; or
     ``<camera>.json``, a COCO file with one image per frame (``data.formats.coco_videos`` says which frame an image is);
-    one that holds several videos stands for the cameras they are named after. Only the first kind that is there is
-    read: .npz, .txt, .json.
+    one that holds several videos stands for the cameras they are named after; or ``<camera>.mat``, DukeMTMC's. Only the
+    first kind that is there is read: .npz, .txt, .json, .mat.
 
     Boxes without area are dropped and counted. Scores of -1 become 1, others are cut to 0-1.
 
@@ -117,7 +118,7 @@ def read_detection_folder(folder: Path, features: Path | None = None) -> dict[st
             below 1, columns of different length), or features do not go with the boxes.
     """
     if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}; give the folder that holds <camera>.txt, .npz or .json")
+        raise UserError(f"there is no folder {folder}; give the folder that holds <camera>.txt, .npz, .json or .mat")
     archives, texts = by_stem(listed(folder, "*.npz")), camera_texts(folder)
     if archives:
         found = {camera: _from_archive(path) for camera, path in archives.items()}
@@ -127,8 +128,10 @@ def read_detection_folder(folder: Path, features: Path | None = None) -> dict[st
     else:
         found = _join([_from_coco(path) for path in by_stem(listed(folder, "*.json")).values()])
     if not found:
+        found = {camera: _from_duke(path) for camera, path in by_stem(listed(folder, "*.mat")).items()}
+    if not found:
         raise UserError(
-            f"{folder} holds no <camera>.txt, .npz or .json (there: {contents(folder)}); give a folder of detections"
+            f"{folder} holds no <camera>.txt, .npz, .json or .mat (there: {contents(folder)}); give a folder of detections"
         )
     for camera in found:
         if not is_camera_name(camera):
@@ -198,6 +201,12 @@ def _sampled(frames: IntArray, frame_count: int) -> range | None:
     own = np.unique(frames)
     step = int(np.gcd.reduce(np.diff(own))) if len(own) >= _FEWEST_FRAMES else 1
     return range(int(own[0]) % step, frame_count, step) if step > 1 else None
+
+
+def _from_duke(path: Path) -> CameraDetections:
+    found = read_duke_detections(path)
+    last = int(found.frames.max(initial=-1))
+    return _make(path, found.frames, found.boxes, found.scores, None, found.keypoints, last + 1)
 
 
 def _join(files: Sequence[Sequence[CameraDetections]]) -> dict[str, CameraDetections]:

@@ -1,7 +1,7 @@
-"""Matlab files of version 5 to 7, read in a process of their own.
+"""Matlab files of version 5 to 7.3, read in a process of their own.
 
-SciPy's reader is compiled code that a damaged file can crash or fill the memory with; then only that process ends. What
-comes back are plain arrays in an ``.npz`` file.
+SciPy's reader and HDF5, which version 7.3 is, are compiled code that a damaged file can crash or fill the memory with;
+then only that process ends. What comes back are plain arrays in an ``.npz`` file. HDF5 needs h5py, an extra.
 """
 
 import os
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +35,15 @@ def read_mat(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         By name: arrays of numbers as they are; cells of texts as an array of texts of the same shape.
 
     Raises:
-        UserError: when the file is absent, no such file, of version 7.3, damaged, too large, or a variable is something
-            else.
+        UserError: when the file is absent, no such file, damaged, too large, of version 7.3 without h5py, or a variable
+            is something else.
     """
     check_file(path, ARRAY_BYTES)
-    with path.open("rb") as stream:
-        if stream.read(len(_HDF5)) == _HDF5:
-            raise UserError(
-                f"{path} is a Matlab file of version 7.3 (HDF5), which is not read; save it as version 7: in Matlab "
-                f"load it, then save('{path.stem}_v7.mat', '{names[0]}', '-v7')"
-            )
+    if _is_hdf5(path) and find_spec("h5py") is None:
+        raise UserError(
+            f"{path} is a Matlab file of version 7.3 (HDF5), for which h5py is needed: pip install h5py; or load it in "
+            f"Matlab and save('{path.stem}_v7.mat', '{names[0]}', '-v7')"
+        )
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "found.npz"
         home = str(Path(__file__).resolve().parents[2])
@@ -67,11 +67,37 @@ def answer() -> None:
     """What the process of its own does: read, and write what is plain."""
     path, target, most_bytes, *names = sys.argv[1:]
     _bound(int(most_bytes))
-    from scipy.io import loadmat
+    if _is_hdf5(Path(path)):
+        plain = _from_hdf5(path, names)
+    else:
+        from scipy.io import loadmat
 
-    found = loadmat(path, variable_names=names)
-    plain: dict[str, Any] = {name: _plain(name, found[name]) for name in names if name in found}
+        found = loadmat(path, variable_names=names)
+        plain = {name: _plain(name, found[name]) for name in names if name in found}
     np.savez(target, **plain)
+
+
+def _is_hdf5(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(len(_HDF5)) == _HDF5
+
+
+def _from_hdf5(path: str, names: Sequence[str]) -> dict[str, Any]:
+    """Variables that are numbers stored in the file itself: HDF5 may also point at other files."""
+    import h5py
+
+    found: dict[str, Any] = {}
+    with h5py.File(path, "r") as file:
+        for name in names:
+            if name not in file:
+                continue
+            value = file[name]
+            here = isinstance(file.get(name, getlink=True), h5py.HardLink) and isinstance(value, h5py.Dataset)
+            if not here or value.is_virtual or value.external or value.dtype.kind not in "biuf":
+                raise ValueError(f"variable '{name}' is no plain array of numbers")
+            # Matlab stores columns first.
+            found[name] = value[()].T
+    return found
 
 
 def _bound(most_bytes: int) -> None:
