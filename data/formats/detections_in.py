@@ -131,7 +131,8 @@ def read_detection_folder(folder: Path, features: Path | None = None) -> dict[st
         found = {camera: _from_duke(path) for camera, path in by_stem(listed(folder, "*.mat")).items()}
     if not found:
         raise UserError(
-            f"{folder} holds no <camera>.txt, .npz, .json or .mat (there: {contents(folder)}); give a folder of detections"
+            f"{folder} holds no <camera>.txt, .npz, .json or .mat (there: {contents(folder)}); "
+            "give a folder of detections"
         )
     for camera in found:
         if not is_camera_name(camera):

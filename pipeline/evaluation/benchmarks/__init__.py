@@ -1,1 +1,1 @@
-"""Public benchmarks: each reads its published layout and scores by its own rules."""
+"""Public benchmarks: data sets are scored by what their records say, and by rules of their own."""
