@@ -111,9 +111,7 @@ def _reid_facts(name: str, root: Path) -> dict[str, Any]:
     from reid.samples.layouts import LAYOUTS
 
     if name not in LAYOUTS:
-        raise UserError(
-            f"unknown data set '{name}'; there are: {', '.join([*TRACKING, _PERSON_SEARCH, *sorted(LAYOUTS)])}"
-        )
+        TRACKING.load(name, (_PERSON_SEARCH, *sorted(LAYOUTS)))
     splits = LAYOUTS[name].listed_by(root, "all")
     rows = []
     for split in ("train", "query", "gallery"):

@@ -1,4 +1,4 @@
-"""Write a site file from plain facts: sizes and frame rates (meta.json), calibrations (calib.json)."""
+"""Write a site file from plain facts (meta.json, calib.json), or from what a public data set says of its cameras."""
 
 import argparse
 import sys
@@ -8,17 +8,22 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from data.calibration import World
+from data.clock import ClockStatus
 from data.config import explain
 from data.errors import UserError
 from data.formats.meta_in import site_from_meta
-from data.site import save_site
+from data.site import Site, save_site
 from pipeline.cli import run
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tools.make_site", description=__doc__)
-    parser.add_argument("--meta", type=Path, required=True, help="JSON, per camera {size: [width, height], fps: rate}")
+    facts = parser.add_mutually_exclusive_group(required=True)
+    facts.add_argument("--meta", type=Path, help="JSON, per camera {size: [width, height], fps: rate}")
+    facts.add_argument("--dataset", metavar="NAME", help="a data set as tools.dataset_info names it; with --root")
+    parser.add_argument("--root", type=Path, metavar="DIR", help="the folder of --dataset")
+    parser.add_argument("--split", default="", help="part of --dataset, where there are several")
     parser.add_argument(
         "--calib",
         type=Path,
@@ -42,8 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--clock",
         choices=("common", "estimated", "unknown"),
-        default="unknown",
-        help="of all cameras (default unknown)",
+        help="of all cameras (default unknown; of a data set as it says)",
     )
     parser.add_argument(
         "--overlap", choices=("none", "partial", "unknown"), default="unknown", help="of all pairs (default unknown)"
@@ -59,17 +63,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     if arguments.out.exists() and not arguments.overwrite:
         raise UserError(f"{arguments.out} exists; choose another --out or give --overwrite")
-    try:
-        world = World(unit_m=arguments.unit_m, up=list(arguments.up), ground=arguments.ground)
-    except ValidationError as error:
-        raise UserError(explain(error, World, "--unit-m, --up, --ground")) from None
-    site = site_from_meta(arguments.meta, arguments.calib, arguments.clock, arguments.overlap, arguments.group, world)
+    site = _from_dataset(arguments) if arguments.dataset else _from_meta(arguments)
     try:
         save_site(site, arguments.out)
     except OSError as error:
         raise UserError(f"cannot write {arguments.out}: {error.strerror}") from None
     print(f"{arguments.out}: {len(site.cameras)} cameras")
     return 0
+
+
+def _from_dataset(arguments: argparse.Namespace) -> Site:
+    from data.datasets.registry import read_dataset
+    from data.datasets.sites import site_of_dataset
+
+    for name in ("calib", "clock"):
+        if getattr(arguments, name) is not None:
+            raise UserError(f"--{name} goes with --meta; the data set says it")
+    if arguments.root is None:
+        raise UserError("--dataset needs --root, its folder")
+    dataset = read_dataset(arguments.dataset, arguments.root, arguments.split)
+    return site_of_dataset(dataset, arguments.overlap, arguments.group)
+
+
+def _from_meta(arguments: argparse.Namespace) -> Site:
+    try:
+        world = World(unit_m=arguments.unit_m, up=list(arguments.up), ground=arguments.ground)
+    except ValidationError as error:
+        raise UserError(explain(error, World, "--unit-m, --up, --ground")) from None
+    clock: ClockStatus = arguments.clock or "unknown"
+    return site_from_meta(arguments.meta, arguments.calib, clock, arguments.overlap, arguments.group, world)
 
 
 if __name__ == "__main__":

@@ -37,5 +37,8 @@ def test_strict_is_an_error_where_anything_is_wrong(site: Path) -> None:
 
 
 def test_unknown_names_list_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"unknown data set 'duke'; there are: .*dukemtmc.*cuhk03_labeled"):
-        main(["duke", str(tmp_path)])
+    with pytest.raises(
+        UserError,
+        match=r"unknown data set 'duke_mtmc' \(did you mean 'dukemtmc'\?\); there are: .*cuhk03_labeled.*dukemtmc",
+    ):
+        main(["duke_mtmc", str(tmp_path)])

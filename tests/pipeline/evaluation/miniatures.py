@@ -12,6 +12,12 @@ from data.datasets.dukemtmc import STARTS, WINDOWS
 from data.datasets.registry import read_dataset
 from data.formats.mot import MotTable, write_mot
 
+# 500 px focal length, 4 m above (2, -3), 25 degrees down, along y.
+PROJECTION = [
+    [500.0, 290.0185, -135.2378, 411.0069],
+    [0.0, 6.2047, -554.5823, 2236.9433],
+    [0.0, 0.9063, -0.4226, 4.4094],
+]
 FIRST = WINDOWS["trainval"].first + 1
 _INFO = "[Sequence]\nname={name}\nimDir=img1\nframeRate=14\nseqLength=6\nimWidth=640\nimHeight=480\nimExt=.jpg\n"
 
@@ -70,7 +76,7 @@ def aicity_rows(camera: int, person: int, shift_m: float = 0.0, frames: int = 4)
 def write_aicity(root: Path) -> None:
     """One scene of two cameras; a row of a camera that has no folder."""
     for camera in (1, 2):
-        matrix = {"camera projection matrix": np.eye(3, 4).tolist()}
+        matrix = {"camera projection matrix": PROJECTION}
         put(root / "val" / "scene_1" / f"camera_{camera:04d}" / "calibration.json", json.dumps(matrix))
     text = aicity_rows(1, 4) + aicity_rows(2, 4) + aicity_rows(7, 4, frames=1)
     put(root / "val" / "scene_1" / "ground_truth.txt", text)
@@ -101,7 +107,7 @@ def write_aicity2025(root: Path, scene: str = "Warehouse_015", frames: int = 4) 
     put(root / "val" / scene / "ground_truth.json", json.dumps(people))
     size = [{"name": "frameWidth", "value": 1920}, {"name": "frameHeight", "value": 1080}]
     sensors = [
-        {"id": name, "type": "camera", "cameraMatrix": np.eye(3, 4).tolist(), "attributes": size}
+        {"id": name, "type": "camera", "cameraMatrix": PROJECTION, "attributes": size}
         for name in ("Camera", "Camera_01")
     ]
     put(root / "val" / scene / "calibration.json", json.dumps({"calibrationType": "cartesian", "sensors": sensors}))
