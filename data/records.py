@@ -7,7 +7,7 @@ enters, call ``check`` once.
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,24 @@ Image = NDArray[np.uint8]
 Rows = NDArray[np.int64] | NDArray[np.bool_]
 
 
+class Picture(Protocol):
+    """A decoded picture that is not in RGB yet; to be asked by one thread at a time.
+
+    Attributes:
+        size: (width, height) px, upright.
+    """
+
+    size: tuple[int, int]
+
+    def rgb(self) -> Image:
+        """(H, W, 3) uint8 RGB, upright; converted once."""
+        ...
+
+    def sampled(self, width: int, height: int) -> Image:
+        """(height, width, 3) uint8 RGB of evenly spread pixels, proportions as they are; converts no more."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One decoded picture; never stored.
@@ -27,13 +45,36 @@ class Frame:
         camera: name of the camera.
         index: number of the frame in its source, from 0.
         time_s: the source's own time in seconds (not yet shifted by a clock offset).
-        image: (H, W, 3) uint8, RGB.
+        picture: (H, W, 3) uint8 RGB, or what becomes that when somebody looks.
     """
 
     camera: str
     index: int
     time_s: float
-    image: Image
+    picture: Image | Picture
+
+    @property
+    def image(self) -> Image:
+        """(H, W, 3) uint8 RGB."""
+        return self.picture if isinstance(self.picture, np.ndarray) else self.picture.rgb()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) px; converts nothing."""
+        picture = self.picture
+        return (picture.shape[1], picture.shape[0]) if isinstance(picture, np.ndarray) else picture.size
+
+    def converted(self) -> "Frame":
+        """The same with its picture in RGB."""
+        return replace(self, picture=self.image)
+
+    def sampled(self, width: int, height: int) -> Image:
+        """(height, width, 3) uint8 RGB of evenly spread pixels, proportions as they are; converts no more."""
+        if not isinstance(self.picture, np.ndarray):
+            return self.picture.sampled(width, height)
+        import cv2
+
+        return np.asarray(cv2.resize(self.picture, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ def fit(image: Image, size: Size) -> Image:
 
 
 class ToRgb:
-    """Turns decoded PyAV frames into upright RGB pictures of square pixels and one size."""
+    """Turns decoded PyAV frames into upright RGB pictures of square pixels and one size; by one thread at a time."""
 
     def __init__(self, size: Size, aspect: Fraction | None) -> None:
         """Prepare.
@@ -128,15 +128,41 @@ class ToRgb:
         from av.video.reformatter import VideoReformatter
 
         self.size = size
-        self._reformatter, self._aspect = VideoReformatter(), aspect
+        self._whole, self._few, self._aspect = VideoReformatter(), VideoReformatter(), aspect
 
     def __call__(self, frame: Any) -> Image:
         """Convert a frame to (H, W, 3) uint8 RGB."""
+        return self._converted(self._whole, frame, self.size)
+
+    def sampled(self, frame: Any, size: Size) -> Image:
+        """Convert evenly spread pixels of a frame to a picture of (width, height) ``size``, uint8 RGB."""
+        return self._converted(self._few, frame, size, interpolation="POINT")
+
+    def _converted(self, reformatter: Any, frame: Any, size: Size, **how: Any) -> Image:
         orientation = orientation_of_frame(frame)
         shown = orientation.size(square_pixels((frame.width, frame.height), self._aspect))
-        width, height = orientation.size(fitted(shown, self.size))
-        picture = self._reformatter.reformat(frame, width=width, height=height, format="rgb24", threads=1).to_ndarray()
-        return centred(orientation(np.asarray(picture, np.uint8)), self.size)
+        width, height = orientation.size(fitted(shown, size))
+        picture = reformatter.reformat(frame, width=width, height=height, format="rgb24", threads=1, **how).to_ndarray()
+        return centred(orientation(np.asarray(picture, np.uint8)), size)
+
+
+class DecodedPicture:
+    """A decoded PyAV frame as a ``data.records.Picture``."""
+
+    def __init__(self, frame: Any, to_rgb: ToRgb) -> None:
+        self._frame, self._to_rgb = frame, to_rgb
+        self._rgb: Image | None = None
+        self.size = to_rgb.size
+
+    def rgb(self) -> Image:
+        """See ``Picture``."""
+        if self._rgb is None:
+            self._rgb = self._to_rgb(self._frame)
+        return self._rgb
+
+    def sampled(self, width: int, height: int) -> Image:
+        """See ``Picture``."""
+        return self._to_rgb.sampled(self._frame, (width, height))
 
 
 def orientation_of_frame(frame: Any) -> Orientation:

@@ -17,7 +17,7 @@ from data.sources.container import (
     video_stream,
     video_streams,
 )
-from data.sources.geometry import ToRgb, shown_size
+from data.sources.geometry import DecodedPicture, ToRgb, shown_size
 from data.sources.select import FrameSelector
 from data.sources.timeline import PAUSE_S, PAUSE_STEPS, Timeline
 
@@ -97,7 +97,7 @@ class VideoSource:
                         "proportions kept"
                     )
                 if selector.wants(index, time_s):
-                    yield Frame(self._spec.camera, index, time_s, to_rgb(picture))
+                    yield Frame(self._spec.camera, index, time_s, DecodedPicture(picture, to_rgb))
         self.counted = decoder.count
         self._complain(decoder)
 

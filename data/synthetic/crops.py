@@ -1,4 +1,8 @@
-"""ReID crops in Market-1501's layout, with other people in front and behind, and the skeletons of all of them."""
+"""ReID crops in Market-1501's layout, with other people in front and behind, and the skeletons of all of them.
+
+The frames in their names tell when each person came into each camera on a walk through the site, so that transit times
+can be learnt from them.
+"""
 
 import json
 import logging
@@ -68,7 +72,7 @@ def make_crops(job: CropJob) -> int:
             if made is None:
                 continue
             folder = FOLDERS[0] if train else FOLDERS[1] if number == 0 else FOLDERS[2]
-            frame = 1 + number * _FRAMES_APART
+            frame = world.crop_frames[row, job.index] + number * _FRAMES_APART
             name = f"{person.person_id:04d}_c{job.index + 1}s1_{frame:06d}_00.jpg"
             told[f"{folder}/{name}"] = _write(rng, made, person, job.folder / "reid" / folder / name)
     path = job.folder / "reid" / f"crops_{job.preset.cameras[job.index].name}.json"

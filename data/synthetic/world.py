@@ -27,6 +27,10 @@ _SEEN_HEIGHTS = (0.3, 1.0, 1.6)
 _SMALLEST_PERSON_PX = 16.0
 _LEAST_VIEW_M2 = 2.0
 _BODY_MARGIN_CELLS = 2
+# Times of ReID crops: frames as Market-1501 counts them, walks at a usual pace, and how often somebody sets out.
+_CROP_FPS = 25.0
+_PACE_M_S, _PACE_SPREAD = 1.3, 0.25
+_SET_OUT_S = 4.0
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,31 @@ class World:
         reid = self.preset.reid
         count = reid.train_people + reid.test_people
         return make_identities(self.rng(_CROPS), count, 0, reid.confusable) if count else []
+
+    @cached_property
+    def crop_frames(self) -> NDArray[np.int64]:
+        """(people of the crops, C) frame at which each enters each camera, 25 a second on a clock that all share.
+
+        Everybody sets out in front of some camera and goes on to the nearest one left, straight from the middle of one
+        view to that of the next, each way at a pace of its own.
+        """
+        rng = self.rng(_CROPS, 2)
+        cells = [np.flatnonzero(seen.ravel()) for seen in self.seen_ground]
+        middles = np.stack([self.geometry.centres(own).mean(axis=0) for own in cells])
+        apart_m = np.linalg.norm(middles[:, None] - middles[None], axis=-1)
+        people, cameras = len(self.crop_people), len(cells)
+        frames = np.empty((people, cameras), np.int64)
+        for row, start in enumerate(rng.uniform(0, _SET_OUT_S * people, people).tolist()):
+            here, time, left = int(rng.integers(cameras)), start, set(range(cameras))
+            while True:
+                frames[row, here] = 1 + round(time * _CROP_FPS)
+                left.discard(here)
+                if not left:
+                    break
+                there = min(sorted(left), key=lambda other: float(apart_m[here, other]))
+                time += apart_m[here, there] / (_PACE_M_S * rng.lognormal(0, _PACE_SPREAD))
+                here = there
+        return frames
 
     def crop_rng(self, camera: int, person: int, crop: int) -> np.random.Generator:
         """The generator of one crop."""

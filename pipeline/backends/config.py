@@ -15,12 +15,16 @@ class PaceConfig(Section):
         0.3, gt=0, le=2, description="known people who walk by themselves are looked at this often, seconds"
     )
     floor_s: float = Field(
-        0.9, gt=0, le=2, description="an unchanged picture; more than run.interpolate_s leaves holes in tracks, seconds"
+        0.9,
+        gt=0,
+        le=2,
+        description="an unchanged picture of people; more than run.interpolate_s leaves holes in tracks, seconds",
     )
+    empty_s: float = Field(2.0, gt=0, le=10, description="an unchanged picture in which nobody is known, seconds")
     alert_s: float = Field(0.3, ge=0, description="every frame for so long after somebody appeared or left, seconds")
     score: float = Field(0.4, ge=0, le=1, description="detections from this score on are people who are known")
     sure: float = Field(0.6, ge=0, le=1, description="who has this score and no counterpart has appeared or left")
-    close_iou: float = Field(0.3, ge=0, le=1, description="people who overlap by more are looked at in every frame")
+    close_iou: float = Field(0.1, ge=0, le=1, description="people who overlap by more are looked at in every frame")
     reach: float = Field(0.3, ge=0, description="how far round a person changes are his own, box heights")
 
 

@@ -11,28 +11,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.records import FloatArray, Image
+from data.records import FloatArray, Frame, Image
 
 Mask = NDArray[np.bool_]
 
 _BLOCKS_WIDE = 64
-_FINE_WIDTH = 256
 _LEAST_LEVELS = 5.0
 _TIMES_NOISE = 3.0
 _RISE_S, _FALL_S = 2.0, 15.0
 _WHOLE_PICTURE = 0.5
 
 
-def blocks_of(image: Image) -> Image:
-    """The small picture: (H, W, 3) uint8 RGB -> (h, w, 3) uint8, w at most 64."""
+def blocks_of(frame: Frame) -> Image:
+    """The small picture of a frame: (h, w, 3) uint8 RGB, w at most 64."""
     import cv2
 
-    # Means over every n-th pixel do as well as means over all, at the cost of a small picture.
-    step = max(image.shape[1] // _FINE_WIDTH, 1)
-    fine = np.ascontiguousarray(image[::step, ::step])
-    wide = min(_BLOCKS_WIDE, fine.shape[1])
-    high = max(round(fine.shape[0] * wide / fine.shape[1]), 1)
-    return np.asarray(cv2.resize(fine, (wide, high), interpolation=cv2.INTER_AREA), np.uint8)
+    width, height = frame.size
+    wide = min(_BLOCKS_WIDE, width)
+    high = max(round(height * wide / width), 1)
+    # Means over 4 x 4 pixels of each block do as well as means over all; halving twice is what OpenCV does fastest.
+    small = frame.sampled(4 * wide, 4 * high)
+    for times in (2, 1):
+        small = np.asarray(cv2.resize(small, (times * wide, times * high), interpolation=cv2.INTER_AREA), np.uint8)
+    return small
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,10 @@ class Background:
 
     def differences(self, blocks: Image) -> FloatArray:
         """(h, w) float32 grey levels, the most of the three colours."""
-        return np.abs(blocks.astype(np.float32) - self.blocks).max(axis=2)
+        import cv2
+
+        red, green, blue = cv2.split(cv2.absdiff(blocks, self.blocks))
+        return np.maximum(np.maximum(red, green), blue).astype(np.float32)
 
     def changed(self, differences: FloatArray) -> Mask:
         """(h, w) blocks that differ by more than their noise."""

@@ -21,7 +21,7 @@ class Perceived:
 
     Attributes:
         view: what was found in the frame, and when on the common clock.
-        image: (H, W, 3) uint8 RGB, or None when the run starts from detection files.
+        image: (H, W, 3) uint8 RGB, or None where nobody looked, or the run starts from detection files.
         embeddings: appearance of every row where a file gave it, else None: the embedder is asked on demand.
         looked: False where nobody looked for people: that the view shows none says nothing.
     """
@@ -97,7 +97,7 @@ def perceive(
                 found |= {row: [next(rest) for _ in batch[row]] for row in due}
         instants = [
             [
-                Perceived(_view(timed, *people), timed.frame.image, looked=row in found)
+                Perceived(_view(timed, *people), timed.frame.image if row in found else None, looked=row in found)
                 for timed, people in zip(
                     instant, found.get(row, [(Detections.empty(), None)] * len(instant)), strict=True
                 )
@@ -122,5 +122,4 @@ def _turns(batch: Sequence[Instant]) -> list[list[int]]:
 
 def _view(timed: TimedFrame, detections: Detections, poses: Poses | None) -> View:
     frame = timed.frame
-    height, width = frame.image.shape[:2]
-    return View(frame.camera, frame.index, frame.time_s, (width, height), detections, poses, timed.common_s)
+    return View(frame.camera, frame.index, frame.time_s, frame.size, detections, poses, timed.common_s)

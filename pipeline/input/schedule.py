@@ -7,7 +7,8 @@ the memory back, decides as an unbroken one.
 * every frame: when a block changed where nobody is known; for a while after somebody appeared or was missed; while
   people are so near one another that they could be taken for one another;
 * every ``carry_s``: people who are known walk, each by himself; between two looks their motion carries them;
-* every ``floor_s``: nothing changes; who stands still stays known.
+* every ``floor_s``: nothing changes; who stands still stays known;
+* every ``empty_s``: nothing changes, and there is nobody.
 """
 
 from collections.abc import Mapping
@@ -121,13 +122,13 @@ class Schedule:
         since_s = frame.time_s - watch.looked_s
         if since_s <= 0 or frame.time_s <= watch.alert_s + _TICK_S or _close(people, config.close_iou):
             return True
-        if since_s >= config.floor_s - _TICK_S:
+        if since_s >= (config.floor_s if len(people) else config.empty_s) - _TICK_S:
             return True
-        blocks = blocks_of(frame.image)
+        blocks = blocks_of(frame)
         if blocks.shape != watch.background.blocks.shape:
             return True
         changed = watch.background.changed(watch.background.differences(blocks))
-        known = covered(people, _size(frame), changed.shape, config.reach)
+        known = covered(people, frame.size, changed.shape, config.reach)
         if (changed & ~known).any():
             return True
         return bool(changed.any()) and since_s >= config.carry_s - _TICK_S
@@ -135,11 +136,11 @@ class Schedule:
     def looked(self, frame: Frame, found: Detections) -> None:
         """Remember a look."""
         config = self._config
-        blocks = blocks_of(frame.image)
+        blocks = blocks_of(frame)
         watch = self._watches.get(frame.camera)
         if watch is None or watch.background.blocks.shape != blocks.shape:
             watch = Watch(Background.of(blocks), frame.time_s, frame.time_s, *_NOBODY)
-        people = covered(np.concatenate([found.boxes, watch.boxes]), _size(frame), blocks.shape[:2], config.reach)
+        people = covered(np.concatenate([found.boxes, watch.boxes]), frame.size, blocks.shape[:2], config.reach)
         moved = _unmatched(watch.boxes, watch.scores, found.boxes, config.sure)
         moved = moved or _unmatched(found.boxes, found.scores, watch.boxes, config.sure)
         elapsed_s, until_s = max(frame.time_s - watch.looked_s, 0.0), frame.time_s + config.alert_s

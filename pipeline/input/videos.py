@@ -95,7 +95,11 @@ class VideoInput:
             self._schedule.restore(memory)
         decoders = {}
         for camera, source in self._sources.items():
-            frames = _timed(_limited(source.frames(after[camera] + 1), self._limit, source.info.live), clock)
+            frames = _limited(source.frames(after[camera] + 1), self._limit, source.info.live)
+            if self._schedule is None:
+                # All are looked at: then it is better done here, in a thread of each camera.
+                frames = (frame.converted() for frame in frames)
+            frames = _timed(frames, clock)
             decoders[camera] = Ahead(frames, self._depth, f"decode-{camera}")
         self._threads.extend(decoders.values())
         merged = merge_by_time({camera: iter(decoder) for camera, decoder in decoders.items()}, self._common_time)

@@ -7,7 +7,11 @@ import pytest
 from data.errors import UserError
 from data.formats.part_features import PartFeatures, read_part_features, write_part_features
 from data.records import PartEmbeddings
+from data.synthetic.training_set import TrainingSet, make_training_set
 from tools.evaluate_st_reid import main
+from tools.extract_features import main as extract_features
+
+WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "weights"
 
 
 def write(path: Path, people: range, seed: int) -> Path:
@@ -159,6 +163,20 @@ def test_features_of_two_networks_are_not_compared(tmp_path: Path) -> None:
         main(["--query", str(files[0]), "--gallery", str(files[1])])
     with pytest.raises(UserError, match="2 parts of 8 numbers and of 1 of 8"):
         main(["--query", str(files[0]), "--gallery", str(plain)])
+
+
+def test_the_parts_of_rendered_people_are_fused_with_the_times_in_their_names(tmp_path: Path) -> None:
+    """From pictures to scores by command lines alone, with the network that is shipped."""
+    make_training_set(TrainingSet(sites=1, seed=2001, frames=0, people=8, test_people=8, crops=2), tmp_path / "set", 1)
+    crops = tmp_path / "set" / "reid" / "training2001" / "reid"
+    weights = f"reid.weights={WEIGHTS / 'kpr_small_synthetic.safetensors'}"
+    out = tmp_path / "f.npz"
+    described = ["--keypoints", str(crops), "--device", "cpu", "reid.name=kpr", weights]
+    assert extract_features([str(crops), "--out", str(out), *described]) == 0
+    assert read_part_features(out).embeddings.part_names[:2] == ("foreground", "head")
+    rows = {row["ranked_by"]: row["standard"] for row in scores_of(["--features", str(out), "--k1", "3"], tmp_path)}
+    assert rows["appearance"]["queries"] == 16
+    assert rows["st-reid joint score"]["mAP"] > rows["appearance"]["mAP"] + 0.02
 
 
 def test_space_time_lifts_real_features(testdata: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from data.config import SourcesConfig
 from data.errors import UserError
 from data.records import Frame
 from data.sources.base import CameraSpec
+from data.sources.geometry import ToRgb
 from data.sources.open import open_source
 from data.sources.opencv import OpenCvSource
 from data.sources.video import VideoSource
@@ -61,6 +62,22 @@ def test_a_resumed_read_is_the_tail_of_a_full_one(make_video, settings, start):
     expected = [frame for frame in full if frame.index >= start]
     assert [(frame.index, frame.time_s) for frame in tail] == [(frame.index, frame.time_s) for frame in expected]
     assert all((a.image == b.image).all() for a, b in zip(tail, expected, strict=True))
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180])
+def test_some_pixels_of_a_frame_are_there_without_the_rest(make_video, monkeypatch, rotation):
+    _, frames = read(make_video(frames=3, rotation=rotation))
+    whole = [frame.converted() for frame in frames]
+    assert {frame.size for frame in frames} == {(64, 48) if rotation != 90 else (48, 64)}
+    assert {frame.size for frame in whole} == {frame.size for frame in frames}
+    monkeypatch.setattr(ToRgb, "__call__", lambda *_: pytest.fail("nothing has to be converted"))
+    for frame, converted in zip(read(make_video(frames=3, rotation=rotation))[1], whole, strict=True):
+        width, height = frame.size[0] // 8, frame.size[1] // 8
+        few = frame.sampled(width, height)
+        assert few.shape == (height, width, 3)
+        apart = few.astype(int) - converted.sampled(width, height)
+        # Edges of the pattern may fall on either side of a sample.
+        assert np.median(np.abs(apart)) <= 6
 
 
 def test_max_fps_thins_by_time_and_keeps_source_indices(make_video):
