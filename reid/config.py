@@ -26,6 +26,11 @@ class ReidConfig(InputOptions, NetworkChoice):
         description="kpr, san: auto (bf16 where the device has it, else fp32), fp32, bf16 or fp16 (CUDA); "
         "ONNX networks compute as they were exported",
     )
+    camera_tokens: dict[str, int] = Field(
+        {},
+        description="kpr with camera tokens: camera -> training camera whose token its people get, as {hall: 3}; "
+        "others get none, and no camera does by default",
+    )
     keypoint_min: float = Field(
         0.2, ge=0, lt=1, description="osnet_parts: keypoints of this confidence or less show nothing of a part"
     )

@@ -69,7 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     sections = tuple(f"{name}." for name in Config.model_fields)
     arguments.overrides = [value for value in arguments.images if value.startswith(sections) and "=" in value]
     paths = [Path(value) for value in arguments.images if value not in arguments.overrides]
-    config = network_config(arguments, [f"reid.weights={json.dumps(arguments.weights)}"])
+    # The file named says which back-end it is for; a configuration's own back-end is that of its own weights.
+    config = network_config(arguments, ["reid.name=auto", f"reid.weights={json.dumps(arguments.weights)}"])
     crops = _read(_pictures(paths, arguments.out), arguments.keypoints)
     weights = WeightStore(offline=config.run.offline)
     if arguments.keypoints is None and not arguments.no_prompts:

@@ -14,7 +14,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tools.train_pcb",
         description=__doc__,
-        epilog="example: python -m tools.train_pcb Market-1501 --dataset market --output runs/pcb epochs=60 erase=0.5",
+        epilog="example: python -m tools.train_pcb Market-1501 --dataset market --output runs/pcb "
+        "pretrained=resnet50-0676ba61.pth epochs=60 erase=0.5",
     )
     parser.add_argument("data", type=Path, help="folder with bounding_box_train")
     parser.add_argument("--dataset", choices=("market", "duke"), required=True, help="naming of the pictures")
@@ -22,8 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--overwrite", action="store_true", help="write into an output that exists")
     parser.add_argument("--resume", action="store_true", help="go on with the interrupted training in --output")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="begin with these weights, published or ours")
-    parser.add_argument("--no-pretrained", action="store_true", help="begin with random weights instead of ImageNet's")
-    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:<n> (default: cpu)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<n> (default: auto)")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="of reid.training.pcb.PcbTrainingConfig")
     return parser
 
@@ -41,8 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from data.runtime.torch_device import torch_device
     from data.training_folder import LAST, STATE
     from reid.models.pcb import PCB
+    from reid.models.spec import ModelSpec
     from reid.training.pcb import PcbTrainingConfig, train_pcb
     from reid.weights.pcb import load_pcb
+    from reid.weights.pretrained import load_backbone, starting_file
     from st_model.files import save_published
     from st_model.plot import draw, published_curves
     from st_model.published import published_distribution
@@ -63,6 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("settings are written key=value, and the value as in YAML, for example epochs=60") from None
     except ValidationError as error:
         raise UserError(explain(error, PcbTrainingConfig, "settings")) from None
+    backbone = ModelSpec(architecture="bpbreid", backbone="resnet50")
+    begins = arguments.weights is None and not arguments.resume
+    start = starting_file(config.pretrained, backbone) if begins else None
     split = read_split(arguments.data / TRAIN, arguments.dataset)
     people = split.names.identities > 0
     rows = np.flatnonzero(people)
@@ -82,7 +87,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
     else:
         torch.manual_seed(config.seed)
-        model = PCB(len(identities), pretrained=not arguments.no_pretrained and not arguments.resume)
+        model = PCB(len(identities))
+        if start is not None:
+            load_backbone(model.backbone, backbone, start)
     paths = [split.path(int(row)) for row in rows]
     train_pcb(
         model, paths, labels.astype(np.int64), config, arguments.output, device, arguments.resume, arguments.overwrite

@@ -1,10 +1,12 @@
 """What a network is to the back-ends, whichever runtime computes it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from data.errors import UserError
 
 FloatArray = NDArray[np.float32]
 Shape = tuple[int | None, ...]
@@ -50,6 +52,19 @@ class Network(Protocol):
             UserError: when the network does not take input of this shape.
         """
         ...
+
+
+def check_inputs(names: Sequence[str], label: str) -> None:
+    """Check that a network takes pictures alone.
+
+    Raises:
+        UserError: when it takes more, as a TransReID with camera numbers does; a runtime may fill in what is missing.
+    """
+    if len(names) > 1:
+        raise UserError(
+            f"{label} takes {len(names)} inputs ({', '.join(names)}), and only pictures can be given; export it "
+            "with the others fixed"
+        )
 
 
 def run_in_portions(run: Callable[[FloatArray], list[FloatArray]], blob: FloatArray, size: int) -> list[FloatArray]:

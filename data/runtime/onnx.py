@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import UserError
-from data.runtime.network import FloatArray, Shape, first_line, run_in_portions
+from data.runtime.network import FloatArray, Shape, check_inputs, first_line, run_in_portions
 
 
 def execution_providers(device: str) -> list[Any]:
@@ -64,6 +64,7 @@ class OnnxNetwork:
         except Exception as error:
             raise UserError(f"{label} is not a readable ONNX model: {first_line(error)}") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        check_inputs([one.name for one in inputs], label)
         self._on_gpu = "CUDAExecutionProvider" in self._session.get_providers()
         self._input = inputs[0].name
         self._dtype = np.float16 if inputs[0].type == "tensor(float16)" else np.float32

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import UserError
-from data.runtime.network import FloatArray, Shape, first_line, run_in_portions
+from data.runtime.network import FloatArray, Shape, check_inputs, first_line, run_in_portions
 
 # OpenVINO's words; fp32 must be said, as it takes half precision by itself where the processor has it.
 _PRECISIONS = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
@@ -62,6 +62,7 @@ class OpenVinoNetwork:
             self._request = _core().compile_model(source, "CPU", settings).create_infer_request()
         except Exception as error:  # OpenVINO raises RuntimeError and its own kinds, by version
             raise UserError(f"{label} is not readable by OpenVINO: {_reason(error)}") from error
+        check_inputs([min(one.get_names(), default="") for one in source.inputs], label)
         self._dtype = np.float16 if "f16" in source.inputs[0].element_type.get_type_name() else np.float32
         self.label = label
         self.input_shape = _shape(source.inputs[0])

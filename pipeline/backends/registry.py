@@ -174,6 +174,8 @@ def build_embedder(
         elif value.endswith(_TORCH_SUFFIXES):
             name = "san" if _holds_san(value) else "kpr"
     build = EMBEDDERS.load(name, (AUTO, _NONE))
+    if config.camera_tokens and name != "kpr":
+        raise UserError(f"reid.camera_tokens: {name} has no camera tokens; leave them away, or take a KPR that has")
     found = weights.resolve("reid", value, _default("reid", name, value, REID_WEIGHTS))
     return build(config, found, device, threads)
 
@@ -193,7 +195,9 @@ def open_kpr(
 
     found = as_weights(weights)
     set_torch_threads(threads)
-    return KprEmbedder(found.path, torch_device(device), config.batch, config.precision, config.adapt)
+    return KprEmbedder(
+        found.path, torch_device(device), config.batch, config.precision, config.adapt, config.camera_tokens
+    )
 
 
 def _open_detector(

@@ -1,5 +1,7 @@
 """From what a run starts with to an input that can be tracked."""
 
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from pipeline.input.videos import VideoInput, open_sources
 from pipeline.job.request import DetectionFiles, Videos
 from pipeline.weights.store import WeightStore
 from reid.embedders.base import Embedder
+
+logger = logging.getLogger(__name__)
 
 _SLACK_S = 5.0
 
@@ -84,12 +88,24 @@ def as_site(site: Site | Path | None, cameras: list[str] | None) -> Site:
     return found
 
 
+def check_tokens(tokens: Mapping[str, int], cameras: Sequence[str]) -> None:
+    """Look for cameras that get no token though others do: their people look unlike the others' to the network."""
+    if tokens and not set(tokens) & set(cameras):
+        raise UserError(
+            f"reid.camera_tokens names {', '.join(tokens)}; the cameras of this run are {', '.join(cameras)}"
+        )
+    without = [camera for camera in cameras if camera not in tokens]
+    if tokens and without:
+        logger.warning("reid.camera_tokens has no token of camera %s", ", ".join(without))
+
+
 def _open_videos(
     start: Videos, site: Site | Path | None, limit: int | None, config: Config, weights: WeightStore
 ) -> Opened:
     """Videos first, networks second: a mistyped path must not cost a download."""
     cameras = [spec.camera for spec in start.cameras]
     known = as_site(site, cameras)
+    check_tokens(config.reid.camera_tokens, cameras)
     given = None if start.detections is None else _given(start.detections, cameras)
     sources = open_sources(start.cameras, config.sources)
     run = config.run

@@ -1,6 +1,8 @@
 """Features of crops that lie in files."""
 
+import re
 from collections.abc import Sequence
+from pathlib import PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +15,24 @@ from reid.embedders.base import AttentiveEmbedder, Embedder
 from reid.samples.crop_files import Crop, CropFolder
 
 
-def crop_request(image: Image, skeletons: CropSkeletons | None) -> EmbedRequest:
+def crop_request(image: Image, skeletons: CropSkeletons | None, camera: str = "") -> EmbedRequest:
     """A crop as a frame that shows one person, from edge to edge.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         skeletons: in its pixels, or None where nothing is known.
+        camera: its name; "" where it is not known.
     """
     box = np.array([[0, 0, image.shape[1], image.shape[0]]], np.float32)
     if skeletons is None:
-        return EmbedRequest(image, box, None, np.zeros((0, 17, 3), np.float32))
-    return EmbedRequest(image, box, skeletons.target[None], skeletons.negatives)
+        return EmbedRequest(image, box, None, np.zeros((0, 17, 3), np.float32), camera)
+    return EmbedRequest(image, box, skeletons.target[None], skeletons.negatives, camera)
+
+
+def camera_of(name: str) -> str:
+    """Camera of a crop named as in Market-1501 or DukeMTMC-reID, "c1", "c2", ...; "" where the name tells none."""
+    found = re.search(r"_(c[1-9]\d*)(?:s\d+)?_f?\d", PurePath(name).name)
+    return found.group(1) if found else ""
 
 
 def extract_features(crops: CropFolder, embedder: Embedder, batch: int, masks: bool = False) -> PartFeatures:
@@ -48,9 +57,7 @@ def extract_features(crops: CropFolder, embedder: Embedder, batch: int, masks: b
                 rows.append(_rounded(made))
                 looked.append(attention.astype(np.float16))
         else:
-            rows += [
-                _rounded(made) for made in embedder([crop_request(crop.image, crop.skeletons) for crop in portion])
-            ]
+            rows += [_rounded(made) for made in embedder([_request(crop) for crop in portion])]
     crops.tell()
     vectors = np.concatenate([made.vectors for made in rows])
     visibility = np.concatenate([made.visibility for made in rows])
@@ -68,7 +75,11 @@ def describe_with_masks(embedder: Embedder, crops: Sequence[Crop]) -> list[tuple
         raise UserError(
             f"{embedder.model_id} does not say where it looks, so there are no masks; take kpr or osnet_parts"
         )
-    return embedder.with_masks([crop_request(crop.image, crop.skeletons) for crop in crops])
+    return embedder.with_masks([_request(crop) for crop in crops])
+
+
+def _request(crop: Crop) -> EmbedRequest:
+    return crop_request(crop.image, crop.skeletons, camera_of(crop.name))
 
 
 def _rounded(made: PartEmbeddings) -> PartEmbeddings:

@@ -1,7 +1,7 @@
 """KPR and BPBReID networks as the pipeline's appearance model."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from reid.models.part_head import part_visibility
 from reid.models.precision import reduced_dtype
 from reid.models.spec import ModelSpec
 from reid.prompts.assignment import finite_keypoints, negatives_for
+from reid.samples.camera_tokens import NO_TOKEN, tokens_of_names
 from reid.samples.crops import covering_pixels, grey_world_gains
 from reid.samples.device_input import device_input
 from reid.weights.checkpoints import load_model
@@ -40,9 +41,12 @@ class KprEmbedder:
         precision: fp32, bf16, fp16 or auto, see ``reid.precision``: of the backbone, which is nearly all of the work.
             Which part wins a pixel, and the vectors, are computed in fp32: rounding there would change visibilities.
         adapt: "none", or "grey_world": even out the colour cast of each frame first.
+        cameras: name of a camera -> training camera whose token its people get, of a network with camera tokens (SIE;
+            TransReID, ICCV 2021, section 3.4). Trained with them, a network describes people otherwise without.
 
     Raises:
-        UserError: when the checkpoint is absent, damaged or of another kind, or the precision is unknown.
+        UserError: when the checkpoint is absent, damaged or of another kind, the precision is unknown, or it lacks a
+            token that is asked for.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class KprEmbedder:
         batch: int = 32,
         precision: str = "auto",
         adapt: str = "none",
+        cameras: Mapping[str, int] | None = None,
     ) -> None:
         weights_path = Path(weights_path)
         reduced = reduced_dtype(precision, torch.device(device))
@@ -68,8 +73,13 @@ class KprEmbedder:
         self.part_names: tuple[str, ...] = ("foreground", *info.spec.part_names)
         self.part_kinds: tuple[str, ...] = ("holistic", *("part" for _ in info.spec.part_names))
         self.dim = model.dim
-        if info.spec.cameras:
-            logger.info("%s has tokens for its training cameras; they do not apply here", weights_path.name)
+        self._tokens = tokens_of_names(info.cameras, cameras or {}, weights_path.name)
+        self.model_id += "+tokens" if self._tokens else ""
+        if info.spec.cameras and not self._tokens:
+            logger.warning(
+                "%s has camera tokens (of its training cameras %s), and they are off: reid.camera_tokens is empty",
+                weights_path.name, ", ".join(map(str, info.cameras)) or "unknown",
+            )  # fmt: skip
 
     def __call__(self, requests: Sequence[EmbedRequest]) -> list[PartEmbeddings]:
         """One ``PartEmbeddings`` per request; a row whose box shows less than a pixel is no evidence."""
@@ -138,9 +148,13 @@ class KprEmbedder:
             gains = np.stack([grey_world_gains(requests[row].image) for row in used])[places]
         given = device_input(images, places, rectangles, targets, negatives, owners, self.spec, gains)
         crops = given.images.contiguous(memory_format=torch.channels_last)
+        tokens = None
+        if self._tokens:
+            numbers = [self._tokens.get(requests[row].camera, NO_TOKEN) for row in frames.tolist()]
+            tokens = torch.tensor(numbers, device=self._device)
         with self._autocast():
             if isinstance(self._model, KPR):
-                features = self._model.feature_map(crops, given.prompts)
+                features = self._model.feature_map(crops, given.prompts, tokens)
             else:
                 features = self._model.feature_map(crops)
         output = self._model.describe(features.float(), None, "continuous", ("foreg", "parts"), scores=False)

@@ -38,7 +38,7 @@ class EmbedderExtractor:
 
     def describe(self, crops: Sequence[LabelledCrop]) -> tuple[Tensor, Tensor]:
         """See ``Extractor``."""
-        found = self._embedder([crop_request(crop.image, crop.skeletons) for crop in crops])
+        found = self._embedder([crop_request(crop.image, crop.skeletons, f"c{crop.sample.camera}") for crop in crops])
         vectors = torch.from_numpy(np.concatenate([rows.vectors for rows in found]))
         visibility = torch.from_numpy(np.concatenate([rows.visibility for rows in found]))
         return vectors, in_mode(visibility, self._mode)
@@ -47,7 +47,9 @@ class EmbedderExtractor:
         """The masks the parts were pooled by, (N, P, h, w), from embedders that tell."""
         if not isinstance(self._embedder, AttentiveEmbedder):
             return None
-        found = self._embedder.with_masks([crop_request(crop.image, crop.skeletons) for crop in crops])
+        found = self._embedder.with_masks(
+            [crop_request(crop.image, crop.skeletons, f"c{crop.sample.camera}") for crop in crops]
+        )
         return torch.from_numpy(np.concatenate([masks for _, masks in found]))
 
 

@@ -43,20 +43,19 @@ class StripClassifier(nn.Module):
 class PCB(nn.Module):
     """Backbone, strips and their classifiers."""
 
-    def __init__(self, identities: int, activation: bool = False, pretrained: bool = False) -> None:
+    def __init__(self, identities: int, activation: bool = False) -> None:
         """Build the network.
 
         Args:
             identities: training identities.
             activation: LeakyReLU in the bottlenecks (the MTMCT variant); ST-ReID has none.
-            pretrained: begin with ImageNet weights (fetched by timm where they are not cached).
         """
         super().__init__()
         ensure_torchvision()
         import timm
 
         self.activation = activation
-        network: Any = timm.create_model("resnet50", pretrained=pretrained, num_classes=0, global_pool="")
+        network: Any = timm.create_model("resnet50", pretrained=False, num_classes=0, global_pool="")
         first = network.layer4[0]
         first.conv2.stride = first.downsample[0].stride = (1, 1)
         self.backbone = network

@@ -4,7 +4,7 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -29,6 +29,11 @@ logger = logging.getLogger(__name__)
 class PcbTrainingConfig(Section):
     """The published recipe; every epoch sees every picture once."""
 
+    pretrained: Literal["none"] | Path | None = Field(
+        None,
+        description="ResNet-50 of ImageNet to begin with, torchvision's or timm's file; none: random weights; null: not"
+        " told yet",
+    )
     epochs: int = Field(60, ge=1, description="passes over the training pictures")
     batch: int = Field(32, ge=2, description="pictures per step; a last batch of one is left out")
     backbone_rate: float = Field(0.01, gt=0, description="learning rate of the backbone")
@@ -77,7 +82,7 @@ def train_pcb(
     if len(paths) < 2 or len(paths) != len(labels):
         raise UserError(f"{len(paths)} pictures with {len(labels)} labels are no training set")
     folder = TrainingFolder(
-        output, config, counted="epoch", resume=resume, overwrite=overwrite, may_change=("save_every",),
+        output, config, counted="epoch", resume=resume, overwrite=overwrite, may_change=("save_every", "pretrained"),
         data=_identity(model, paths, labels),
     )  # fmt: skip
     generator = torch.Generator().manual_seed(config.seed)

@@ -8,8 +8,9 @@ import torch
 from data.formats.part_features import read_part_features
 from data.formats.reid_keypoints import write_keypoint_file
 from pipeline.cli import run
+from reid.embedders.extraction import camera_of
 from reid.models.spec import PART_NAMES, ModelSpec
-from reid.weights.checkpoints import build_model, save_checkpoint
+from reid.weights.checkpoints import build_model, cameras_entry, save_checkpoint
 from tests.reid.prompts.test_prompts import standing
 from tests.tiny_models import colour_network
 from tools.extract_features import main
@@ -19,6 +20,7 @@ SPEC = ModelSpec(
     mean=(0.5,) * 3, std=(0.25,) * 3, part_names=PART_NAMES["five_v"], prompt_groups="cck6", dim=24, identities=7,
 )  # fmt: skip
 NAMES = ("a.png", "b.png", "c.png")
+CPU = ("--device", "cpu")
 
 
 def call(capsys, *arguments):
@@ -37,6 +39,48 @@ def kpr(tmp_path_factory):
     path = tmp_path_factory.mktemp("kpr") / "small.safetensors"
     save_checkpoint(path, state, SPEC)
     return path
+
+
+@pytest.mark.parametrize(
+    ("name", "camera"),
+    [
+        ("query/0001_c3s1_000151_01.jpg", "c3"),
+        ("0005_c12_f0046985.jpg", "c12"),
+        ("-1_c1s6_002351_00.jpg", "c1"),
+        ("a.png", ""),
+        ("c3/photo.png", ""),
+        ("0001_c0s1_000151_01.jpg", ""),
+    ],
+)
+def test_cameras_are_read_from_names(name, camera):
+    assert camera_of(name) == camera
+
+
+def test_camera_tokens_reach_the_crops_of_their_cameras(tmp_path, capsys):
+    spec = SPEC.model_copy(update={"cameras": 2})
+    torch.manual_seed(4)
+    state = build_model(spec).state_dict()
+    for name, tensor in state.items():
+        if name.endswith("sie_embed"):
+            tensor.copy_(torch.randn_like(tensor))
+    save_checkpoint(tmp_path / "tokens.safetensors", state, spec, cameras_entry([1, 6]))
+    picture = np.random.default_rng(0).integers(0, 255, (64, 32, 3), np.uint8)
+    (tmp_path / "crops").mkdir()
+    for name in ("0001_c1s1_000001_00.png", "0001_c2s1_000001_00.png"):
+        cv2.imwrite(str(tmp_path / "crops" / name), picture)
+    found = {}
+    for tokens in ("{}", "{c2: 6}"):
+        out = tmp_path / f"{len(found)}.npz"
+        code, _, error = call(
+            capsys, tmp_path / "crops", "--out", out, *CPU, "reid.name=kpr", "reid.precision=fp32",
+            f"reid.weights={tmp_path / 'tokens.safetensors'}", f"reid.camera_tokens={tokens}",
+        )  # fmt: skip
+        assert code == 0, error
+        found[tokens] = read_part_features(out).embeddings.vectors[:, 0].astype(np.float32)
+    off, on = found.values()
+    assert np.allclose(off[0], off[1], atol=1e-3)
+    assert np.allclose(off[0], on[0], atol=1e-3)
+    assert np.abs(on[0] - on[1]).max() > 0.01
 
 
 @pytest.fixture

@@ -93,6 +93,17 @@ def test_kpr_with_keypoint_files(crops, kpr, tmp_path, capsys):
     assert first == {path.name: path.read_bytes() for path in out.iterdir()}
 
 
+def test_the_file_named_decides_whatever_back_end_a_configuration_has(crops, kpr, tmp_path, capsys):
+    patch = tmp_path / "site.yaml"
+    patch.write_text("reid: {name: osnet_parts, weights: osnet.onnx}\n")
+    given = (*crops, "--no-prompts", "--weights", kpr, "--config", patch, *CPU)
+    code, told, _ = call(capsys, *given, "--out", tmp_path / "demo")
+    assert (code, "model kpr-swin-" in told) == (0, True)
+    code, _, error = call(capsys, *given, "--out", tmp_path / "other", "reid.name=san")
+    assert code == 2
+    assert "SAN" in error, "what the command line names wins over all"
+
+
 def test_without_prompts_and_without_masks(crops, tmp_path, capsys):
     weights = colour_network(tmp_path / "n #1.onnx")
     options = ("reid.name=osnet_onnx", "reid.colour=rgb", "reid.normalisation=0-1", *CPU)

@@ -8,6 +8,7 @@ import pytest
 from data.errors import UserError
 from data.kernels.images import scale_and_shift, to_blob
 from data.runtime.onnx import OnnxNetwork, execution_providers
+from data.runtime.openvino import OpenVinoNetwork, has_openvino
 from tests.tiny_models import colour_network
 
 
@@ -33,6 +34,22 @@ def test_a_real_network_gives_a_row_the_same_bytes_in_every_batch(testdata: Path
     together = network.run(blob)[0]
     np.testing.assert_array_equal(together[2:5], network.run(blob[2:5])[0])
     np.testing.assert_array_equal(together[6:], network.run(blob[6:])[0])
+
+
+def test_a_network_that_takes_more_than_pictures_is_refused_when_it_is_loaded(tmp_path: Path) -> None:
+    """As a TransReID exported with the numbers of cameras: OpenVINO would make these up."""
+    import onnx
+
+    model = onnx.load(colour_network(tmp_path / "n.onnx"))
+    model.graph.input.append(onnx.helper.make_tensor_value_info("cam_label", onnx.TensorProto.FLOAT, [6]))
+    model.graph.node[-1].output[0] = "without"
+    model.graph.node.append(onnx.helper.make_node("Add", ["without", "cam_label"], ["output"]))
+    onnx.save(model, tmp_path / "two.onnx")
+    with pytest.raises(UserError, match=r"two takes 2 inputs \(images, cam_label\), and only pictures can be given"):
+        OnnxNetwork(tmp_path / "two.onnx", "cpu", 1, "two")
+    if has_openvino():
+        with pytest.raises(UserError, match="two takes 2 inputs"):
+            OpenVinoNetwork(tmp_path / "two.onnx", 1, "two")
 
 
 def test_a_file_that_is_no_network_is_named(tmp_path: Path) -> None:

@@ -215,3 +215,8 @@ def test_all_back_ends_are_opened_alike(table: Registry[Callable[..., object]], 
     for weights in (tmp_path / "gone.bin", str(tmp_path / "gone.bin")):
         with pytest.raises(UserError, match=r"there is no weight file .*gone\.bin"):
             build(section, weights, "cpu", 1)
+
+
+def test_camera_tokens_are_for_networks_that_have_them(store: WeightStore) -> None:
+    with pytest.raises(UserError, match=r"reid\.camera_tokens: osnet_onnx has no camera tokens"):
+        build_embedder(ReidConfig(name="osnet_onnx", camera_tokens={"hall": 1}), "cpu", store, has_poses=False)

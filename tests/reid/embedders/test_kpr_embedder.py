@@ -15,8 +15,9 @@ from reid.embedders.base import AttentiveEmbedder
 from reid.embedders.kpr import KprEmbedder
 from reid.models.spec import PART_NAMES, ModelSpec
 from reid.prompts.masks import draw_prompts
-from reid.samples.device_input import crop_batch
-from reid.weights.checkpoints import build_model, load_model, save_checkpoint
+from reid.samples.crops import covering_pixels
+from reid.samples.device_input import crop_batch, device_input
+from reid.weights.checkpoints import build_model, cameras_entry, load_model, save_checkpoint
 
 SPEC = ModelSpec(
     architecture="kpr", backbone="swin", embed_dim=16, depths=(1, 1, 2), heads=(1, 2, 4), height=64, width=44,
@@ -245,6 +246,54 @@ def test_gains_multiply_colours_within_their_range():
     crops = crop_batch([frame], rows, rectangles, (4, 4), gains)
     assert torch.allclose(crops[0, :, 1, 1], torch.tensor([200 / 255, 100 / 255, 1.0]))
     assert torch.allclose(crops[1], torch.tensor(200 / 255))
+
+
+@pytest.fixture(scope="module")
+def with_tokens(tmp_path_factory):
+    """A network of three camera tokens, of training cameras 1, 2 and 5, that matter."""
+    spec = SPEC.model_copy(update={"cameras": 3})
+    torch.manual_seed(6)
+    state = build_model(spec).state_dict()
+    for name, tensor in state.items():
+        if name.endswith("sie_embed") or "masks_patch_embed.norm" in name or "pixel_classifier.classifier.w" in name:
+            tensor.copy_(torch.randn_like(tensor))
+    path = tmp_path_factory.mktemp("tokens") / "tokens.safetensors"
+    save_checkpoint(path, state, spec, cameras_entry([1, 2, 5]))
+    return path
+
+
+def test_people_of_a_camera_get_its_token_as_in_the_original(with_tokens):
+    """Frames of several cameras in one batch, held against the network called with the numbers of their tokens."""
+    model, _ = load_model(with_tokens)
+    embedder = KprEmbedder(with_tokens, "cpu", 4, "fp32", cameras={"hall": 5, "gate": 1})
+    asked = [replace(request(row, people=2), camera=name) for row, name in enumerate(("gate", "hall", "yard"))]
+    for one, got, token in zip(asked, embedder(asked), (0, 2, -1)):
+        given = device_input(
+            [torch.from_numpy(one.image)], np.zeros(2, np.int64), covering_pixels(one.boxes, one.image.shape),
+            one.keypoints, *(np.concatenate([one.keypoints[::-1], *[one.negatives] * 2]), np.array([0, 1, 0, 1])),
+            embedder.spec,
+        )  # fmt: skip
+        with torch.inference_mode():
+            out = model(given.images, given.prompts, torch.full((2,), token))
+        whole = torch.nn.functional.normalize(out.bn_embeddings["foreg"], dim=-1).numpy()
+        assert np.abs(got.vectors[:, 0] - whole).max() <= 1e-5
+    without = KprEmbedder(with_tokens, "cpu", 4, "fp32")(asked)
+    with_ = embedder(asked)
+    assert 1 - (without[0].vectors[0, 0] @ with_[0].vectors[0, 0]) > 0.01, "the token matters"
+    assert np.abs(without[2].vectors - with_[2].vectors).max() <= 1e-5
+
+
+def test_tokens_are_off_with_a_line_and_a_wrong_one_is_refused(with_tokens, weights, caplog):
+    off = KprEmbedder(with_tokens, "cpu", 4, "fp32")
+    assert "camera tokens (of its training cameras 1, 2, 5), and they are off: reid.camera_tokens" in caplog.text
+    caplog.clear()
+    on = KprEmbedder(with_tokens, "cpu", 4, "fp32", cameras={"hall": 5})
+    assert not caplog.text
+    assert on.model_id == off.model_id + "+tokens", "vectors of the two are never compared"
+    with pytest.raises(UserError, match=r"hall: 4: .* no token of a training camera 4; it has those of 1, 2, 5"):
+        KprEmbedder(with_tokens, "cpu", 4, "fp32", cameras={"hall": 4})
+    with pytest.raises(UserError, match="tells no camera of any token"):
+        KprEmbedder(weights, "cpu", 4, "fp32", cameras={"hall": 1})
 
 
 def test_bpbreid_serves_too(tmp_path):

@@ -69,7 +69,7 @@ def test_training_learns_and_writes_what_it_promises(tmp_path: Path) -> None:
     write_market(tmp_path, "bounding_box_train", range(1, 4), shots=1)
     output = tmp_path / "run"
     settings = ["epochs=3", "batch=8", "save_every=2", "backbone_rate=0.002", "heads_rate=0.01", "erase=0.0"]
-    arguments = [str(tmp_path), "--dataset", "market", "--output", str(output), "--no-pretrained"]
+    arguments = [str(tmp_path), "--dataset", "market", "--output", str(output), "pretrained=none"]
     assert train([*arguments, *settings]) == 0
     log = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in log] == [1, 2, 3]
@@ -103,6 +103,32 @@ def test_training_learns_and_writes_what_it_promises(tmp_path: Path) -> None:
         train([*arguments, *settings, "--resume", "epochs=4"])
 
 
+@pytest.mark.usefixtures("small_network")
+def test_a_training_begins_with_a_file_that_is_named_and_asks_no_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_market(tmp_path, "bounding_box_train", range(1, 3), shots=1)
+    arguments = [str(tmp_path), "--dataset", "market", "--output", str(tmp_path / "run"), "epochs=1", "batch=4"]
+    with pytest.raises(
+        UserError, match=r"pretrained is not set: name the file resnet50 starts from: resnet50-0676ba61"
+    ):
+        train(arguments)
+    with pytest.raises(UserError, match=r"absent\.pth is not here"):
+        train([*arguments, "pretrained=absent.pth"])
+    assert not (tmp_path / "run").exists()
+    torch.manual_seed(5)
+    known = {name: torch.randn_like(value) if value.is_floating_point() else value
+             for name, value in PCB(2).backbone.state_dict().items()}  # fmt: skip
+    known = {name: value.abs() if name.endswith("running_var") else value for name, value in known.items()}
+    torch.save(known | {"fc.weight": torch.zeros(1000, 8)}, tmp_path / "imagenet.pth")
+    begun: list[dict[str, torch.Tensor]] = []
+    monkeypatch.setattr(
+        "reid.training.pcb.train_pcb", lambda model, *_: begun.append(dict(model.backbone.state_dict()))
+    )
+    assert train([*arguments, f"pretrained={tmp_path / 'imagenet.pth'}"]) == 0
+    assert all(torch.equal(begun[0][name], value) for name, value in known.items() if "num_batches" not in name)
+
+
 class Killed(Exception):
     """Stands for a kill -9."""
 
@@ -114,7 +140,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(tmp_path: Path, monke
 
     def arguments(name: str) -> list[str]:
         output = str(tmp_path / name)
-        return [str(tmp_path), "--dataset", "market", "--output", output, "--no-pretrained", *settings]
+        return [str(tmp_path), "--dataset", "market", "--output", output, "pretrained=none", *settings]
 
     assert train(arguments("whole")) == 0
     steps = 0
