@@ -24,19 +24,26 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("model", type=Path, help="folder of a model that tools.train_gait made")
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="other data than it was trained with")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the scores (shares)")
     parser.add_argument("--confusion", action="store_true", help="print who was taken for whom")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<n> (default: auto)")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Score it; scores.json in its folder is written anew."""
+    """Score it; the scores of its training, in its folder, stay what they are."""
     arguments = build_parser().parse_intermixed_args(argv)
     from data.runtime.torch_device import torch_device
     from reid.gait.experiment import evaluate_gait
 
     found = evaluate_gait(arguments.model, arguments.overrides, torch_device(arguments.device))
     print_scores(found)
+    if arguments.json is not None:
+        import json
+
+        from data.atomic import write_text
+
+        write_text(arguments.json, json.dumps(found.plain()) + "\n")
     if arguments.confusion:
         print_confusion(found)
     return 0

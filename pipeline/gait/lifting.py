@@ -15,6 +15,8 @@ from data.skeleton_sequences import JOINTS, LEFT_HIP, RIGHT_HIP
 _ANKLES = (JOINTS.index("left_ankle"), JOINTS.index("right_ankle"))
 _ANKLE_HEIGHT_M = 0.09
 _PATH_S = 0.5
+# In spreads of that, beyond which a weight is below the rounding of a sum; and rows fitted together.
+_REACH, _ROWS = 9.0, 256
 _SLOWEST_M_S = 0.4
 # Sine of the angle between a ray and the plane of walking, below which it does not tell where they meet.
 _STEEPEST = 0.4
@@ -68,13 +70,26 @@ def plane_lift(camera: CameraModel, pixels: FloatArray, times_s: DoubleArray) ->
 
 
 def _path(feet: DoubleArray, times_s: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
-    """Place (T, 2) metres and velocity (T, 2) metres per second on the ground, by a Gaussian line fit over time."""
+    """Place (T, 2) metres and velocity (T, 2) metres per second on the ground, by a Gaussian line fit over time.
+
+    Memory does not grow with T but for the result: each row is fitted to the points a few spreads of time around it.
+    """
     known = np.isfinite(feet).all(axis=1)
     place, velocity = np.full_like(feet, np.nan), np.full_like(feet, np.nan)
     if known.sum() < 3:
         return place, velocity
     times, points = times_s[known], feet[known]
-    apart = times[None] - times_s[:, None]
+    for start in range(0, len(times_s), _ROWS):
+        rows = slice(start, start + _ROWS)
+        own = times_s[rows]
+        near = slice(*np.searchsorted(times, [own[0] - _REACH * _PATH_S, own[-1] + _REACH * _PATH_S]).tolist())
+        place[rows], velocity[rows] = _line_fit(own, times[near], points[near])
+    return place, velocity
+
+
+def _line_fit(own: DoubleArray, times: DoubleArray, points: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+    """Place and velocity at some times, (R, 2) each, fitted to (K, 2) points around them; NaN where too few."""
+    apart = times[None] - own[:, None]
     weight = np.exp(-0.5 * (apart / _PATH_S) ** 2)
     total = weight.sum(axis=1)
     enough = (weight > 0.6).sum(axis=1) >= 3
@@ -83,10 +98,8 @@ def _path(feet: DoubleArray, times_s: DoubleArray) -> tuple[DoubleArray, DoubleA
     centred_t = apart - mean_t[:, None]
     spread = (weight * centred_t**2).sum(axis=1)
     slope = (weight * centred_t) @ points / np.maximum(spread, 1e-12)[:, None]
-    enough &= spread > 1e-9
-    velocity[enough] = slope[enough]
-    place[enough] = (mean_p - slope * mean_t[:, None])[enough]
-    return place, velocity
+    fitted = (enough & (spread > 1e-9))[:, None]
+    return np.where(fitted, mean_p - slope * mean_t[:, None], np.nan), np.where(fitted, slope, np.nan)
 
 
 def triangulate(cameras: Sequence[CameraModel], pixels: Sequence[FloatArray]) -> FloatArray:

@@ -56,7 +56,9 @@ class GaitConfig(Section):
 
     data: GaitDataConfig = GaitDataConfig()
     model: GaitModel = Field(
-        "reverse", description="reverse, prediction, sorting, or rev_rec_plus: the features of all three side by side"
+        "reverse",
+        description="reverse, prediction, sorting; two of them, as reverse+sorting (published for CASIA-B), or "
+        "rev_rec_plus, all three: their features side by side",
     )
     level: Level = Field(
         "ap", description="ap: frames are recognised and their scores averaged; sc: whole sequences are recognised"

@@ -97,11 +97,16 @@ def train_gait(
     if (out / RECOGNITION).exists() and not overwrite:
         raise UserError(f"{out} holds a gait model already; choose another folder, or --overwrite")
     splits = read_splits(config)
-    write_text(out / CONFIG, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     files = list(encoders)
-    tasks = tasks_of(config.model)
+    if files:
+        _open_encoders(files, config, device)
+    trained = tuple(np.unique(splits.train.people).tolist())
+    for name, test in splits.tests.items():
+        classes_of(test.people, trained, name)
+    # A training that cannot be leaves the folder as it was.
+    write_text(out / CONFIG, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     if not files:
-        for task in tasks:
+        for task in tasks_of(config.model):
             folder = out / "encoders" / task
             going_on = resume and (folder / STATE).exists()
             train_encoder(splits.train, task, config, folder, device, going_on, overwrite, {"data": config.data.layout})
@@ -109,7 +114,7 @@ def train_gait(
     models = _open_encoders(files, config, device)
     train = splits.train
     features = extract(models, train, "training")
-    people = tuple(np.unique(train.people).tolist())
+    people = trained
     classes = classes_of(train.people, people, "training")
     learn, judge = hold_out(train, config.data.validation)
     if config.recognition.select_on_test:
@@ -135,11 +140,13 @@ def train_gait(
         },
     )
     save_recognition(out / RECOGNITION, network, info)
-    return _score(models, network, info, splits, out)
+    found = _score(models, network, info, splits)
+    write_text(out / SCORES, json.dumps(found.plain()) + "\n")
+    return found
 
 
 def evaluate_gait(folder: Path, overrides: Sequence[str] = (), device: str = "cpu") -> GaitScores:
-    """Score a model that ``train_gait`` made.
+    """Score a model that ``train_gait`` made; nothing is written, ``scores.json`` stays that of the training.
 
     Args:
         folder: of the model.
@@ -156,7 +163,7 @@ def evaluate_gait(folder: Path, overrides: Sequence[str] = (), device: str = "cp
     if absent:
         raise UserError(f"{folder / RECOGNITION}: its encoder {absent[0]} is gone; bring it back, or train again")
     check_encoders(info, [file_sha256(file) for file in files], folder / RECOGNITION)
-    return _score(_open_encoders(files, config, device), network, info, read_splits(config), folder)
+    return _score(_open_encoders(files, config, device), network, info, read_splits(config))
 
 
 def read_splits(config: GaitConfig) -> GaitSplits:
@@ -186,7 +193,7 @@ def _test_sample(models: Sequence[GaitEncoder], splits: GaitSplits, people: tupl
 
 
 def _score(
-    models: Sequence[GaitEncoder], network: RecognitionNetwork, info: RecognitionInfo, splits: GaitSplits, out: Path
+    models: Sequence[GaitEncoder], network: RecognitionNetwork, info: RecognitionInfo, splits: GaitSplits
 ) -> GaitScores:
     features = {name: extract(models, test, name) for name, test in splits.tests.items()}
     recognition = {}
@@ -202,6 +209,4 @@ def _score(
         for probe in splits.tests
         for gallery in splits.tests
     }  # fmt: skip
-    found = GaitScores(recognition, matching, info.people)
-    write_text(out / SCORES, json.dumps(found.plain()) + "\n")
-    return found
+    return GaitScores(recognition, matching, info.people)

@@ -7,7 +7,9 @@ from pydantic import Field
 from data.config import Section
 
 Task = Literal["reverse", "prediction", "sorting"]
-GaitModel = Literal["reverse", "prediction", "sorting", "rev_rec_plus"]
+GaitModel = Literal[
+    "reverse", "prediction", "sorting", "reverse+prediction", "reverse+sorting", "prediction+sorting", "rev_rec_plus"
+]
 Level = Literal["ap", "sc"]
 
 TASKS: tuple[Task, ...] = get_args(Task)
@@ -31,4 +33,4 @@ class GaitSpec(Section):
 
 def tasks_of(model: GaitModel) -> tuple[Task, ...]:
     """The encoders whose features a model puts side by side."""
-    return TASKS if model == "rev_rec_plus" else (model,)
+    return TASKS if model == "rev_rec_plus" else tuple(task for task in TASKS if task in model.split("+"))

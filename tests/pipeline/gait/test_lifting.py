@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -162,3 +163,20 @@ def test_forms_of_full_skeletons() -> None:
     assert np.allclose(plane.points[..., 2], LEFT_M)
     assert (flat.person, flat.name) == (3, "a")
     assert not flat.points[..., 2].any()
+
+
+def test_a_track_of_hours_takes_the_memory_of_its_points_and_the_same_way_as_in_pieces() -> None:
+    """Pairs of all instants would take 1.2 GB per table."""
+    times = np.arange(12_000) / 25.0
+    angle = times / 20
+    walk = np.stack([30 * np.cos(angle), 30 * np.sin(angle), np.full(len(times), 0.9)], axis=1)
+    points = (walk[:, None] + np.random.default_rng(0).normal(0, 0.02, (1, 14, 3))).astype(np.float32)
+    tracemalloc.start()
+    whole = along_path(points, times)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6
+    assert np.isfinite(whole).all()
+    piece = slice(5_000, 6_000)
+    inner = slice(5_300, 5_700)
+    assert np.allclose(along_path(points[piece], times[piece])[300:700], whole[inner], atol=1e-6)

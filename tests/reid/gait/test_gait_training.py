@@ -19,8 +19,10 @@ from reid.gait.features import extract, sequence_features
 from reid.gait.files import load_encoder, load_recognition, read_encoder_info
 from reid.gait.losses import neighbour_contrast
 from reid.gait.recognition import classes_of
+from reid.gait.spec import tasks_of
 from reid.gait.tasks import following, task_pair
 from reid.gait.training import train_encoder
+from tools.evaluate_gait import main as evaluate_command
 
 FEW = GaitSetOptions(people=4, seconds=2.0, views_deg=(90,), noise_m=(0.0, 0.01))
 
@@ -73,9 +75,18 @@ def test_training_lowers_the_loss_and_keeps_the_best_on_what_was_held_out(traine
 
 
 def test_a_saved_model_scores_as_it_did(trained: Path) -> None:
-    before = (trained / "scores.json").read_bytes()
-    evaluate_gait(trained)
-    assert (trained / "scores.json").read_bytes() == before
+    told = json.loads((trained / "scores.json").read_text())
+    assert json.loads(json.dumps(evaluate_gait(trained).plain())) == told
+
+
+def test_scores_on_other_data_leave_those_of_the_training(trained: Path, tmp_path: Path) -> None:
+    before = {path: path.read_bytes() for path in sorted(trained.rglob("*")) if path.is_file()}
+    write_recordings(tmp_path / "skeletons.npz", make_gaits(FEW, 2), "full")
+    given = [str(trained), f"data.root={tmp_path / 'skeletons.npz'}", "--json", str(tmp_path / "other.json")]
+    assert evaluate_command([*given, "--device", "cpu"]) == 0
+    told = json.loads((tmp_path / "other.json").read_text())
+    assert told != json.loads((trained / "scores.json").read_text())
+    assert {path: path.read_bytes() for path in sorted(trained.rglob("*")) if path.is_file()} == before
 
 
 def test_a_resumed_training_gives_the_same_bytes(
@@ -119,6 +130,19 @@ def test_recognition_alone_is_trained_on_finished_encoders(trained: Path, record
     evaluate_gait(tmp_path / "sc")
     with pytest.raises(UserError, match="takes encoders of reverse, prediction, sorting"):
         train_gait(config(recordings, model="rev_rec_plus"), tmp_path / "plus", encoders=[encoder])
+    assert not (tmp_path / "plus").exists(), "nothing is written before the checks"
+
+
+def test_two_tasks_side_by_side(recordings: Path, tmp_path: Path) -> None:
+    quick = {"encoder": {"epochs": 1, "batch": 64}, "recognition": {"epochs": 1}}
+    train_gait(config(recordings, model="reverse+sorting", **quick), tmp_path / "two")
+    assert sorted(path.name for path in (tmp_path / "two" / "encoders").iterdir()) == ["reverse", "sorting"]
+    network, info = load_recognition(tmp_path / "two" / "recognition.safetensors")
+    assert (info.model, info.features) == ("reverse+sorting", 2 * 768)
+    assert network.hidden.in_features == 2 * 768
+    assert [tasks_of(model) for model in ("reverse", "prediction+sorting", "rev_rec_plus")] == [
+        ("reverse",), ("prediction", "sorting"), ("reverse", "prediction", "sorting"),
+    ]  # fmt: skip
 
 
 def test_recognition_refuses_other_encoders(trained: Path, recordings: Path, tmp_path: Path) -> None:
