@@ -103,7 +103,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{len(query)} queries, {len(gallery)} gallery pictures; transition times from {identities} other identities")
     _print(rows)
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps([_as_json(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+        from data.atomic import write_text
+
+        write_text(arguments.json, json.dumps([_as_json(row) for row in rows], indent=1) + "\n")
     return 0
 
 
@@ -126,6 +128,8 @@ def _check(arguments: argparse.Namespace) -> None:
             raise UserError(f"--{option.replace('_', '-')} has no effect without pictures to learn from: add --learn")
     if arguments.learn_identities is not None and arguments.learn_identities < 1:
         raise UserError(f"--learn-identities {arguments.learn_identities}: at least one person is learnt from")
+    if arguments.json is not None and not arguments.json.absolute().parent.is_dir():
+        raise UserError(f"--json {arguments.json}: there is no folder {arguments.json.parent}")
     files = [arguments.features, arguments.query, arguments.gallery, arguments.learn]
     if arguments.weights is not None and not any(path is not None and path.is_dir() for path in files):
         raise UserError("--weights describes folders of pictures, and only feature files are given; leave it away")

@@ -90,6 +90,7 @@ def test_bad_arguments_and_files(tmp_path: Path) -> None:
         (["--query", "q.npz", "--gallery", "q.npz", "--query-rows", "0:3"], "give it with --features"),
         (["--features", "q.npz", "--weights", "pcb.pth"], "--weights describes folders"),
         (["--features", "q.npz", "--query-rows", "0:500"], "there are only 72 rows"),
+        (["--features", "q.npz", "--json", "absent/s.json"], "there is no folder absent"),
     ],
 )
 def test_options_without_effect_are_told(
