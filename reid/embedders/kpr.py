@@ -20,7 +20,7 @@ from reid.models.precision import reduced_dtype
 from reid.models.spec import ModelSpec
 from reid.prompts.assignment import finite_keypoints, negatives_for
 from reid.samples.camera_tokens import NO_TOKEN, tokens_of_names
-from reid.samples.crops import covering_pixels, grey_world_gains
+from reid.samples.crops import check_request, covering_pixels, grey_world_gains
 from reid.samples.device_input import device_input
 from reid.weights.checkpoints import load_model
 
@@ -90,6 +90,8 @@ class KprEmbedder:
         return self._describe(requests, masks=True)
 
     def _describe(self, requests: Sequence[EmbedRequest], *, masks: bool) -> list[tuple[PartEmbeddings, FloatArray]]:
+        for request in requests:
+            check_request(request)
         counts = [len(request.boxes) for request in requests]
         total, parts = sum(counts), len(self.part_names)
         vectors = np.zeros((total, parts, self.dim), np.float32)

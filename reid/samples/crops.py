@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from data.errors import UserError
 from data.kernels.boxes import clip
 from data.records import DoubleArray, EmbedRequest, FloatArray, Image
 
@@ -31,6 +32,32 @@ class Crops:
     total: int
 
 
+def check_picture(image: Image) -> None:
+    """Check that a picture is one: shares of 0-1 would be black, and grey or four channels other colours.
+
+    Raises:
+        UserError: when it is not (H, W, 3) uint8.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise UserError(f"a picture must be (H, W, 3) uint8 RGB, not {image.dtype} of shape {image.shape}")
+
+
+def check_request(request: EmbedRequest) -> None:
+    """Check what an appearance model is asked for.
+
+    Raises:
+        UserError: when the picture, boxes or skeletons are not of the shapes that ``EmbedRequest`` has.
+    """
+    check_picture(request.image)
+    count = len(request.boxes)
+    given = [("boxes", request.boxes, (count, 4)), ("negatives", request.negatives, (len(request.negatives), 17, 3))]
+    if request.keypoints is not None:
+        given.append(("keypoints", request.keypoints, (count, 17, 3)))
+    for what, array, shape in given:
+        if array.shape != shape:
+            raise UserError(f"{what} must be of shape {shape}, not {array.shape}")
+
+
 def cut_crops(requests: Sequence[EmbedRequest], size: tuple[int, int], adapt: str = "none") -> Crops:
     """Cut and resize every box: to whole pixels outwards, clipped to the frame, without keeping the aspect.
 
@@ -38,9 +65,13 @@ def cut_crops(requests: Sequence[EmbedRequest], size: tuple[int, int], adapt: st
         requests: any number of frames, of any sizes.
         size: height, width of a crop, px.
         adapt: "none", or "grey_world": even out the colour cast of each frame first.
+
+    Raises:
+        UserError: see ``check_request``.
     """
     images, rows, regions, first = [], [], [], 0
     for request in requests:
+        check_request(request)
         gains = grey_world_gains(request.image) if adapt == "grey_world" else None
         outer = covering_pixels(request.boxes, request.image.shape)
         for row in np.flatnonzero((outer[:, 2:] > outer[:, :2]).all(axis=1)):

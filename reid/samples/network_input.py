@@ -17,6 +17,7 @@ from data.formats.reid_keypoints import CropSkeletons
 from data.records import FloatArray, Image
 from reid.models.spec import ModelSpec
 from reid.prompts.masks import draw_prompts
+from reid.samples.crops import check_picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,11 @@ def size_crop(image: Image, skeletons: CropSkeletons, size: tuple[int, int]) -> 
         image: (H, W, 3) uint8 RGB.
         skeletons: in its pixels.
         size: height, width of the network's input, px.
+
+    Raises:
+        UserError: when the picture is of another kind.
     """
+    check_picture(image)
     import cv2
 
     resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
