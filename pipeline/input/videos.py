@@ -80,6 +80,11 @@ class VideoInput:
         self._threads: list[Ahead[Any]] = []
 
     @property
+    def live(self) -> list[str]:
+        """Cameras whose frames are lost when they are not taken in time."""
+        return [camera for camera, source in self._sources.items() if source.info.live]
+
+    @property
     def warnings(self) -> dict[str, list[str]]:
         """What each source, and the detection file beside it, gave cause to complain about so far."""
         lines = {camera: list(source.warnings) for camera, source in self._sources.items()}

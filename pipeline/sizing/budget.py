@@ -28,6 +28,7 @@ def within_budget(request: RunRequest, config: Config) -> Config:
         raise UserError("--budget is about finding people in videos; give --videos alone")
     folder = RunFolder(request.output)
     if request.resume and folder.manifest.exists():
+        logger.info("budget: %s goes on as it began, nothing is measured: %s stands", folder.root, folder.config.name)
         return load_config([folder.config])
     weights = WeightStore(offline=config.run.offline, runtimes=Runtimes(default_cache_dir()))
     site = None if request.site is None else as_site(request.site, None)

@@ -7,6 +7,7 @@ from data.errors import UserError
 from data.runtime.stage_clock import StageClock
 from data.site import Site
 from pipeline.config import Config
+from pipeline.input.videos import VideoInput
 from pipeline.job.opening import open_input
 from pipeline.job.poses_on_demand import PosesOnDemand
 from pipeline.job.request import Videos
@@ -47,10 +48,18 @@ def measure(
         wall_s: seconds to take at most; at least one batch is measured.
 
     Raises:
-        UserError: for input or weights that cannot be opened, and for cameras with fewer than two batches of frames.
+        UserError: for input or weights that cannot be opened, for live cameras, and for cameras with fewer than two
+            batches of frames.
     """
     opened = open_input(videos, site, None, config, weights)
     try:
+        # Of a live camera what is too slow is lost, so that every way would seem to keep up.
+        live = opened.source.live if isinstance(opened.source, VideoInput) else []
+        if live:
+            raise UserError(
+                f"camera '{live[0]}' is live, which cannot be measured: record some minutes of each camera, give the "
+                "files to tools.check_site --budget, and run with the overrides it proposes"
+            )
         scopes = [
             build_tracker(scope, opened.site, config.tracker) for scope in opened.site.scopes(opened.source.cameras)
         ]

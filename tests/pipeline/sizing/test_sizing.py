@@ -1,5 +1,6 @@
 """A budget takes the first way to run that fits, says what it tried, and keeps it with the run."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,19 +8,21 @@ import pytest
 import pipeline.sizing.proposal as proposals
 from data.errors import UserError
 from data.site import CameraSite, Observed, Site
-from data.sources.base import CameraSpec
+from data.sources.base import CameraSpec, FrameSource
 from data.weight_records import InputOptions, WeightRecord, file_sha256
 from pipeline.backends.perceiver import BoxPerceiver
 from pipeline.config import Config, load_config
 from pipeline.folder.run_folder import RunFolder
 from pipeline.job import opening
 from pipeline.job.request import DetectionFiles, RunRequest, Videos
+from pipeline.run import main as run_main
 from pipeline.sizing.accuracy import SCORES, score_of
 from pipeline.sizing.budget import within_budget
 from pipeline.sizing.candidates import candidates
 from pipeline.sizing.measure import Load, measure
 from pipeline.weights.store import WeightStore
 from tests.pipeline import blocks
+from tools.check_site import main as check_site
 
 
 @pytest.fixture
@@ -149,6 +152,85 @@ def test_a_load_is_measured_on_the_cameras_themselves(tmp_path: Path, monkeypatc
     blocks.write_video(tmp_path / "short.mp4", 3, 10, [])
     with pytest.raises(UserError, match="too short"):
         measure(Videos((CameraSpec("s", str(tmp_path / "short.mp4")),)), None, load_config(), store, 4.0, 60.0)
+
+
+@pytest.fixture
+def hall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A video of blocks, and back-ends that see them; every other way than the schedule takes too much."""
+    monkeypatch.setenv("MTMCT_CACHE", str(tmp_path / "cache"))
+    blocks.write_video(tmp_path / "hall.mp4", 60, 10, [(0, 20, 60, 2)])
+    monkeypatch.setattr(
+        opening,
+        "build_perceiver",
+        lambda *_: BoxPerceiver(lambda images: [people for people, _ in blocks.detect(images)]),
+    )
+    monkeypatch.setattr(opening, "build_embedder", lambda *_: blocks.ColourEmbedder())
+
+    def loads(*arguments: object) -> Load:
+        config = arguments[2]
+        assert isinstance(config, Config)
+        return Load(0.5 if config.detector.schedule == "auto" else 9.0, 0.5, 4.0)
+
+    monkeypatch.setattr(proposals, "measure", loads)
+    monkeypatch.setattr(proposals, "usable_cores", lambda: 2)
+    return tmp_path / "hall.mp4"
+
+
+def test_a_run_within_a_budget_keeps_the_choice_in_its_folder(
+    hall: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level("INFO")
+    command = ["--videos", str(hall), "--output", str(tmp_path / "run"), "--budget", "realtime"]
+    assert run_main(command) == 0
+    assert load_config([tmp_path / "run" / "config.yaml"]).detector.schedule == "auto"
+    assert "budget: take detector.schedule=auto" in caplog.messages
+    folder = RunFolder(tmp_path / "run")
+    counts = folder.read_json(folder.manifest)["counts"]["cameras"]["hall"]
+    assert counts["looks"] < counts["frames"] == 60
+    monkeypatch.setattr(proposals, "measure", lambda *_: pytest.fail("nothing is measured"))
+    caplog.clear()
+    assert run_main([*command, "--resume", "detector.schedule=every"]) == 0
+    (line,) = (message for message in caplog.messages if message.startswith("budget:"))
+    assert "goes on as it began, nothing is measured: config.yaml stands" in line
+    assert load_config([tmp_path / "run" / "config.yaml"]).detector.schedule == "auto"
+
+
+def test_check_site_proposes_what_a_budget_would_take(
+    hall: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector = lambda images: [people for people, _ in blocks.detect(images)]  # noqa: E731
+    monkeypatch.setattr("pipeline.backends.registry.build_detector", lambda *_: detector)
+    assert check_site(["--site-out", str(tmp_path / "site.yaml"), "--budget", "realtime", str(hall)]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert "budget: take detector.schedule=auto" in printed
+    assert any(line.startswith("budget: 9.00 of 2 cores") and line.endswith("as configured") for line in printed)
+    assert (tmp_path / "site.yaml").is_file()
+
+
+def test_cameras_of_very_different_rates_share_one_budget(hall: Path, tmp_path: Path) -> None:
+    blocks.write_video(tmp_path / "slow.mp4", 12, 2, [(1, 4, 12, 8)])
+    blocks.write_video(tmp_path / "fast.mp4", 180, 30, [(2, 60, 180, 1)])
+    names = ("hall", "slow", "fast")
+    videos = Videos(tuple(CameraSpec(name, str(tmp_path / f"{name}.mp4")) for name in names))
+    config = load_config([], ["detector.schedule=auto"])
+    load = measure(videos, None, config, WeightStore(tmp_path, offline=True), 4.0, 60.0)
+    assert 3.0 < load.video_s < 5.0, "seconds of video, not frames of the fastest camera"
+    assert 0 < load.looked < 1
+
+
+def test_live_cameras_cannot_be_measured(hall: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = opening.open_sources
+
+    def as_if_live(*arguments: object) -> dict[str, FrameSource]:
+        sources = opened(*arguments)  # type: ignore[arg-type]
+        for source in sources.values():
+            source.info = replace(source.info, live=True)
+        return sources
+
+    monkeypatch.setattr(opening, "open_sources", as_if_live)
+    videos = Videos((CameraSpec("hall", str(hall)),))
+    with pytest.raises(UserError, match="camera 'hall' is live, which cannot be measured: record"):
+        measure(videos, None, load_config(), WeightStore(tmp_path, offline=True), 4.0, 60.0)
 
 
 def test_a_run_that_goes_on_keeps_what_was_proposed(tmp_path: Path) -> None:
