@@ -23,6 +23,7 @@ BENCHMARKS = {
     "pipeline": "tools.benchmarks.whole:pipeline_cases",
     "runtimes": "tools.benchmarks.runtimes:cases",
     "cameras": "tools.benchmarks.whole:camera_cases",
+    "kpr": "tools.benchmarks.kpr:cases",
 }
 
 

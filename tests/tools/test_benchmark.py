@@ -9,7 +9,18 @@ import pytest
 from data.errors import UserError
 from data.registry import resolve
 from tools.benchmark import BENCHMARKS, main
-from tools.benchmarks import base, bytetrack, environment, evaluation, references, reranking, space_time, whole, worker
+from tools.benchmarks import (
+    base,
+    bytetrack,
+    environment,
+    evaluation,
+    kpr,
+    references,
+    reranking,
+    space_time,
+    whole,
+    worker,
+)
 from tools.benchmarks.base import Case, Contender, Measurement, measure
 
 
@@ -67,6 +78,14 @@ def test_every_benchmark_lists_cases_whose_functions_exist() -> None:
                 for contender in (case.ours, *case.references):
                     module, _, function = contender.target.partition(":")
                     assert callable(resolve("job", "x", {"x": f"{module}:{function}"}))
+
+
+def test_kpr_and_the_bare_backbone_see_the_same_number_of_crops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(base.THREADS, "1")
+    (first, *_) = kpr.cases(True)
+    for contender in (first.ours, *first.references):
+        job = getattr(kpr, contender.target.partition(":")[2])(**contender.arguments)
+        assert job() == contender.items == 8
 
 
 def test_a_quick_run_prints_ratios_and_writes_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,7 +176,7 @@ def test_scores_and_rates_are_told_and_a_shared_reference_is_measured_once(
 
 def test_the_benchmark_scores_like_the_tools(testdata: Path) -> None:
     truth = testdata / "scored" / "gt" / "pets_vtest" / "vtest.txt"
-    assert whole.idf1(str(truth), 100) == "IDF1 100.0"
+    assert whole.accuracy(str(truth), 100) == "IDF1 100.0, HOTA 100.0"
 
 
 @pytest.mark.parametrize("name", ["pipeline", "cameras", "runtimes"])
