@@ -122,6 +122,26 @@ def test_a_mover_the_detector_does_not_find_yet_is_looked_at_again() -> None:
     assert set(range(23, 31)) <= set(looks)
 
 
+def test_who_is_missed_by_a_late_look_is_looked_for_in_every_frame() -> None:
+    missed: list[int] = []
+
+    def boxes(index: int) -> Boxes:
+        return [(20 + 2 * index, 40, 40 + 2 * index, 100)]
+
+    def finds(frame: Frame) -> Boxes:
+        if frame.index >= 30 and len(missed) < 2:
+            missed.append(frame.index)
+            return []
+        return boxes(frame.index)
+
+    looks = _looks(_frames(_with_people(boxes), 60), finds)["a"]
+    late, again = missed
+    assert late - 1 not in looks, "the look was a late one"
+    assert again == late + 1
+    assert set(range(late, again + 4)) <= set(looks)
+    assert len([index for index in looks if index > again + 6]) < 12, "who was found again is carried again"
+
+
 def test_people_who_walk_by_themselves_are_carried_and_those_who_meet_are_not() -> None:
     def apart(index: int) -> Boxes:
         return [(20 + 2 * index, 40, 40 + 2 * index, 100), (200 - index, 40, 220 - index, 100)]
