@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from data.errors import UserError
@@ -25,8 +26,11 @@ _PASS_PACKETS = 3000
 _TEXT_CODECS = {"ansi", "bintext", "xbin", "idf"}
 # Streams without a container: what FFmpeg says of their rate and stamps is its own guess, only the codec may know.
 _BARE = re.compile("av1|cavsvideo|dirac|evc|h26[1345]|hevc|m4v|mjpeg|mpegvideo|obu|vc1|vvc")
-# Bytes of a transport stream packet: plain, with time codes (Blu-ray), with error correction (broadcast).
-_TS_PACKETS = (188, 192, 204)
+# Transport streams: bytes from packet to packet, and of them from the sync byte to the end; plain, with time codes
+# (Blu-ray), with error correction (broadcast).
+_TS_PACKETS = ((188, 188), (192, 188), (204, 204))
+_TS_SYNC = 0x47
+_TS_LOOKS = 4
 _OLDEST_WALL_CLOCK = datetime(1990, 1, 1, tzinfo=UTC)
 _CLOCK_TEXT = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
@@ -165,7 +169,7 @@ def probe(container: Any, stream: Any, far: bool = False) -> Probe:
         stamped=stamped,
         start_s=None if stream.start_time is None else float(stream.start_time * stream.time_base),
         wall_clock_s=wall_clock(container, stream),
-        ends_torn=container.format.name == "mpegts" and all(container.size % packet for packet in _TS_PACKETS),
+        ends_torn=not far and container.format.name == "mpegts" and ends_torn(Path(container.name)),
     )
 
 
@@ -230,6 +234,15 @@ def _frame_count(stream: Any, end_s: float | None, fps: float | None) -> int | N
 def _end_s(container: Any, stream: Any, fps: float | None) -> float | None:
     if container.format.name == "avi":
         return stream.frames / fps if stream.frames and fps else None
+    if container.format.name.startswith("matroska"):
+        # Its lengths count from 0, wherever the first frame is.
+        first_s = float((stream.start_time or 0) * stream.time_base)
+        said_s = _said_s(container, stream)
+        return None if said_s is None else said_s - max(first_s, 0.0)
+    return _said_s(container, stream)
+
+
+def _said_s(container: Any, stream: Any) -> float | None:
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
     said = _CLOCK_TEXT.match(stream.metadata.get("DURATION", ""))
@@ -239,6 +252,24 @@ def _end_s(container: Any, stream: Any, fps: float | None) -> float | None:
     if container.duration is not None and len(container.streams) == 1:
         return container.duration / 1e6
     return None
+
+
+def ends_torn(path: Path) -> bool:
+    """Whether a transport stream ends within a packet: sync bytes at even distances, the last too near to the end.
+
+    What lies before the first packet, and what was filled in behind the last, does not count.
+    """
+    with path.open("rb") as stream:
+        stream.seek(-min(path.stat().st_size, 204 * (_TS_LOOKS + 1)), os.SEEK_END)
+        tail = stream.read()
+    for distance, whole in _TS_PACKETS:
+        for left in range(1, whole):
+            last = len(tail) - left
+            if last - (_TS_LOOKS - 1) * distance >= 0 and all(
+                tail[last - number * distance] == _TS_SYNC for number in range(_TS_LOOKS)
+            ):
+                return True
+    return False
 
 
 def wall_clock(container: Any, stream: Any) -> float | None:

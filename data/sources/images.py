@@ -19,6 +19,8 @@ from data.sources.select import FrameSelector
 
 _NUMBER = re.compile(r"(\d+)")
 _LOOKS = 16
+# A series that would span more frames (weeks) is numbered by something else, a clock for one.
+_LONGEST = 100_000_000
 _VIDEO_ENDINGS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".ts", ".webm")
 
 
@@ -47,12 +49,19 @@ def frame_numbers(names: Sequence[str]) -> tuple[list[int], str]:
     if len(varying) != 1 or not varying[0] % 2:
         return ranks, "names have no one running number: pictures are taken one after the other, in natural order"
     numbers = [int(text) for text in columns[varying[0]]]
+    if len(set(numbers)) < len(numbers):
+        counts = Counter(numbers)
+        twice = next(index for index, number in enumerate(numbers) if counts[number] > 1)
+        return ranks, f"some pictures share a number, such as {names[twice]}: they are taken one after the other"
     steps = [b - a for a, b in pairwise(numbers)]
-    counts = Counter(steps)
-    usual = max(counts, key=lambda step: (counts[step], -step))
-    if usual < 1 or any(step < 1 or step % usual for step in steps) or counts[usual] * 2 < len(steps):
+    shares = Counter(steps)
+    usual = max(shares, key=lambda step: (shares[step], -step))
+    if usual < 1 or any(step < 1 or step % usual for step in steps) or shares[usual] * 2 < len(steps):
         return ranks, "numbers in names do not rise evenly: pictures are taken one after the other, in natural order"
-    return [(number - numbers[0]) // usual for number in numbers], ""
+    indices = [(number - numbers[0]) // usual for number in numbers]
+    if indices[-1] > _LONGEST:
+        return ranks, "numbers in names are too far apart to count frames: pictures are taken one after the other"
+    return indices, ""
 
 
 class ImageFolderSource:
@@ -82,7 +91,7 @@ class ImageFolderSource:
         if not self._paths:
             raise UserError(
                 f"camera '{spec.camera}': the folder {spec.uri} holds no pictures"
-                f" ({', '.join(PICTURE_ENDINGS)}){_videos_there(folder)}"
+                f" ({', '.join(PICTURE_ENDINGS)}){_others_there(folder)}"
             )
         self._indices, remark = frame_numbers([path.name for path in self._paths])
         if remark:
@@ -182,10 +191,12 @@ def _read(path: Path) -> Image | None:
         return None
 
 
-def _videos_there(folder: Path) -> str:
-    """A hint where a folder of videos was given."""
-    others = [path.name for path in listed(folder, "*") if path.suffix.lower() in _VIDEO_ENDINGS]
-    return f", but videos such as {others[0]}: give these one by one" if others else ""
+def _others_there(folder: Path) -> str:
+    """A hint where a folder of videos, or of folders of pictures, was given."""
+    videos = [path.name for path in listed(folder, "*") if path.suffix.lower() in _VIDEO_ENDINGS]
+    folders = [path.parent.name for path in listed(folder, "*/*") if is_picture(path)]
+    kind, names = ("videos", videos) if videos else ("folders of pictures", folders)
+    return f", but {kind} such as {names[0]}: give these one by one" if names else ""
 
 
 def _sequence_info(folder: Path) -> dict[str, str]:

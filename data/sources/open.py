@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from data.config import SourcesConfig
 from data.errors import UserError
 from data.names import CAMERA_NAMES, camera_name_from, is_camera_name
+from data.pictures import is_picture
 from data.redaction import redact
 from data.sources.base import CameraSpec, FrameSource, file_and_stream, is_address, is_webcam
 from data.sources.container import Unreadable, open_container
@@ -78,6 +79,8 @@ def open_source(spec: CameraSpec, config: SourcesConfig) -> FrameSource:
         return LiveSource(spec, config, lambda: WebcamConnection(spec.uri))
     if path.is_dir():
         return ImageFolderSource(spec, config)
+    if is_picture(path):
+        raise UserError(f"camera '{spec.camera}': {path} is a single picture; give the folder it lies in, or a video")
     if not path.is_file():
         raise UserError(f"camera '{spec.camera}': {_why_none(path)}")
     return _open_file(spec, config)
@@ -120,6 +123,8 @@ def _open_address(spec: CameraSpec, config: SourcesConfig) -> FrameSource:
 
     shown = redact(spec.uri)
     scheme = urlsplit(spec.uri).scheme.lower()
+    if scheme == "file":
+        raise UserError(f"camera '{spec.camera}': {shown} names a file; give its path without file://")
     if scheme not in _SCHEMES:
         raise UserError(f"camera '{spec.camera}': cannot read {shown}; known are {', '.join(_SCHEMES)} addresses")
     if scheme in _RECORDED_SCHEMES:
@@ -137,11 +142,16 @@ def _parse(value: str) -> CameraSpec:
     head, equals, tail = value.partition("=")
     if equals and not _is_path(value, head, tail):
         _check(head, tail)
-        return CameraSpec(head, tail)
+        return CameraSpec(head, _from_home(tail))
     if not value:
         raise UserError("a camera has no path; write [name=]path")
     _check_path(value)
-    return CameraSpec(_default_name(value), value)
+    return CameraSpec(_default_name(value), _from_home(value))
+
+
+def _from_home(uri: str) -> str:
+    """``~`` is written out: shells leave it alone behind a name and '='."""
+    return os.path.expanduser(uri) if uri.startswith("~") and not os.path.lexists(uri) else uri
 
 
 def _check(name: str, path: str) -> None:
@@ -169,7 +179,7 @@ def _is_path(value: str, head: str, tail: str) -> bool:
     """Whether the first '=' belongs to a path: in an address, in the name of a file that is there, in a folder's."""
     if "://" in head:
         return True
-    named = "://" in tail or os.path.lexists(tail)
+    named = "://" in tail or os.path.lexists(_from_home(tail))
     return not named and (os.path.lexists(value) or "/" in head)
 
 
@@ -181,10 +191,12 @@ def _default_name(uri: str) -> str:
         base = Path(parts.path).stem or parts.hostname or ""
     else:
         path, stream = file_and_stream(uri)
-        base = path.absolute().name if os.path.isdir(path) else path.stem
+        base = Path(os.path.abspath(path)).name if os.path.isdir(path) else path.stem
         base += "" if stream is None else f"_{stream}"
     name = camera_name_from(base)
     if not name.strip("_."):
+        if not is_address(uri) and not os.path.lexists(uri):
+            raise UserError(f"there is no file or folder {uri}; check the path")
         raise UserError(f"no camera name can be made of {redact(uri)}; write name={redact(uri)}")
     if not is_camera_name(name):
         raise UserError(f"{_told(name)} cannot name a camera: use {CAMERA_NAMES}; write name=path")

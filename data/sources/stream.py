@@ -117,7 +117,10 @@ class WebcamConnection:
         """
         import cv2
 
-        self._capture = cv2.VideoCapture(device)
+        try:
+            self._capture = cv2.VideoCapture(device)
+        except (cv2.error, OverflowError, TypeError) as error:
+            raise Lost(f"no camera answers as device {device} ({error})") from None
         if not self._capture.isOpened():
             self._capture.release()
             raise Lost(f"no camera answers as device {device}")

@@ -87,6 +87,7 @@ def test_missing_numbers_are_missing_frames(names, numbers):
         ["1714566600123.jpg", "1714566600161.jpg", "1714566600204.jpg", "1714566600240.jpg"],
         ["a1_1.png", "a1_2.png", "a2_1.png"],
         ["1.jpg", "1.png", "2.jpg"],
+        ["1.jpg", "2.jpg", "3.jpg", f"{10**200}.jpg"],
         ["a.png", "b.png"],
         ["1.png", "a.png"],
         ["1.png", "2.png", "100.png", "107.png", "300.png"],
@@ -96,6 +97,31 @@ def test_names_without_an_even_number_follow_one_another_and_that_is_said(names)
     numbers, remark = frame_numbers(names)
     assert numbers == list(range(len(names)))
     assert "one after the other" in remark
+
+
+def test_pictures_that_share_a_number_are_told():
+    _, remark = frame_numbers(["0001.jpg", "0001.png", "0002.jpg", "0002.png"])
+    assert "share a number, such as 0001.jpg" in remark
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "I;16", "1"])
+def test_pictures_of_other_colour_models_are_rgb(tmp_path, mode):
+    from PIL import Image
+
+    image = Image.fromarray(np.full((20, 30, 3), (255, 255, 255), np.uint8)).convert("I" if mode == "I;16" else mode)
+    if mode == "I;16":
+        image = Image.fromarray(np.full((20, 30), 65535, np.uint16))
+    image.save(tmp_path / ("1.jpg" if mode == "CMYK" else "1.png"))
+    (frame,) = open_folder(tmp_path).frames()
+    assert frame.image.shape == (20, 30, 3)
+    assert frame.image.min() > 250
+
+
+def test_a_folder_of_folders_of_pictures_is_told(tmp_path):
+    fill(tmp_path / "img1", ["1.png"])
+    (tmp_path / "seqinfo.ini").write_text("[Sequence]\nimDir=gone\n")
+    with pytest.raises(UserError, match=r"holds no pictures.*but folders of pictures such as img1"):
+        open_folder(tmp_path)
 
 
 def test_a_gap_among_numbers_is_a_pause_and_told(tmp_path):

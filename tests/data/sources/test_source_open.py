@@ -63,7 +63,7 @@ def test_names_that_do_not_fit_into_file_names(value, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("value", "message"), [("cam=", "has no path"), ("", "has no path"), ("().mp4", "write name=")]
+    ("value", "message"), [("cam=", "has no path"), ("", "has no path"), ("http://()", "write name=")]
 )
 def test_arguments_without_path_or_name(value, message):
     with pytest.raises(UserError, match=message):
@@ -140,6 +140,27 @@ def test_links_to_nothing_and_pipes_are_told(tmp_path, make_video):
         open_source(CameraSpec("c", str(tmp_path / "pipe.mp4")), SourcesConfig())
     (tmp_path / "good.mp4").symlink_to(make_video("a.mp4", frames=2))
     assert len(list(open_source(CameraSpec("c", str(tmp_path / "good.mp4")), SourcesConfig()).frames())) == 2
+
+
+def test_a_single_picture_is_no_video(tmp_path):
+    write_picture(tmp_path / "1.png")
+    with pytest.raises(UserError, match=r"1\.png is a single picture; give the folder it lies in"):
+        open_source(CameraSpec("c", str(tmp_path / "1.png")), SourcesConfig())
+
+
+def test_paths_that_a_shell_or_a_browser_wrote(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a.mp4").touch()
+    assert parse_camera_specs(["hall=~/a.mp4"]) == [CameraSpec("hall", str(tmp_path / "a.mp4"))]
+    with pytest.raises(UserError, match="give its path without file://"):
+        open_source(CameraSpec("c", f"file://{tmp_path}/a.mp4"), SourcesConfig())
+    with pytest.raises(UserError, match=r"there is no file or folder \*\.mp4"):
+        parse_camera_specs(["*.mp4"])
+    with pytest.raises(UserError, match="no camera answers"):
+        open_source(CameraSpec("c", "9" * 20), SourcesConfig())
+    (tmp_path / "in").mkdir()
+    monkeypatch.chdir(tmp_path / "in")
+    assert parse_camera_specs([".."])[0].camera == tmp_path.name
 
 
 def test_a_folder_of_videos_is_told(tmp_path, make_video):

@@ -82,6 +82,32 @@ def test_a_rate_that_nothing_tells_is_assumed_and_said(make_video):
     assert any("12 fps assumed" in line for line in source.warnings)
 
 
+@pytest.mark.parametrize("start", [36_000, 17_000_000_000])
+def test_a_recording_whose_stamps_begin_late_is_not_cut_off(make_video, start):
+    path = make_video("late.mkv", frames=20, stamps=[start + number for number in range(20)])
+    source, frames = read(path)
+    assert frames[-1].time_s == pytest.approx(1.9, abs=2e-3)
+    assert source.info.frame_count == 20
+    assert source.warnings == []
+
+
+def test_a_counter_of_a_transport_stream_that_wraps_goes_on(make_video):
+    first = (1 << 33) / 90_000 - 2
+    stamps = [round(first * 10) + number for number in range(40)]
+    _, frames = read(make_video("wrap.ts", frames=40, stamps=stamps))
+    assert [frame.time_s for frame in frames] == pytest.approx([number / 10 for number in range(40)], abs=2e-3)
+
+
+def test_what_is_filled_in_behind_or_before_a_transport_stream_is_no_cut(make_video):
+    content = make_video("a.ts", frames=20).read_bytes()
+    for name, more in {"behind.ts": content + bytes(5000), "before.ts": b"HTTP/1.1 200 OK" * 20 + content}.items():
+        path = make_video(name, frames=1)
+        path.write_bytes(more)
+        assert read(path)[0].warnings == []
+    path.write_bytes(content[:-100])
+    assert any("within a packet" in line for line in read(path)[0].warnings)
+
+
 def numbered_by_opencv(path) -> list[np.ndarray]:
     capture = cv2.VideoCapture(str(path))
     found = []
