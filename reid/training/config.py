@@ -115,7 +115,8 @@ class TrainConfig(Section):
     )
     pretrained: Literal["none"] | Path | None = Field(
         None,
-        description="file the backbone starts from: SOLIDER, Swin, ResNet-50, HRNet or timm's; a relative one is "
+        description="file training starts from: a network of ours, or a backbone (SOLIDER, Swin, ResNet-50, HRNet or "
+        "timm's); a relative one is "
         "looked for here, then in pretrained of $MTMCT_DATA; none: random weights; null: has yet to be told",
     )
     prompt_start: PromptStart = Field(

@@ -38,7 +38,7 @@ from reid.training.sampler import IdentityBatches
 from reid.training.schedule import learning_rate
 from reid.training.writers import ScalarWriter
 from reid.weights.checkpoints import build_model, cameras_entry, load_model, save_checkpoint
-from reid.weights.pretrained import load_backbone, starting_file
+from reid.weights.pretrained import load_start, starting_file
 from reid.weights.published import BACKBONE
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class Trainer(TrainingLoop[KPR | BPBReID, ReadBatch]):
             config.train, config.test, config.test_rule, config.select, config.batch.people, config.seed,
             config.batch.bad_files, config.test_also,
         )  # fmt: skip
-        start = None if resume else starting_file(config.pretrained, config.model)
+        start = None if resume else starting_file(config.pretrained, config.model.backbone, config.model.mean)
         samples = self._data.train
         folder = TrainingFolder(
             out, config, counted="step", resume=resume, may_change=_MAY_CHANGE,
@@ -98,7 +98,7 @@ class Trainer(TrainingLoop[KPR | BPBReID, ReadBatch]):
         if isinstance(model, KPR):
             start_prompts(model.backbone_appearance_feature_extractor, self.spec.backbone, config.prompt_start)
         if start is not None:
-            load_backbone(model.backbone_appearance_feature_extractor, self.spec, start)
+            load_start(model, self.spec, start)
         model = model.to(place)
         size = (self.spec.height, self.spec.width)
         crops = CropDataset(samples, size, config.grouping, config.batch.bad_files)

@@ -40,7 +40,7 @@ def preview(config: TrainConfig) -> Preview:
             return None
 
     facts: list[str] = []
-    start = attempt(partial(starting_file, config.pretrained, config.model))
+    start = attempt(partial(starting_file, config.pretrained, config.model.backbone, config.model.mean))
     if start is not None or config.pretrained == "none":
         facts.append(f"starts from {start or 'random weights'}")
     parts: list[ReidData] = []

@@ -90,7 +90,11 @@ class SanTrainConfig(Section):
     start: Path | None = Field(
         None, description="SAN checkpoint to begin with, as SAN-PG; of the classifier only what fits"
     )
-    pretrained: Path | None = Field(None, description="ResNet-50 file of ImageNet for the encoder")
+    pretrained: Literal["none"] | Path | None = Field(
+        None,
+        description="ResNet-50 file of ImageNet for the encoder; a relative one is looked for here, then in pretrained "
+        "of $MTMCT_DATA; none: random weights; null needs start",
+    )
     train: tuple[TexturedSource, ...] = Field((), description="ReID data sets, joined; they train SAN")
     pairs: tuple[PairSource, ...] = Field((), description="pairs of picture and texture; they train SAN-PG")
     test: SourceConfig | None = Field(None, description="data set whose queries and gallery are scored; null: none")

@@ -109,6 +109,18 @@ def read_info(path: Path) -> CheckpointInfo:
         raise UserError(f"{path}: its header does not describe a network this version knows") from error
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file that is there is a checkpoint of ours.
+
+    Raises:
+        UserError: when it ends in ``.safetensors`` and is damaged.
+    """
+    if path.suffix != ".safetensors":
+        return False
+    with _open(path, "numpy") as file:
+        return _ENTRY in (file.metadata() or {})
+
+
 def load_model(path: Path, device: str = "cpu") -> "tuple[PartModel, CheckpointInfo]":
     """Rebuild a network with its weights, in evaluation mode.
 

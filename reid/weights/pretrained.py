@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,7 +22,11 @@ from torch.nn import functional as F
 from data.errors import UserError
 from data.published_weights import backbone_for, published_weights
 from reid.models.spec import ModelSpec
+from reid.weights.checkpoints import compare, is_checkpoint
 from reid.weights.torch_pickle import StoredTensor, TorchFile
+
+if TYPE_CHECKING:
+    from reid.models.part_head import PartModel
 
 logger = logging.getLogger(__name__)
 
@@ -39,28 +43,32 @@ _MICROSOFT = (
     (re.compile(r"\.mlp\.fc2\."), ".ffn.layers.1."),
     (re.compile(r"^patch_embed\.proj\."), "patch_embed.projection."),
 )
+_OF_ITS_PEOPLE = re.compile(r"_identity_classifier\.(\d+\.)?classifier\.weight$|\.sie_embed$")
 _MERGING = re.compile(r"^layers\.(\d+)\.downsample\.")
 FOLDER = "pretrained"
 """Where under ``$MTMCT_DATA`` recipes find the files they name."""
 
 
-def starting_file(pretrained: Path | Literal["none"] | None, spec: ModelSpec) -> Path | None:
+def starting_file(
+    pretrained: Path | Literal["none"] | None, backbone: str, mean: tuple[float, float, float]
+) -> Path | None:
     """The file a training starts from; None to begin with random weights, which has to be said.
 
     Args:
         pretrained: as configured. A relative path is looked for here, then in ``pretrained`` of ``$MTMCT_DATA``.
-        spec: of the network.
+        backbone: of the network.
+        mean: of its input.
 
     Raises:
         UserError: nothing is configured, or the file is not there; the message says what fits and where to get it.
     """
     if pretrained == "none":
         return None
-    fitting = backbone_for(spec.backbone, spec.mean)
+    fitting = backbone_for(backbone, mean)
     if pretrained is None:
         known = f": {' or '.join(one.origin for one in fitting)}" if fitting else ""
         raise UserError(
-            f"pretrained is not set: name the file {spec.backbone} starts from{known}; or begin with random weights, "
+            f"pretrained is not set: name the file {backbone} starts from{known}; or begin with random weights, "
             "with pretrained=none"
         )
     if pretrained.exists():
@@ -79,6 +87,40 @@ def starting_file(pretrained: Path | Literal["none"] | None, spec: ModelSpec) ->
     )
 
 
+def load_start(model: "PartModel", spec: ModelSpec, path: Path) -> None:
+    """Put in the weights a training starts from: a whole network of ours, or a backbone that others publish.
+
+    Of a whole network only what belongs to its training people and cameras is left out where their numbers differ: the
+    last layer of the identity heads, and camera tokens.
+
+    Args:
+        model: KPR or BPBReID.
+        spec: of that network.
+        path: a checkpoint of ours (fine-tuning), or see ``load_backbone``.
+
+    Raises:
+        UserError: when the file is unreadable, or of another make-up.
+    """
+    if not is_checkpoint(path):
+        load_backbone(model.get_submodule("backbone_appearance_feature_extractor"), spec, path)
+        return
+    own, given = model.state_dict(), read_tensors(path)
+    others = [
+        name
+        for name, tensor in {**own, **given}.items()
+        if _OF_ITS_PEOPLE.search(name) and not (name in own and name in given and own[name].shape == given[name].shape)
+    ]
+    kept = {name: tensor for name, tensor in given.items() if name not in others}
+    problems = compare({name: tensor for name, tensor in own.items() if name not in others}, kept)
+    if problems:
+        raise UserError(
+            f"{path} is a network of another make-up than the configuration's: {'; '.join(problems)}; give the "
+            "configuration it was trained by"
+        )
+    model.load_state_dict(kept, strict=False)
+    logger.info("%s: goes on from this network, %d of its tensors made anew for other people", path.name, len(others))
+
+
 def load_backbone(backbone: nn.Module, spec: ModelSpec, path: Path) -> None:
     """Put published weights into a backbone.
 
@@ -90,7 +132,13 @@ def load_backbone(backbone: nn.Module, spec: ModelSpec, path: Path) -> None:
     Raises:
         UserError: when the file is unreadable, or does not hold the whole backbone.
     """
-    state = {name: tensor for name, tensor in read_tensors(path).items() if not _NOT_BACKBONE.search(name)}
+    tensors = read_tensors(path)
+    if any(name.startswith("pixel_classifier.") for name in tensors):
+        raise UserError(
+            f"{path} is a whole KPR or BPBReID network: convert it with `python -m tools.import_checkpoint`, and start "
+            "from the file that gives"
+        )
+    state = {name: tensor for name, tensor in tensors.items() if not _NOT_BACKBONE.search(name)}
     model = backbone.get_submodule("model") if spec.architecture == "kpr" else backbone
     if spec.backbone == "swin":
         state = _as_solider(state, len(spec.depths))

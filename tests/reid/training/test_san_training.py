@@ -54,7 +54,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def config_of(site: Path, **changed: Any) -> SanTrainConfig:
     tree: dict[str, Any] = {
         "model": SMALL, "train": [{"root": str(site)}], "epochs": 3, "evaluate_every": 0,
-        "batch": {"people": 2, "pictures": 2, "workers": 0}, "select": {"best_on": "none"},
+        "batch": {"people": 2, "pictures": 2, "workers": 0}, "pretrained": "none", "select": {"best_on": "none"},
     }  # fmt: skip
     return SanTrainConfig.model_validate(tree | changed)
 
@@ -121,7 +121,7 @@ def test_a_generator_draws_textures_that_train_san(
     """From pairs to SAN-PG, to textures of other pictures, to SAN that begins with it."""
     pairs = [{"root": str(site), "images": "bounding_box_train"}]
     tree: dict[str, Any] = {
-        "model": SMALL, "pairs": pairs, "test_pairs": pairs[0], "epochs": 36,
+        "model": SMALL, "pairs": pairs, "test_pairs": pairs[0], "epochs": 36, "pretrained": "none",
         "augment": {"shift": 0.0, "flip": 0.0, "erase": 0.0},
         "optimiser": {"rate": 0.003, "decoder_rate": 0.003, "decoder_constant": False},
         "batch": {"people": 4, "pictures": 2, "workers": 0},
@@ -265,6 +265,8 @@ def test_weights_of_another_size_are_told(site: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"start: .* is of another size: .* tensors differ"):
         SanTrainer(config_of(site, start=start, model=SMALL | {"channels": 16}), tmp_path / "b", "cpu")
     torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "resnet.pth")
+    with pytest.raises(UserError, match=r"pretrained is not set: .*resnet50-0676ba61\.pth"):
+        SanTrainer(config_of(site, pretrained=None), tmp_path / "e", "cpu")
     with pytest.raises(UserError, match=r"pretrained: .* is no ResNet of this size"):
         SanTrainer(config_of(site, pretrained=str(tmp_path / "resnet.pth")), tmp_path / "c", "cpu")
     state = load_san(Path(start))[0].encoder.backbone.state_dict()
