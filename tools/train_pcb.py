@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(explain(error, PcbTrainingConfig, "settings")) from None
     backbone = ModelSpec(architecture="bpbreid", backbone="resnet50")
     begins = arguments.weights is None and not arguments.resume
-    start = starting_file(config.pretrained, backbone) if begins else None
+    start = starting_file(config.pretrained, backbone.backbone, backbone.mean) if begins else None
     split = read_split(arguments.data / TRAIN, arguments.dataset)
     people = split.names.identities > 0
     rows = np.flatnonzero(people)
