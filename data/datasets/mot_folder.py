@@ -111,7 +111,7 @@ def read_camera_files(place: Path) -> tuple[list[TruthSequence], list[Problem]]:
 
 def truth_files(place: Path) -> dict[str, Path]:
     """Text files of truth by what they are of, sorted."""
-    return camera_texts(place)
+    return camera_texts(place, (LABELS_FILE,))
 
 
 def stated_lengths(place: Path) -> dict[str, int]:

@@ -28,6 +28,8 @@ _KEYPOINTS = 17
 _PERSON_ID = 1
 _FRAME_KEYS = ("frame_id", "frame_index", "frame")
 _VIDEO_KEYS = ("video_id", "vid_id")
+# Of detectron2's ``BoxMode``: the one in which a box is told by its corners.
+_CORNERS = 0
 _TRACK_KEYS = ("track_id", "instance_id")
 _VIDEO_ENDING = r"(?i)\.(?:avi|m4v|mkv|mov|mp4|mpe?g|ts|webm)$"
 
@@ -92,6 +94,8 @@ def read_coco(path: Path, crowds: bool = False) -> list[CocoImage]:
         if owner is None or owner not in people:
             raise UserError(f"{path}: {_name(annotation)} belongs to no image (image_id {annotation.get('image_id')})")
         box = _numbers(path, annotation, "bbox", 4)
+        if annotation.get("bbox_mode") == _CORNERS:
+            box[2:] = [box[2] - box[0], box[3] - box[1]]
         if box[2] < 0 or box[3] < 0:
             raise UserError(f"{path}: {_name(annotation)} has a box of negative size")
         crowd = bool(annotation.get("iscrowd"))
@@ -321,12 +325,13 @@ def _image(
     sure: float,
 ) -> CocoImage:
     boxes = np.array([_numbers(path, one, "bbox", 4) for one in people], np.float32).reshape(-1, 4)
-    boxes[:, 2:] += boxes[:, :2]
+    corners = np.array([one.get("bbox_mode") == _CORNERS for one in people], bool)
+    boxes[:, 2:] += np.where(corners[:, None], 0, boxes[:, :2])
     poses = None
     if skeleton is not None:
         points = np.stack([_keypoints(path, one, sure) for one in people]) if people else np.zeros((0, _KEYPOINTS, 3))
         poses = Poses(points.astype(np.float32), Poses.empty().spare_keypoints, skeleton)
-    scores = [_scalar(path, one, "score", 1.0) for one in people]
+    scores = [_scalar(path, one, "score" if "score" in one else "confidence", 1.0) for one in people]
     return CocoImage(
         image_id=fields.image_id,
         file_name=fields.file_name,

@@ -19,6 +19,7 @@ from data.formats.features_in import (
     make_features,
     read_features,
     sound_boxes,
+    told_late,
     usable_scores,
 )
 from data.formats.mot import check_pixels, read_mot
@@ -27,8 +28,6 @@ from data.names import is_camera_name
 from data.records import FloatArray, IntArray, PartEmbeddings
 from data.skeletons import COCO17, convert
 
-# More than a week at any usual rate.
-_LATE = 20_000_000
 # Of fewer frames it may be chance that they are evenly apart.
 _FEWEST_FRAMES = 8
 _NEEDED = ("frame", "box_xyxy", "score")
@@ -278,9 +277,6 @@ def _make(
 ) -> CameraDetections:
     """Drop what cannot be used and say so; rows are sorted by frame already."""
     keep, dropped = sound_boxes(boxes)
-    late = None
-    if len(frames) and frames[0] >= _LATE:
-        late = f"they begin with frame {frames[0] + 1}: frames count the pictures of the video from 1, are these times?"
     scores, cut = usable_scores(scores[keep])
     sampled = _sampled(frames, frame_count)
     seldom = None
@@ -298,5 +294,5 @@ def _make(
         keypoints=None if keypoints is None else keypoints[keep],
         frame_count=frame_count,
         looked=sampled,
-        warnings=tuple(line for line in (late, seldom, dropped, cut, zeroed) if line is not None),
+        warnings=tuple(line for line in (told_late(frames), seldom, dropped, cut, zeroed) if line is not None),
     )

@@ -9,8 +9,13 @@ from numpy.typing import NDArray
 
 from data.errors import UserError
 from data.foreign import read_array
-from data.records import FloatArray, IntArray, PartEmbeddings, Rows
+from data.records import DoubleArray, FloatArray, IntArray, PartEmbeddings, Rows
 
+# Logits of detectors are lower, percentages higher.
+_LARGE_SCORE = 10.0
+# More than a week at any usual rate.
+_LATE = 20_000_000
+_FEW_BOXES = 5
 SIBLING = "feat"
 
 
@@ -102,6 +107,33 @@ def check_one_size(features: dict[str, FileFeatures | None]) -> None:
         raise UserError(f"the features of the cameras have different lengths ({told}); use one model for all")
 
 
+def told_late(frames: IntArray) -> str | None:
+    """A line about rising frames that begin where no video does; None where they do not."""
+    if not len(frames) or frames[0] < _LATE:
+        return None
+    return f"they begin with frame {frames[0] + 1}: frames count the pictures of the video from 1, are these times?"
+
+
+def told_corners(boxes: FloatArray | DoubleArray, size: tuple[int, int]) -> str | None:
+    """A line about boxes whose width and height seem to be right and bottom; None where they do not.
+
+    Args:
+        boxes: (N, 4) xyxy px, as read from left, top, width, height.
+        size: (width, height) of the picture in px; (0, 0): unknown.
+    """
+    if len(boxes) < _FEW_BOXES or size == (0, 0):
+        return None
+    beyond = (boxes[:, 2] > 1.1 * size[0]) | (boxes[:, 3] > 1.1 * size[1])
+    second = boxes[:, 2:] - boxes[:, :2]
+    inside = (second > boxes[:, :2]).all(axis=1) & (second <= 1.02 * np.array(size)).all(axis=1)
+    if beyond.mean() < 0.5 or not inside.all():
+        return None
+    return (
+        f"{int(beyond.sum())} of {len(boxes)} boxes reach far beyond the picture, and none would if width and height "
+        "were right and bottom: write left, top, width, height"
+    )
+
+
 def usable_scores(scores: FloatArray) -> tuple[FloatArray, str | None]:
     """Scores within 0-1: -1 ("not given" in MOTChallenge files) becomes 1, the rest is cut to the range.
 
@@ -113,6 +145,8 @@ def usable_scores(scores: FloatArray) -> tuple[FloatArray, str | None]:
     if not outside.any():
         return scores, None
     line = f"{int(outside.sum())} scores lie outside 0-1 ({scores.min():g} to {scores.max():g}) and were cut to it"
+    if scores.min() >= 0 and np.median(scores) > _LARGE_SCORE:
+        line += "; divide them by 100 if they are percentages"
     return np.clip(scores, 0, 1), line
 
 

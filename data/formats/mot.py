@@ -146,6 +146,12 @@ def read_mot(path: Path, kind: MotKind) -> MotTable:
         raise UserError(f"{path}:{line_of(path, 0)}: {values.shape[1]} columns, where 7 to 10 are expected{decimals}")
     with_flag = kind == "gt" or (kind == "tracks" and _is_ground_truth(values))
     used = values if with_flag and values.shape[1] < 10 else values[:, :7]
+    if kind == "gt" and _is_visdrone(values):
+        logger.warning(
+            "%s: columns 8 to 10 are not read, and seem VisDrone's category, truncation and occlusion: every row "
+            "counts as a person; keep rows of categories 1 and 2, and columns 1 to 7",
+            path,
+        )
     if kind == "gt" and _has_scores_for_flags(used[:, 6]):
         logger.warning("%s: column 7 holds scores where the flag is expected: every row counts", path)
         used[:, 6] = 1
@@ -225,6 +231,15 @@ def _has_scores_for_flags(flags: DoubleArray) -> bool:
     return bool(((flags >= 0) & (flags <= 1)).all() and (flags != np.floor(flags)).any())
 
 
+def _is_visdrone(values: DoubleArray) -> bool:
+    """Whether columns 8-10 hold categories 0-11 and two small classes in place of a place in the world."""
+    if values.shape[1] != 10:
+        return False
+    categories, classes = values[:, 7], values[:, 8:]
+    whole = (values[:, 7:] == np.floor(values[:, 7:])).all() and (values[:, 7:] >= 0).all()
+    return bool(whole and (categories <= 11).all() and (categories > 0).any() and (classes <= 2).all())
+
+
 def _is_ground_truth(values: DoubleArray) -> bool:
     """Whether rows of tracks are in ground truth's layout: frame, id, box, flag, class, visible share."""
     if values.shape[1] != 9:
@@ -241,10 +256,13 @@ def _check(path: Path, values: DoubleArray, kind: MotKind) -> None:
     _reject(path, ~finite, "is not a finite number")
     faults = np.zeros(values.shape, bool)
     faults[:, whole] = (values[:, whole] != np.floor(values[:, whole])) | (np.abs(values[:, whole]) > LARGEST_WHOLE)
+    _reject(path, faults & (np.abs(values) > LARGEST_WHOLE), "is not a whole number below 2^53")
     _reject(path, faults, "is not a whole number")
     faults = np.zeros(values.shape, bool)
     faults[:, 0] = values[:, 0] < 1
-    _reject(path, faults, "is below 1 (frames count from 1 in MOTChallenge files)")
+    _reject(
+        path, faults, "is below 1 (frames count from 1 in MOTChallenge files; add 1 to all where yours count from 0)"
+    )
     faults[:, 0] = False
     faults[:, 4:6] = values[:, 4:6] < 0
     _reject(path, faults, "is negative")

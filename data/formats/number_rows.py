@@ -22,7 +22,8 @@ _LARGEST_INT64 = 2**63 - 1
 _NO_ID_UNSIGNED = 2**64 - 1
 """What -1 becomes in a program that keeps ids as unsigned numbers of 64 bits."""
 _MARK = "\ufeff"
-_COMMENTS = ("#", "%")
+_COMMENTS = ("#", "%", "sep=")
+_QUOTED = re.compile(r'"([^",;\t]*)"')
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+(,\d+)?([eE][-+]?\d+)?")
 _FEWEST = 2
 
@@ -51,6 +52,8 @@ def read_number_rows(path: Path, what: str, columns: str, names: Sequence[Sequen
             return plain
         rows = _rows(path)
         first = next(rows, None)
+        if names:
+            _check_comment(path, names)
         if first is not None and names and _is_heading(first[1]):
             _check_heading(path, first, names)
             first = next(rows, None)
@@ -60,6 +63,8 @@ def read_number_rows(path: Path, what: str, columns: str, names: Sequence[Sequen
         return np.loadtxt(texts, np.float64, comments=None, delimiter="\t", ndmin=2)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); give an existing {what}") from None
+    except UnicodeError:
+        raise UserError(f"{path} is no text in UTF-8; save it as UTF-8") from None
     except ValueError:
         raise UserError(_explain(path, what, columns, bool(names))) from None
 
@@ -98,28 +103,22 @@ def line_of(path: Path, row: int) -> int:
 
 
 def seems_rows(path: Path, fewest: int) -> bool:
-    """Whether a file is empty, or any line of it seems a row: at least so many fields, the first two of them numbers.
+    """Whether a file is empty, or any line of it seems a row: enough fields, the first and most others of them numbers.
 
     Args:
         path: the file.
         fewest: fields of a row.
-
-    Returns:
-        False where it is no text.
 
     Raises:
         UserError: when it cannot be read.
     """
     check_file(path, TEXT_BYTES)
     empty = True
-    try:
-        for _, text in _rows(path):
-            empty = False
-            fields = text.split("\t")
-            if len(fields) >= fewest and all(_is_number(field) for field in fields[:2]):
-                return True
-    except UnicodeError:
-        return False
+    for _, text in _rows(path, errors="replace"):
+        empty = False
+        numbers = [_is_number(field) for field in text.split("\t")]
+        if len(numbers) >= fewest and numbers[0] and 2 * sum(numbers) > len(numbers):
+            return True
     return empty
 
 
@@ -152,7 +151,7 @@ def _rows(path: Path, errors: str = "strict") -> Iterator[tuple[int, str]]:
         filled = (
             (number, text)
             for number, line in enumerate(stream, 1)
-            if (text := line.strip().strip(_MARK).replace('"', "")) and not text.startswith(_COMMENTS)
+            if (text := _QUOTED.sub(r"\1", line.strip().strip(_MARK))) and not text.startswith(_COMMENTS)
         )
         # Names above the numbers have no decimals: the line below them shows what a comma means.
         head = list(islice(filled, 2))
@@ -208,18 +207,32 @@ def _is_number(field: str) -> bool:
         float(field)
     except ValueError:
         return False
-    return "_" not in field
+    return "_" not in field and field.isascii()
 
 
 def _check_heading(path: Path, row: tuple[int, str], names: Sequence[Sequence[str]]) -> None:
     """Raise where a column is called what it is not read as."""
     number, text = row
     for column, (field, known) in enumerate(zip(text.split("\t"), names, strict=False), 1):
-        if re.sub(r"[^a-z0-9]", "", field.lower()) not in known:
+        if _plain(field) not in known:
             raise UserError(
                 f"{path}:{number}: column {column} is called {field.strip()[:40]!r}, where {known[0]} is "
                 "expected; put the columns in this order, or leave the names out if they are"
             )
+
+
+def _check_comment(path: Path, names: Sequence[Sequence[str]]) -> None:
+    """Raise where a comment on the first line calls the columns what they are not read as."""
+    with path.open(encoding=encoding_of(path), errors="replace") as stream:
+        first = stream.readline()
+    fields = re.split(r"[\s,;]+", first.strip().strip(_MARK).lstrip("#% ").strip())
+    if first.startswith(_COMMENTS) and len(fields) >= len(names) - 1 and _plain(fields[0]) in names[0]:
+        _check_heading(path, (1, "\t".join(fields)), names)
+
+
+def _plain(name: str) -> str:
+    """Small letters and digits of a column's name."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _explain(path: Path, what: str, columns: str, named: bool) -> str:

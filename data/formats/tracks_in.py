@@ -7,7 +7,15 @@ import numpy as np
 
 from data.errors import UserError
 from data.formats.camera_texts import camera_texts
-from data.formats.features_in import FileFeatures, check_one_size, read_features, sound_boxes, usable_scores
+from data.formats.features_in import (
+    FileFeatures,
+    check_one_size,
+    read_features,
+    sound_boxes,
+    told_corners,
+    told_late,
+    usable_scores,
+)
 from data.formats.mot import MotTable, read_mot
 from data.listing import contents
 from data.names import is_camera_name
@@ -68,7 +76,7 @@ def _tracklets(camera: str, table: MotTable, features: FileFeatures | None, site
         features = features.select(table.rows)
     keep, dropped = sound_boxes(table.boxes.astype(np.float32))
     scores, cut = usable_scores(table.scores)
-    for line in (dropped, cut):
+    for line in (told_late(table.frames), told_corners(table.boxes, site.size(camera) or (0, 0)), dropped, cut):
         if line is not None:
             logger.warning("%s: %s", camera, line)
     # The table is sorted by (frame, id); a stable sort by id leaves each id's rows together and in time.

@@ -9,6 +9,7 @@ import numpy as np
 
 from data.errors import UserError
 from data.formats.detections_in import CameraDetections, read_detection_folder, told_videos
+from data.formats.features_in import told_corners
 from data.kernels import boxes as box_kernels
 from data.records import Frame, Image, View
 from data.runtime.stage_clock import StageClock
@@ -75,6 +76,9 @@ class DetectionInput:
     def warnings(self) -> dict[str, list[str]]:
         """What was left out so far."""
         lines = {camera: list(found.warnings) for camera, found in self._found.items()}
+        for camera, found in self._found.items():
+            corners = told_corners(found.boxes, self._site.size(camera) or (0, 0))
+            lines[camera] += [corners] if corners is not None else []
         for camera, count in self._outside.items():
             if count:
                 lines[camera].append(f"{count} boxes lie outside the frame: not used")

@@ -5,6 +5,7 @@ from typing import Any
 
 from data.config import SourcesConfig
 from data.formats.detections_in import CameraDetections
+from data.formats.features_in import told_corners
 from data.records import Frame
 from data.runtime.stage_clock import StageClock
 from data.site import Site
@@ -89,7 +90,10 @@ class VideoInput:
         """What each source, and the detection file beside it, gave cause to complain about so far."""
         lines = {camera: list(source.warnings) for camera, source in self._sources.items()}
         for camera, given in self._given.items():
-            lines[camera] += [*given.warnings, *_misfits(given, self._sources[camera].counted)]
+            source = self._sources[camera]
+            corners = told_corners(given.boxes, (source.info.width, source.info.height))
+            lines[camera] += [*given.warnings, *_misfits(given, source.counted)]
+            lines[camera] += [corners] if corners is not None else []
         return lines
 
     def batches(

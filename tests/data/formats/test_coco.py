@@ -209,3 +209,10 @@ def test_skeletons_in_shares_of_the_picture_are_refused(tmp_path):
     points = [value for n in range(17) for value in (0.05 * n, 0.5, 2)]
     with pytest.raises(UserError, match=r"all keypoints lie between 0 and 0\.8: they are shares"):
         read(tmp_path, content([], {"keypoints": points}))
+
+
+def test_corners_of_detectron2_and_confidences_are_understood(tmp_path):
+    told = content([], {"bbox": [10, 20, 40, 80], "bbox_mode": 0, "confidence": 0.25}, {"bbox_mode": 1, "score": 0.5})
+    (image,) = read(tmp_path, told)
+    assert image.detections.boxes.tolist() == [[10, 20, 40, 80], [1, 2, 4, 6]]
+    assert image.detections.scores.tolist() == [0.25, 0.5]

@@ -6,6 +6,7 @@ import pytest
 from data.errors import UserError
 from data.formats.coco import CocoImage, write_coco
 from data.formats.detections_in import read_detection_folder
+from data.formats.features_in import told_corners
 from data.records import Detections, Poses
 
 
@@ -313,3 +314,20 @@ def test_other_frames_without_people_were_looked_at(tmp_path, frames):
     assert found.looked is None
     assert found.looks_at(3)
     assert found.warnings == ()
+
+
+def test_percentages_in_place_of_scores_are_told(tmp_path):
+    write(tmp_path / "cam.txt", [(n, -1, 10, 20, 5, 6, 85 + n) for n in range(1, 4)])
+    assert read_detection_folder(tmp_path)["cam"].warnings[0].endswith("divide them by 100 if they are percentages")
+    write(tmp_path / "cam.txt", [(n, -1, 10, 20, 5, 6, n - 1.5) for n in range(1, 4)])
+    assert read_detection_folder(tmp_path)["cam"].warnings[0].endswith("were cut to it")
+
+
+def test_corners_in_place_of_sizes_are_told():
+    corners = np.array([[300 + 10 * n, 200, 340 + 10 * n, 300] for n in range(6)], np.float32)
+    as_sizes = np.concatenate([corners[:, :2], corners[:, :2] + corners[:, 2:]], axis=1)
+    assert "6 of 6 boxes reach far beyond the picture" in told_corners(as_sizes, (400, 310))
+    assert told_corners(corners, (400, 310)) is None
+    assert told_corners(as_sizes, (0, 0)) is None
+    assert told_corners(as_sizes[:3], (400, 310)) is None
+    assert told_corners(as_sizes + np.array([0, 0, 500, 0], np.float32), (400, 310)) is None

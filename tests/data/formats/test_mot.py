@@ -135,7 +135,7 @@ def test_unreadable(tmp_path: Path) -> None:
         read_mot(tmp_path, "det")
     picture = tmp_path / "picture.txt"
     picture.write_bytes(bytes(range(256)) * 4)
-    with pytest.raises(UserError, match=r"picture.txt:\d+: not a row of numbers"):
+    with pytest.raises(UserError, match=r"picture.txt is no text in UTF-8"):
         read_mot(picture, "det")
 
 
@@ -193,6 +193,14 @@ def test_columns_in_another_order_are_refused(tmp_path: Path) -> None:
 def test_decimal_commas_between_commas_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"11 columns, .*put ; between columns"):
         read_mot(written(tmp_path, "1,4,10,5,20,5,30,5,40,5,1\n"), "tracks")
+
+
+def test_truth_in_the_columns_of_visdrone_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    read_mot(written(tmp_path, "1,0,10,20,30,60,1,4,0,1\n1,1,50,20,30,60,1,1,0,2\n"), "gt")
+    assert "columns 8 to 10 are not read, and seem VisDrone's" in caplog.text
+    caplog.clear()
+    read_mot(written(tmp_path, "1,0,10,20,30,60,1,-1,-1,-1\n1,1,50,20,30,60,1,3.5,0,0\n"), "gt")
+    assert not caplog.text
 
 
 def test_frame_offsets() -> None:

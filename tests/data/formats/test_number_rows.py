@@ -34,6 +34,7 @@ def rows(path: Path) -> list[list[float]]:
         "1 2,5\n2 3\n",
         "1   2.5\n2\t3",
         '"1","2.5"\n"2","3"\n',
+        "sep=;\n1;2,5\n2;3\n",
         "# by a tracker\n1,2.5\n% half way\n2,3\n",
         "frame,left\n1,2.5\n2,3\n",
         "Frame;X\n1;2,5\n2;3\n",
@@ -62,6 +63,8 @@ def test_encodings_of_the_same_numbers(tmp_path: Path, encoding: str) -> None:
         ("frame,left\nframe,left\n1,2\n", 2),
         ("1,2\nframe,left\n3,4\n", 2),
         ("1,2\n1_0,3\n", 2),
+        ('1,2\n3,"4,5"\n', 2),
+        ("1,2\n\u0663,4\n", 2),
     ],
 )
 def test_a_row_that_differs_is_named(tmp_path: Path, text: str, line: int) -> None:
@@ -92,10 +95,12 @@ def test_no_rows(tmp_path: Path, text: str) -> None:
     [
         ("person\n1,2,3\n", True),
         ("1,2,x\n", True),
+        ("1,None,3\n", True),
         ("", True),
         ("# nothing\n", True),
         ("person\ncar\n1 2\n", False),
-        ("1,x,3\n", False),
+        ("x,1,3\n", False),
+        ("1,x,y\n", False),
         ("Boxes were made in 2 ways, by hand and by 3 detectors.\n", False),
     ],
 )
@@ -106,3 +111,19 @@ def test_whether_a_file_seems_a_table(tmp_path: Path, text: str, seems: bool) ->
 def test_what_is_no_text_is_no_table(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(bytes(range(128, 256)))
     assert not seems_rows(tmp_path / "a.txt", 1)
+
+
+def test_text_in_another_encoding_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"fr\xe9q,left\n1,2\n")
+    with pytest.raises(UserError, match=r"a\.txt is no text in UTF-8; save it as UTF-8"):
+        rows(tmp_path / "a.txt")
+
+
+def test_names_in_a_comment_are_looked_at_too(tmp_path: Path) -> None:
+    names = (("frame",), ("id",), ("left", "x"))
+    path = written(tmp_path, "# frame, id, right\n1,2,3\n")
+    with pytest.raises(UserError, match=r"a\.txt:1: column 3 is called 'right', where left is expected"):
+        read_number_rows(path, "file of numbers", "frame,id,left", names)
+    for comment in ("#frame id x", "# made by a tracker", "# 3 frames of it"):
+        path = written(tmp_path, f"{comment}\n1,2,3\n")
+        assert read_number_rows(path, "file of numbers", "frame,id,left", names).tolist() == [[1, 2, 3]]
