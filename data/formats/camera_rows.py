@@ -150,7 +150,8 @@ def write_camera_rows(
     xy = np.where(np.isfinite(rows.xy), np.round(rows.xy, 4) + 0.0, -1.0)
     number = "%d" if whole_boxes else "%.3f"
     form = " ".join(["%d"] * 3 + [number] * 4 + (["%.4f"] * 2 if places else [])) + "\n"
-    values = np.column_stack([columns[key] for key in keys] + [boxes] + ([xy] if places else []))
+    # Column by column: ids of 64 bits do not survive a matrix of floats.
+    values = [*(columns[key] for key in keys), *boxes.T, *(xy.T if places else [])]
     with open_atomic(path, newline="\n") as stream:
-        for row in values.tolist():
+        for row in zip(*(column.tolist() for column in values), strict=True):
             stream.write(form % tuple(row))

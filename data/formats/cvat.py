@@ -16,7 +16,7 @@ import numpy as np
 from data.atomic import open_atomic
 from data.errors import UserError
 from data.formats.mot import MotTable
-from data.formats.track_sets import CameraTracks
+from data.formats.track_sets import CameraTracks, every_frame
 from data.formats.xml_in import read_xml
 from data.labels import PEOPLE, is_person
 
@@ -47,7 +47,12 @@ def read_cvat(path: Path) -> CameraTracks:
     values = np.array(rows, np.float64).reshape(-1, 6)
     if not np.isfinite(values).all() or (values[:, :2] < 0).any():
         raise UserError(f"{path}: a frame or id is below 0, or a corner is not finite")
-    table = MotTable.make(values[:, 0].astype(np.int64), values[:, 1].astype(np.int64), values[:, 2:])
+    # Ids of 64 bits do not survive a matrix of floats.
+    try:
+        ids = np.array([int(row[1]) for row in rows], np.int64)
+    except OverflowError:
+        raise UserError(f"{path}: an id has more than 64 bits") from None
+    table = MotTable.make(values[:, 0].astype(np.int64), ids, values[:, 2:])
     last = int(table.frames[-1]) + 1 if len(table) else 0
     return CameraTracks(path.stem, max(length, last), size, table)
 
@@ -139,8 +144,9 @@ def write_cvat_images(path: Path, tracks: CameraTracks) -> None:
     """Write one image per frame, atomically."""
     root = _root(tracks)
     table = tracks.table
+    frames = every_frame(tracks)
     offsets = table.frame_offsets(tracks.length)
-    for frame in range(tracks.length):
+    for frame in frames:
         image = ElementTree.SubElement(
             root,
             "image",

@@ -214,7 +214,7 @@ def _check_heading(path: Path, row: tuple[int, str], names: Sequence[Sequence[st
     """Raise where a column is called what it is not read as."""
     number, text = row
     for column, (field, known) in enumerate(zip(text.split("\t"), names, strict=False), 1):
-        if _plain(field) not in known:
+        if _letters(field) not in known:
             raise UserError(
                 f"{path}:{number}: column {column} is called {field.strip()[:40]!r}, where {known[0]} is "
                 "expected; put the columns in this order, or leave the names out if they are"
@@ -226,11 +226,11 @@ def _check_comment(path: Path, names: Sequence[Sequence[str]]) -> None:
     with path.open(encoding=encoding_of(path), errors="replace") as stream:
         first = stream.readline()
     fields = re.split(r"[\s,;]+", first.strip().strip(_MARK).lstrip("#% ").strip())
-    if first.startswith(_COMMENTS) and len(fields) >= len(names) - 1 and _plain(fields[0]) in names[0]:
+    if first.startswith(_COMMENTS) and len(fields) >= len(names) - 1 and _letters(fields[0]) in names[0]:
         _check_heading(path, (1, "\t".join(fields)), names)
 
 
-def _plain(name: str) -> str:
+def _letters(name: str) -> str:
     """Small letters and digits of a column's name."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 

@@ -20,7 +20,7 @@ from data.atomic import open_atomic
 from data.errors import UserError
 from data.foreign import read_json, whole
 from data.formats.mot import MotTable
-from data.formats.track_sets import CameraTracks, PictureName
+from data.formats.track_sets import CameraTracks, PictureName, every_frame
 from data.records import DoubleArray, FloatArray, IntArray
 from data.skeletons import convert, with_head_ends
 
@@ -139,7 +139,7 @@ def _numbered(tracks: CameraTracks) -> Sequence[PictureName]:
     """1, the video's number in six digits, the frame in four."""
     head = tracks.name.split("_")[0]
     base = 10**10 + (int(head[:6]) if head.isascii() and head.isdigit() else 0) * 10**4
-    return [PictureName(base + frame, f"images/val/{tracks.name}/{frame:06d}.jpg") for frame in range(tracks.length)]
+    return [PictureName(base + frame, f"images/val/{tracks.name}/{frame:06d}.jpg") for frame in every_frame(tracks)]
 
 
 def _id(told: Mapping[str, Any], key: str, instead: str) -> int:

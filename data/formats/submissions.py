@@ -27,7 +27,7 @@ from data.formats.coco_videos import read_coco_videos
 from data.formats.cvat import read_cvat, write_cvat_images, write_cvat_video
 from data.formats.mot import MotTable, read_mot, write_mot
 from data.formats.posetrack import read_posetrack, write_posetrack
-from data.formats.track_sets import CameraTracks, PictureName, from_table
+from data.formats.track_sets import CameraTracks, PictureName, every_frame, from_table
 from data.listing import listed
 from data.records import Detections, DoubleArray, Poses
 
@@ -175,9 +175,10 @@ def _read_coco(path: Path) -> CameraTracks:
 
 
 def _write_coco(path: Path, tracks: CameraTracks) -> None:
+    frames = every_frame(tracks)
     table, offsets = tracks.table, tracks.table.frame_offsets(tracks.length)
     images = []
-    for frame in range(tracks.length):
+    for frame in frames:
         rows = np.arange(offsets[frame], offsets[frame + 1])
         points = None if tracks.keypoints is None else tracks.keypoints[rows]
         poses = None if points is None else Poses(points, Poses.empty().spare_keypoints, tracks.skeleton)

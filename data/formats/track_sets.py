@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from data.errors import UserError
 from data.formats.mot import MotTable
 from data.records import DoubleArray, FloatArray
+
+# Four days of 25 frames a second.
+_MOST_FRAMES = 10_000_000
 
 
 class PictureName(NamedTuple):
@@ -42,6 +46,20 @@ class CameraTracks:
     skeleton: str = "coco17"
     pictures: tuple[PictureName, ...] = ()
     places: DoubleArray | None = None
+
+
+def every_frame(tracks: CameraTracks) -> range:
+    """The frames of a camera, for formats that have an entry for each.
+
+    Raises:
+        UserError: when there are more than anybody filmed.
+    """
+    if tracks.length > _MOST_FRAMES:
+        raise UserError(
+            f"camera '{tracks.name}' has {tracks.length} frames, and this format tells of each; number them anew from "
+            "the first that is used"
+        )
+    return range(tracks.length)
 
 
 def from_table(name: str, table: MotTable) -> CameraTracks:

@@ -239,3 +239,32 @@ def test_cameras_need_a_number_where_the_format_has_numbers() -> None:
     assert camera_number("camera_0012") == 12
     with pytest.raises(UserError, match="camera 'hall' has no number"):
         camera_number("hall")
+
+
+LARGE = np.array([504403158265495553, 504403158265495555])
+
+
+@pytest.mark.parametrize("name", ["mot", "duke", "coco", "cvat_video", "cvat_images"])
+def test_ids_of_64_bits_are_not_rounded(name: str, tmp_path: Path) -> None:
+    table = MotTable.make(np.array([0, 0]), LARGE, TABLE.boxes[:2])
+    FORMATS[name].write(tmp_path / "out", [CameraTracks("camera1", 1, (64, 48), table)])
+    if name == "duke":
+        assert all(str(number) in (tmp_path / "out").read_text() for number in LARGE)
+        return
+    (back,) = FORMATS[name].read(tmp_path / "out")
+    assert back.table.ids.tolist() == LARGE.tolist()
+
+
+@pytest.mark.parametrize("name", ["coco", "cvat_images", "posetrack"])
+def test_formats_that_tell_of_every_frame_refuse_clock_times(name: str, tmp_path: Path) -> None:
+    table = replace(TABLE, frames=TABLE.frames + 1_700_000_000)
+    with pytest.raises(UserError, match="has 1700000005 frames, and this format tells of each; number them anew"):
+        FORMATS[name].write(tmp_path / "out", [CameraTracks("camera1", 1_700_000_005, (64, 48), table)])
+
+
+def test_coco_keeps_frames_whose_pictures_have_other_names(tmp_path: Path) -> None:
+    names = tuple(PictureName(9 - n, "x.jpg") for n in range(5))
+    FORMATS["coco"].write(tmp_path / "out", [replace(cameras()[0], pictures=names)])
+    (back,) = FORMATS["coco"].read(tmp_path / "out")
+    assert back.table.frames.tolist() == TABLE.frames.tolist()
+    assert back.pictures == names
