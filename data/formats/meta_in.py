@@ -24,7 +24,8 @@ def site_from_meta(
     """Build a site.
 
     Args:
-        meta: JSON, per camera ``{"size": [width, height], "fps": rate}``; other keys are not read.
+        meta: JSON, per camera ``{"size": [width, height], "fps": rate}``, or ``width`` and ``height`` for the size;
+            other keys are not read.
         calibrations: JSON, per camera a 3x4 projection matrix, a 3x3 homography of the floor to pixels, or an object
             with the keys of a site file's calibration (others are not read); or None.
         clock: of all cameras.
@@ -44,7 +45,9 @@ def site_from_meta(
     for camera, fact in facts.items():
         if not isinstance(fact, dict):
             raise UserError(f"{meta}: camera '{camera}' must be an object with size and fps")
-        cameras[camera] = {key: fact[key] for key in ("fps", "size") if key in fact} | {"clock": {"status": clock}}
+        told = {"size": [fact["width"], fact["height"]]} if "width" in fact and "height" in fact else {}
+        told |= {key: fact[key] for key in ("fps", "size") if key in fact}
+        cameras[camera] = {**told, "clock": {"status": clock}}
         if camera in matrices:
             cameras[camera]["calibration"] = _calibration(matrices[camera])
     if grouped and len(matrices) < 2:

@@ -56,6 +56,14 @@ def test_defaults_claim_nothing(files, capsys):
     assert site.overlap("a", "b") == "unknown"
 
 
+def test_a_size_may_be_told_as_width_and_height(files, capsys):
+    meta, _, out = files
+    meta.write_text("\ufeff" + json.dumps({"a": {"width": 640, "height": 480, "fps": 4}, "b": {"width": 640}}))
+    assert call(capsys, "--meta", meta, "--out", out)[0] == 0
+    site = load_site(out)
+    assert (site.size("a"), site.size("b")) == ((640, 480), None)
+
+
 def test_mistakes(files, capsys, tmp_path):
     meta, calib, out = files
     cases = [
