@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _NO_CURVES = ("what", "step", "epoch", "skipped")
 _COUNTED = ("step", "epoch")
+# What of a scoring is drawn; the rest is in the log.
+_SCORES = ("mAP", "rank1", "l1")
 # At most so many points of a curve are drawn; each is the mean of the steps it stands for.
 _POINTS = 400
 
@@ -86,19 +88,19 @@ def draw_curves(folder: Path) -> Path | None:
     from matplotlib.figure import Figure
 
     groups = _groups(curves)
-    figure = Figure(figsize=(9, 2.6 * len(groups)), layout="constrained")
-    axes = figure.subplots(len(groups), 1, squeeze=False)[:, 0]
+    figure = Figure(figsize=(9, 2.2 * len(groups)), layout="constrained")
+    axes = figure.subplots(len(groups), 1, squeeze=False, sharex=True)[:, 0]
     for place, (title, members) in zip(axes, groups, strict=True):
         _draw_group(place, title, members)
     axes[-1].set_xlabel("step")
     figure.suptitle(folder.resolve().name)
     with replacing(folder / CURVES, durable=False) as temporary:
-        figure.savefig(temporary, format="png", dpi=100)
+        figure.savefig(temporary, format="png", dpi=80)
     return folder / CURVES
 
 
 def _groups(curves: Sequence[Curve]) -> list[tuple[str, list[Curve]]]:
-    """Curves by what they have in common; a group without curves is left out."""
+    """Curves by what they have in common; a group without curves is left out, and so are a scoring's details."""
     groups: dict[str, list[Curve]] = {
         "losses": [],
         "shares of 1": [],
@@ -108,8 +110,9 @@ def _groups(curves: Sequence[Curve]) -> list[tuple[str, list[Curve]]]:
     }
     for curve in curves:
         name = curve.name
-        if name.startswith(("test ", "validation ")):
-            groups["scores"].append(curve)
+        if " " in name:
+            if name.split(" ")[1].removesuffix("_without_prompts") in _SCORES:
+                groups["scores"].append(curve)
         elif "rate" in name:
             groups["learning rate"].append(curve)
         elif "gradient" in name:

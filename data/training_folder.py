@@ -40,6 +40,10 @@ BEST, BEST_ON_TEST, LAST = "best.safetensors", "best_on_test.safetensors", "last
 _NAMED = 3
 
 
+class InterruptedTraining(KeyboardInterrupt):
+    """The user stopped a training; its state is saved."""
+
+
 class TrainingFolder:
     """Where a training writes, and what it goes on from.
 
@@ -171,6 +175,10 @@ class TrainingFolder:
             yield
         except (OSError, SafetensorError) as error:
             raise self._no_room(error) from None
+
+    def interrupted(self, done: str) -> InterruptedTraining:
+        """What is raised after a signal, once the state is saved; ``done`` is how far the training came ("step 7")."""
+        return InterruptedTraining(f"stopped after {done}, saved in {self.root}; go on with --resume")
 
     def _no_room(self, error: Exception) -> UserError:
         reason = str(error).splitlines()[0]

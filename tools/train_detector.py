@@ -4,40 +4,40 @@ python -m tools.train_detector --config configs/detector/person_pose_synthetic.y
 python -m tools.train_detector --config configs/detector/person_pose_synthetic.yaml --out runs/detector --resume
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from data.errors import UserError
 from pipeline.cli import run
+from tools.training_options import print_tree, run_training, training_parser
+
+if TYPE_CHECKING:
+    from pipeline.person_pose.training import Trainer
+    from reid.training.ranks import Ranks
+    from reid.training.writers import ScalarWriter
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train; 0 when training reached its end."""
-    parser = argparse.ArgumentParser(prog="python -m tools.train_detector", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="changes to the configuration")
-    parser.add_argument("--config", type=Path, required=True, help="a file as configs/detector/*.yaml")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the training")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<n> (default: auto)")
-    parser.add_argument("--resume", action="store_true", help="go on where the training in --out stopped")
-    parser.add_argument("--dry-run", action="store_true", help="print the configuration, defaults included, and leave")
+    parser = training_parser("train_detector", __doc__ or "", "configs/detector/*.yaml")
     arguments = parser.parse_intermixed_args(argv)
 
     from pipeline.person_pose.config import load_training
 
     config = load_training(arguments.config, arguments.overrides)
     if arguments.dry_run:
-        import yaml
-
-        print(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), end="")
+        print_tree(config.model_dump(mode="json"))
         return 0
 
-    from data.runtime.torch_device import torch_device
-    from pipeline.person_pose.training import Trainer
+    def build(device: str, writer: "ScalarWriter", ranks: "Ranks") -> "Trainer":
+        from pipeline.person_pose.training import Trainer
 
-    weights = Trainer(config, arguments.out, torch_device(arguments.device), arguments.resume).run()
-    print(f"weights: {weights}")
-    return 0
+        if ranks.count > 1:
+            raise UserError("the detector is trained by one process: start it without torchrun")
+        return Trainer(config, arguments.out, device, arguments.resume, writer)
+
+    return run_training(arguments, config, build)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from data.errors import UserError
 from pipeline.cli import run
+from tools.training_options import add_writer_options, run_training
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -14,16 +15,19 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tools.train_pcb",
         description=__doc__,
-        epilog="example: python -m tools.train_pcb Market-1501 --dataset market --output runs/pcb "
+        epilog="example: python -m tools.train_pcb Market-1501 --dataset market --out runs/pcb "
         "pretrained=resnet50-0676ba61.pth epochs=60 erase=0.5",
     )
     parser.add_argument("data", type=Path, help="folder with bounding_box_train")
     parser.add_argument("--dataset", choices=("market", "duke"), required=True, help="naming of the pictures")
-    parser.add_argument("--output", type=Path, required=True, help="folder of checkpoints, log and distribution")
+    parser.add_argument(
+        "--out", "--output", type=Path, required=True, help="folder of the training, and of the distribution"
+    )
     parser.add_argument("--overwrite", action="store_true", help="write into an output that exists")
-    parser.add_argument("--resume", action="store_true", help="go on with the interrupted training in --output")
+    parser.add_argument("--resume", action="store_true", help="go on with the interrupted training in --out")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="begin with these weights, published or ours")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<n> (default: auto)")
+    add_writer_options(parser)
     parser.add_argument("settings", nargs="*", metavar="key=value", help="of reid.training.pcb.PcbTrainingConfig")
     return parser
 
@@ -38,11 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from data.config import explain
     from data.datasets.reid_folders import TRAIN, read_split
-    from data.runtime.torch_device import torch_device
-    from data.training_folder import LAST, STATE
+    from data.training_folder import STATE
     from reid.models.pcb import PCB
     from reid.models.spec import ModelSpec
-    from reid.training.pcb import PcbTrainingConfig, train_pcb
+    from reid.training.pcb import PcbTrainer, PcbTrainingConfig
+    from reid.training.ranks import Ranks
+    from reid.training.writers import ScalarWriter
     from reid.weights.pcb import load_pcb
     from reid.weights.pretrained import load_backbone, starting_file
     from st_model.files import save_published
@@ -50,12 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from st_model.published import published_distribution
 
     if arguments.resume and arguments.overwrite:
-        raise UserError("--resume goes on with what is in --output, --overwrite replaces it: give one of them")
-    if arguments.output.exists() and not arguments.overwrite and not arguments.resume:
-        raise UserError(f"{arguments.output} exists; give another --output, --resume or --overwrite")
-    if arguments.resume and not (arguments.output / STATE).exists():
-        raise UserError(f"{arguments.output} holds no training to resume: there is no {STATE}")
-    device = torch_device(arguments.device)
+        raise UserError("--resume goes on with what is in --out, --overwrite replaces it: give one of them")
+    if arguments.out.exists() and not arguments.overwrite and not arguments.resume:
+        raise UserError(f"{arguments.out} exists; give another --out, --resume or --overwrite")
+    if arguments.resume and not (arguments.out / STATE).exists():
+        raise UserError(f"{arguments.out} holds no training to resume: there is no {STATE}")
     pairs = [setting.partition("=") for setting in arguments.settings]
     if any(not separator for _, separator, _ in pairs):
         raise UserError("settings are written key=value, for example epochs=60")
@@ -77,8 +81,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     distribution = published_distribution(
         labels, split.names.cameras[people] - 1, split.names.frames[people], cameras, meta=meta
     )
-    save_published(distribution, arguments.output / "st_distribution.npz")
-    draw(published_curves(distribution), arguments.output / "st_distribution.png", "training set, as published")
     if arguments.weights is not None:
         model = load_pcb(arguments.weights)
         if model.identities != len(identities):
@@ -91,11 +93,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         if start is not None:
             load_backbone(model.backbone, backbone, start)
     paths = [split.path(int(row)) for row in rows]
-    train_pcb(
-        model, paths, labels.astype(np.int64), config, arguments.output, device, arguments.resume, arguments.overwrite
-    )
-    print(f"{arguments.output / LAST}: {len(identities)} identities, {len(paths)} pictures")
-    return 0
+
+    def build(device: str, writer: ScalarWriter, ranks: Ranks) -> PcbTrainer:
+        trainer = PcbTrainer(
+            model, paths, labels.astype(np.int64), config, arguments.out, device, arguments.resume, arguments.overwrite,
+            writer, ranks,
+        )  # fmt: skip
+        if ranks.leads:
+            save_published(distribution, arguments.out / "st_distribution.npz")
+            title = "training set, as published"
+            draw(published_curves(distribution), arguments.out / "st_distribution.png", title)
+        return trainer
+
+    return run_training(arguments, config, build)
 
 
 if __name__ == "__main__":

@@ -43,9 +43,14 @@ def training_parser(tool: str, description: str, configs: str) -> argparse.Argum
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<n> (default: auto)")
     parser.add_argument("--resume", action="store_true", help="go on where the training in --out stopped")
     parser.add_argument("--dry-run", action="store_true", help="print the configuration, check it, and leave")
+    add_writer_options(parser)
+    return parser
+
+
+def add_writer_options(parser: argparse.ArgumentParser) -> None:
+    """Let a command line say where numbers go."""
     parser.add_argument("--no-tensorboard", action="store_true", help="write no TensorBoard files")
     parser.add_argument("--wandb", metavar="PROJECT", help="also send the numbers to this Weights & Biases project")
-    return parser
 
 
 def print_tree(tree: Mapping[str, Any]) -> None:
@@ -59,7 +64,7 @@ def run_training(arguments: argparse.Namespace, config: Section, build: "Build")
     """Train, and print the last scores; the exit code.
 
     Args:
-        arguments: of ``training_parser``.
+        arguments: with ``out``, ``device``, ``resume`` and those of ``add_writer_options``.
         config: the training.
         build: makes it, given torch device, writer and processes.
 

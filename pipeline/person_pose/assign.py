@@ -1,5 +1,6 @@
 """Which grid cells learn which person: task-aligned assignment (Feng et al., TOOD, ICCV 2021, section 3.2)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +27,10 @@ class People:
     keypoints: Tensor
     learnt: Tensor
     ignored: Tensor
+
+    def changed(self, change: Callable[[Tensor], Tensor]) -> "People":
+        """The same with every field changed in one way, as moved to a device."""
+        return People(change(self.boxes), change(self.keypoints), change(self.learnt), change(self.ignored))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,6 +28,7 @@ class TrainConfig(Section):
     weight_decay: float = Field(0.02, ge=0, description="of weights, not of norms and biases")
     clip: float = Field(10.0, ge=0, description="largest gradient norm; 0: no limit")
     seed: int = Field(1, ge=0, description="of weights, windows and their order")
+    workers: int = Field(4, ge=0, description="processes that read pictures, at most one per core; 0 reads here")
     save_every: int = Field(500, ge=1, description="steps between saved states")
 
     def found(self, path: Path) -> Path:

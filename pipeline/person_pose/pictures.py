@@ -162,9 +162,33 @@ def _recoloured(image: Image, config: WindowConfig, rng: np.random.Generator) ->
     return changed.astype(np.uint8, copy=False)
 
 
-def collate(windows: Sequence[Window]) -> tuple[torch.Tensor, People]:
-    """Make a batch: (B, 3, side, side) float32 0-1, and the people, padded to the fullest window."""
-    images = torch.from_numpy(np.stack([window.image for window in windows])).permute(0, 3, 1, 2).float() / 255
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowBatch:
+    """B windows and who is in them.
+
+    Attributes:
+        images: (B, 3, side, side) uint8 RGB.
+        people: padded to the fullest window.
+    """
+
+    images: torch.Tensor
+    people: People
+
+    def first(self, count: int) -> "WindowBatch":
+        """The first windows only."""
+        return WindowBatch(self.images[:count], self.people.changed(lambda value: value[:count]))
+
+    def pin_memory(self) -> "WindowBatch":
+        """The same in pinned memory; torch's loader calls this."""
+        return WindowBatch(self.images.pin_memory(), self.people.changed(torch.Tensor.pin_memory))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def collate(windows: Sequence[Window]) -> WindowBatch:
+    """Make a batch."""
+    images = torch.from_numpy(np.stack([window.image for window in windows])).permute(0, 3, 1, 2)
     most = max(1, *(len(window.boxes) for window in windows))
     count = len(windows)
     boxes = torch.zeros(count, most, 4)
@@ -177,4 +201,4 @@ def collate(windows: Sequence[Window]) -> tuple[torch.Tensor, People]:
         points[row, :people] = torch.from_numpy(window.keypoints)
         learnt[row, :people] = torch.from_numpy(window.learnt)
         there[row, :people] = True
-    return images, People(boxes, points, learnt, there & ~learnt)
+    return WindowBatch(images, People(boxes, points, learnt, there & ~learnt))

@@ -1,8 +1,8 @@
-"""The training loop. Every step depends on the seed and its number alone, so a resumed run continues identically."""
+"""Training of the detector with keypoints, by the loop of all trainings."""
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,26 +10,29 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from data.errors import UserError
 from data.pictures import read_picture
-from data.records import Image
+from data.records import Image, IntArray
 from data.synthetic.training_set import RECIPE
 from data.training_folder import TrainingFolder
-from pipeline.person_pose.assign import People
 from pipeline.person_pose.config import TrainConfig
 from pipeline.person_pose.files import load_network, save_network
 from pipeline.person_pose.loss import pose_loss
 from pipeline.person_pose.network import PersonPoseNet
-from pipeline.person_pose.pictures import collate, cut, read_pictures
+from pipeline.person_pose.pictures import Picture, Window, WindowBatch, WindowConfig, collate, cut, read_pictures
+from reid.training.loading import BatchLoader
+from reid.training.loop import LoopConfig, Scored, TrainingLoop
+from reid.training.selection import SelectConfig
+from reid.training.writers import ScalarWriter
 
 logger = logging.getLogger(__name__)
 
-_LOG_EVERY = 50
 _CACHED_PICTURES = 64
 
 
-class Trainer:
+class Trainer(TrainingLoop[PersonPoseNet, WindowBatch]):
     """One training in one folder.
 
     Args:
@@ -37,62 +40,61 @@ class Trainer:
         out: the folder, see ``TrainingFolder``.
         device: torch device.
         resume: go on from the state in the folder.
+        writer: also gets every logged number.
 
     Raises:
         UserError: when the data, the weights to start from, or the folder do not fit.
     """
 
-    def __init__(self, config: TrainConfig, out: Path, device: str, resume: bool = False) -> None:
-        self._config, self._device = config, torch.device(device)
-        self._folder = TrainingFolder(out, config, counted="step", resume=resume, may_change=("save_every",))
+    def __init__(
+        self, config: TrainConfig, out: Path, device: str, resume: bool = False, writer: ScalarWriter | None = None
+    ) -> None:
+        self._config = config
+        folder = TrainingFolder(out, config, counted="step", resume=resume, may_change=("save_every", "workers"))
         if not config.train:
             raise UserError("train: name at least one COCO keypoint file")
         self._pictures = [picture for path in config.train for picture in read_pictures(config.found(path))]
-        self._load = lru_cache(_CACHED_PICTURES)(read_picture)
         torch.manual_seed(config.seed)
         model = PersonPoseNet(config.network)
         if config.pretrained is not None and not resume:
             model = _started(config)
-        self.model = model.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._optimiser = _optimiser(config, self.model)
+        place = torch.device(device)
+        model = model.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._people = _people_of([config.found(path) for path in config.train], config.pretrained)
-        self._step = 0
+        windows = _Windows(self._pictures, config.windows, config.seed)
+        loader: BatchLoader[Window, WindowBatch] = BatchLoader(windows, collate, config.workers, place)
+        loop = LoopConfig(1, config.save_every, 0, config.clip, config.seed, 1, 0.0, SelectConfig(best_on="none"))
+        super().__init__(loop, folder, model, _optimiser(config, model), _Steps(config), loader, None, writer)
         if resume:
             self._restore()
-        logger.info(
-            "%d pictures, %.2f M parameters",
-            len(self._pictures),
-            sum(value.numel() for value in self.model.parameters()) / 1e6,
-        )
 
-    def run(self, stop_after: int | None = None) -> Path | None:
-        """Train to the end.
+    @property
+    def _tested(self) -> bool:
+        return False
 
-        Args:
-            stop_after: leave after so many steps, state saved, as an interruption would.
+    def _begin(self) -> None:
+        size = sum(value.numel() for value in self.model.parameters()) / 1e6
+        logger.info("%d pictures, %.2f M parameters", len(self._pictures), size)
 
-        Returns:
-            The weights; None when stopped.
-        """
-        with self._folder.writing():
-            return self._run(stop_after)
+    def _set_rates(self, epoch: float) -> float:
+        rate = learning_rate(self._config, self._step)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        return rate
 
-    def _run(self, stop_after: int | None) -> Path | None:
+    def _learn(self, batch: WindowBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        images = batch.images.to(self._device, non_blocking=True).float() / 255
+        people = batch.people.changed(lambda value: value.to(self._device, non_blocking=True))
+        return pose_loss(self.model(images), people, self._config.loss)
+
+    def _evaluate(self, scored: Scored) -> dict[str, float]:
+        raise NotImplementedError("tools.evaluate_detector scores what was trained")
+
+    def _worth(self, scores: Mapping[str, float]) -> float:
+        raise NotImplementedError("nothing is scored")
+
+    def _export(self, path: Path, told: Mapping[str, str]) -> None:
         config = self._config
-        taken = 0
-        self.model.train()
-        while self._step < config.steps:
-            told = self._train_step()
-            taken += 1
-            if self._step % _LOG_EVERY == 0 or self._step == config.steps:
-                self._folder.note({"step": self._step, **told})
-                logger.info("step %d: %s", self._step, ", ".join(f"{name} {value:.4f}" for name, value in told.items()))
-            if taken == stop_after:
-                self._save()
-                return None
-            if self._step % config.save_every == 0:
-                self._save()
-        self._save()
         provenance = {
             "trained_on": ", ".join(map(str, config.train)),
             "steps": str(config.steps),
@@ -100,54 +102,41 @@ class Trainer:
             "seed": str(config.seed),
             "people": self._people,
         }
-        save_network(self._folder.last, self.model, provenance)
-        return self._folder.last
+        save_network(path, self.model, provenance)
 
-    def _train_step(self) -> dict[str, float]:
-        config = self._config
-        rate = learning_rate(config, self._step)
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
-        images, people = self._batch()
-        loss, told = pose_loss(self.model(images), people, config.loss)
-        if not bool(torch.isfinite(loss)):
-            raise UserError(f"the loss is {float(loss.detach())} at step {self._step}: lower the rate")
-        self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        if config.clip:
-            nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
-        self._optimiser.step()
-        self._step += 1
-        return told | {"loss": float(loss.detach()), "rate": rate}
+    def _load(self, path: Path) -> None:
+        self.model.load_state_dict(load_network(path)[0].state_dict())
 
-    def _batch(self) -> tuple[Tensor, People]:
-        """The windows of the present step; pictures come in an order that is drawn anew for every pass."""
-        config, count = self._config, len(self._pictures)
-        first = self._step * config.batch
-        windows = []
-        for number in range(first, first + config.batch):
-            order = _order(config.seed, number // count, count)
-            picture = self._pictures[int(order[number % count])]
-            rng = np.random.default_rng([config.seed, 1, number])
-            windows.append(cut(picture, self._image(picture.path), config.windows, rng))
-        images, people = collate(windows)
-        moved = People(*(getattr(people, name).to(self._device) for name in People.__slots__))
-        return images.to(self._device, memory_format=torch.channels_last), moved
+    def _smaller(self, pictures: int) -> str:
+        return f"batch={pictures}"
 
-    def _image(self, path: Path) -> Image:
-        image: Image = self._load(path)
-        return image
 
-    def _save(self) -> None:
-        self._folder.save(
-            {"model": self.model.state_dict(), "optimiser": self._optimiser.state_dict(), "step": self._step}
-        )
+class _Steps:
+    """One epoch of as many batches as there are steps; windows are numbered through."""
 
-    def _restore(self) -> None:
-        with self._folder.resuming() as state:
-            self.model.load_state_dict(state["model"])
-            self._optimiser.load_state_dict(state["optimiser"])
-            self._step = state["step"]
+    def __init__(self, config: TrainConfig) -> None:
+        self._shape = (config.steps, config.batch)
+
+    def epoch(self, number: int) -> IntArray:
+        """Numbers of the windows of each batch, (steps, batch) int64."""
+        return np.arange(math.prod(self._shape)).reshape(self._shape)
+
+
+class _Windows(Dataset[Window]):
+    """Windows by number; their pictures come in an order that is drawn anew for every pass."""
+
+    def __init__(self, pictures: Sequence[Picture], config: WindowConfig, seed: int) -> None:
+        self._pictures, self._config, self._seed = pictures, config, seed
+
+    def __getitem__(self, number: int) -> Window:
+        order = _order(self._seed, number // len(self._pictures), len(self._pictures))
+        picture = self._pictures[int(order[number % len(self._pictures)])]
+        return cut(picture, _image(picture.path), self._config, np.random.default_rng([self._seed, 1, number]))
+
+
+@lru_cache(_CACHED_PICTURES)
+def _image(path: Path) -> Image:
+    return read_picture(path)
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:

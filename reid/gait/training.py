@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 
 from data.errors import UserError
+from data.learning_curves import draw_curves
+from data.runtime.stopping import stop_signals
 from data.skeleton_sequences import SkeletonSequences, check_sequences, hold_out
 from data.training_folder import TrainingFolder
 from reid.gait.config import GaitConfig
@@ -98,6 +100,7 @@ def train_encoder(
 
     Raises:
         UserError: when sequences are unfit or too few, the loss is no longer finite, or the folder does not fit.
+        InterruptedTraining: when a signal asked the process to end; the state is saved.
     """
     check_sequences(sequences, "training sequences")
     locality = config.encoder.locality if config.encoder.locality is not None else task == "reverse"
@@ -117,7 +120,7 @@ def train_encoder(
     if resume:
         with folder.resuming() as state:
             trainer.restore(state)
-    with folder.writing():
+    with folder.writing(), stop_signals("epoch") as stopped:
         header = {**(provenance or {}), "seed": str(config.seed)}
         for epoch in range(trainer.epoch + 1, config.encoder.epochs + 1):
             if trainer.waited >= config.encoder.patience:
@@ -132,6 +135,9 @@ def train_encoder(
                 trainer.best, trainer.waited = value, 0
                 save_encoder(folder.best, model, {**header, "epoch": str(epoch), "validation": f"{value:.5f}"})
             folder.save(trainer.state())
+            if stopped:
+                raise folder.interrupted(f"epoch {epoch}")
+        draw_curves(folder.root)
         save_encoder(folder.last, model, {**header, "epoch": str(trainer.epoch)})
     return load_encoder(folder.best, device)
 

@@ -39,7 +39,7 @@ def gilt_loss(
     visibility: Mapping[Kind, Tensor] | None = None,
     combine: Combination = "mean",
     generator: torch.Generator | None = None,
-) -> tuple[Tensor, dict[str, float]]:
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Weighted sum of the losses of every kind.
 
     Args:
@@ -54,16 +54,16 @@ def gilt_loss(
 
     Returns:
         The scalar loss, and for the log, per kind: ``<kind>_identity``, ``<kind>_accuracy``, ``<kind>_triplet``,
-        ``<kind>_trivial`` and ``<kind>_valid``.
+        ``<kind>_trivial`` and ``<kind>_valid``, scalars without a graph that stay on the device: nothing waits for it.
     """
     total = torch.zeros((), device=identities.device)
-    log: dict[str, float] = {}
+    log: dict[str, Tensor] = {}
     for kind, weight in weights.items():
         seen = None if visibility is None else visibility[kind]
         if weight.identity:
             loss, accuracy = identity_loss(id_scores[kind], identities, seen)
             total = total + weight.identity * loss
-            log |= {f"{kind}_identity": float(loss.detach()), f"{kind}_accuracy": accuracy}
+            log |= {f"{kind}_identity": loss.detach(), f"{kind}_accuracy": accuracy}
         if weight.triplet:
             vectors = embeddings[kind]
             single = vectors.ndim == 2
@@ -71,12 +71,12 @@ def gilt_loss(
             columns = vectors[:, None] if single else vectors
             result = part_triplet_loss(columns, identities, seen, margin, combine, generator)
             total = total + weight.triplet * result.loss
-            log[f"{kind}_triplet"] = float(result.loss.detach())
+            log[f"{kind}_triplet"] = result.loss.detach()
             log |= {f"{kind}_trivial": result.trivial, f"{kind}_valid": result.valid}
     return total, log
 
 
-def identity_loss(scores: Tensor, identities: Tensor, visibility: Tensor | None = None) -> tuple[Tensor, float]:
+def identity_loss(scores: Tensor, identities: Tensor, visibility: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Cross-entropy with label smoothing 0.1.
 
     Args:
@@ -92,11 +92,8 @@ def identity_loss(scores: Tensor, identities: Tensor, visibility: Tensor | None 
         identities = identities[:, None].expand(scores.shape[:2]).reshape(-1)
         scores = scores.flatten(0, 1)
     weight = torch.ones_like(scores[:, 0]) if visibility is None else visibility.reshape(-1).to(scores.dtype)
-    total = weight.sum()
-    if not float(total):
-        return scores.sum() * 0, 0.0
     losses = F.cross_entropy(scores, identities, reduction="none", label_smoothing=LABEL_SMOOTHING)
-    right = scores.detach().argmax(1) == identities
-    if visibility is not None and visibility.dtype == torch.bool:
-        right = right[visibility.reshape(-1)]
-    return (losses * weight).sum() / total, float(right.float().mean())
+    counted = weight if visibility is not None and visibility.dtype == torch.bool else torch.ones_like(weight)
+    right = (scores.detach().argmax(1) == identities) * counted
+    tiny = torch.finfo(weight.dtype).tiny
+    return (losses * weight).sum() / weight.sum().clamp(min=tiny), right.sum() / counted.sum().clamp(min=1)

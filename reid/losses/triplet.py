@@ -18,7 +18,7 @@ _PUBLISHED_MARGIN = 0.3
 
 @dataclass(frozen=True, slots=True)
 class TripletResult:
-    """The loss and how much there was to learn from.
+    """The loss and how much there was to learn from, scalars.
 
     Attributes:
         loss: scalar; 0 with a gradient of 0 where the batch holds no valid triplet.
@@ -27,8 +27,8 @@ class TripletResult:
     """
 
     loss: Tensor
-    trivial: float
-    valid: float
+    trivial: Tensor
+    valid: Tensor
 
 
 def part_triplet_loss(
@@ -85,12 +85,11 @@ def part_triplet_loss(
     positive = positive_source.masked_fill(~(same & ~itself & comparable), -torch.inf).amax(-1)
     negative = negative_source.masked_fill(~(~same & comparable), torch.inf).amin(-1)
     valid = torch.isfinite(positive) & torch.isfinite(negative)
-    if not bool(valid.any()):
-        return TripletResult(embeddings.sum() * 0, 0.0, 0.0)
-    gap = positive[valid] - negative[valid]
-    losses = F.relu(gap + margin) if margin > 0 else F.softplus(gap)
-    trivial = (gap + (margin if margin > 0 else _PUBLISHED_MARGIN) <= 0).float().mean()
-    return TripletResult(losses.mean(), float(trivial), float(valid.float().mean()))
+    count = valid.sum().clamp(min=1)
+    gap = torch.where(valid, positive - negative, 0)
+    losses = (F.relu(gap + margin) if margin > 0 else F.softplus(gap)) * valid
+    trivial = (gap + (margin if margin > 0 else _PUBLISHED_MARGIN) <= 0) & valid
+    return TripletResult(losses.sum() / count, trivial.sum() / count, valid.float().mean())
 
 
 def pairwise_distances(embeddings: Tensor) -> Tensor:

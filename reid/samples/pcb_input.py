@@ -15,13 +15,18 @@ _READERS = 4
 
 
 def resize(picture: Image) -> "Tensor":
-    """(H, W, 3) uint8 RGB -> (3, 384, 192) float32 0-1: bicubic, antialiased, rounded to grey levels, as PIL does."""
+    """(H, W, 3) uint8 RGB -> (3, 384, 192) float32 0-1, see ``resize_bytes``."""
+    return resize_bytes(picture).float() / 255
+
+
+def resize_bytes(picture: Image) -> "Tensor":
+    """(H, W, 3) uint8 RGB -> (3, 384, 192) uint8: bicubic, antialiased, as PIL does."""
     import torch
 
     from reid.models.pcb import HEIGHT, WIDTH
 
     planes = torch.from_numpy(picture).permute(2, 0, 1)[None]
-    return torch.nn.functional.interpolate(planes, (HEIGHT, WIDTH), mode="bicubic", antialias=True)[0].float() / 255
+    return torch.nn.functional.interpolate(planes, (HEIGHT, WIDTH), mode="bicubic", antialias=True)[0]
 
 
 def batches(parts: Sequence[Sequence[Path]]) -> Iterator["Tensor"]:

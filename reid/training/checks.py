@@ -66,7 +66,7 @@ def check_test(query: Sequence[Sample], gallery: Sequence[Sample], rule: Rule) -
     Raises:
         UserError: when no query has a right answer in the gallery.
     """
-    right = len(answered(_people_and_cameras(query), _people_and_cameras(gallery), rule))
+    right = len(answered(query, gallery, rule))
     if not right:
         raise UserError(
             f"test: none of the {len(query)} queries has a right answer among the {len(gallery)} gallery crops (rule "
@@ -107,7 +107,3 @@ def _read_first(samples: Sequence[Sample], bad_files: BadFiles) -> None:
             if bad_files == "fail":
                 raise
             logger.warning("%s", error)
-
-
-def _people_and_cameras(samples: Sequence[Sample]) -> IntArray:
-    return np.array([(sample.identity, sample.camera) for sample in samples], np.int64).reshape(-1, 2)

@@ -133,9 +133,7 @@ def check_left(left: int, all_people: int, batch: int) -> None:
 
 
 def _validation(samples: Sequence[Sample], rule: Rule) -> Split:
-    identities = np.array([sample.identity for sample in samples], np.int64)
-    cameras = np.array([sample.camera for sample in samples], np.int64)
-    queries, gallery = queries_and_gallery(identities, cameras, rule)
+    queries, gallery = queries_and_gallery(samples, rule)
     return Split(tuple(samples[row] for row in queries), tuple(samples[row] for row in gallery), rule)
 
 

@@ -1,7 +1,7 @@
 """Training of KPR and BPBReID."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ class Trainer(TrainingLoop[KPR | BPBReID, ReadBatch]):
         model = model.to(place)
         size = (self.spec.height, self.spec.width)
         crops = CropDataset(samples, size, config.grouping, config.batch.bad_files)
-        self._loader: BatchLoader[LoadedCrop, ReadBatch] = BatchLoader(crops, collate, config.batch.workers, place)
+        loader: BatchLoader[LoadedCrop, ReadBatch] = BatchLoader(crops, collate, config.batch.workers, place)
         identities: IntArray = np.array([sample.identity for sample in samples], np.int64)
         self._bank = OccluderBank(crops.__getitem__, identities, config.seed)
         sampler = IdentityBatches(identities, config.batch.people, config.batch.pictures, config.seed)
@@ -111,7 +111,9 @@ class Trainer(TrainingLoop[KPR | BPBReID, ReadBatch]):
             config.epochs, config.save_every, config.evaluate_every, config.optimiser.clip, config.seed,
             config.batch.accumulate, config.ema, config.select,
         )  # fmt: skip
-        super().__init__(loop, folder, model, optimiser, sampler, reduced_dtype(config.precision, place), writer, ranks)
+        super().__init__(
+            loop, folder, model, optimiser, sampler, loader, reduced_dtype(config.precision, place), writer, ranks
+        )
         self._unlabelled = 0
         if resume:
             self._restore()
@@ -125,9 +127,6 @@ class Trainer(TrainingLoop[KPR | BPBReID, ReadBatch]):
     def _begin(self) -> None:
         data = self._data
         logger.info("%d crops of %d people from %d cameras", len(data.train), data.people, len(data.cameras))
-
-    def _read(self, rows: Sequence[Sequence[int]]) -> Iterator[ReadBatch]:
-        return self._loader.read(rows)
 
     def _set_rates(self, epoch: float) -> float:
         config = self._config

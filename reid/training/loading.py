@@ -1,7 +1,7 @@
 """Batches read ahead by worker processes that stay from epoch to epoch."""
 
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -27,30 +27,41 @@ class BatchLoader(Generic[Item, Batch]):
     def __init__(
         self, items: Dataset[Item], stack: Callable[[Sequence[Item]], Batch], workers: int, device: torch.device
     ) -> None:
+        self._items, self._stack, self._workers = _Told(items), _Stack(stack), helpers(workers)
+        self._pinned = device.type == "cuda"
         self._rows: list[Sequence[int]] = []
-        self._loader: DataLoader[Any] = DataLoader(
-            _Told(items),
-            batch_sampler=_Rows(self._rows),  # type: ignore[arg-type]
-            num_workers=helpers(workers),
-            collate_fn=_Stack(stack),
-            pin_memory=device.type == "cuda",
-            persistent_workers=helpers(workers) > 0,
-            worker_init_fn=_work_on,
-            # Else the loader draws from the global generator, whenever an epoch begins.
-            generator=torch.Generator(),
-        )
+        self._loader: DataLoader[Any] | None = None
 
-    def read(self, rows: Sequence[Sequence[int]]) -> Iterator[Batch]:
+    def read(self, rows: Sequence[Sequence[int]]) -> Generator[Batch]:
         """Read batches, given the rows of each; one iterator at a time.
 
         Raises:
             UserError: when an item cannot be read.
         """
+        if self._loader is None:
+            self._loader = self._opened()
         self._rows[:] = rows
         for batch in self._loader:
             if isinstance(batch, UserError):
                 raise batch
             yield batch
+
+    def close(self) -> None:
+        """Let the workers go; they come again when something is read."""
+        self._loader = None
+
+    def _opened(self) -> DataLoader[Any]:
+        return DataLoader(
+            self._items,
+            batch_sampler=_Rows(self._rows),  # type: ignore[arg-type]
+            num_workers=self._workers,
+            collate_fn=self._stack,
+            pin_memory=self._pinned,
+            persistent_workers=self._workers > 0,
+            worker_init_fn=_work_on,
+            # Else the loader draws from the global generator, whenever an epoch begins.
+            generator=torch.Generator(),
+        )
 
 
 class _Rows:

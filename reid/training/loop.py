@@ -4,65 +4,55 @@ import logging
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Generic, Literal, Protocol, Self, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from data.errors import UserError
 from data.learning_curves import draw_curves
 from data.records import IntArray
 from data.runtime.progress import Progress
 from data.runtime.stopping import stop_signals
 from data.training_folder import TrainingFolder
-from reid.training.averaging import Averaged
-from reid.training.memory import fitting_size, is_out_of_memory
 from reid.training.ranks import Ranks
 from reid.training.selection import SelectConfig
-from reid.training.statistics import RunningStatistics
+from reid.training.steps import AnyBatch, Batch, GradientSteps, Model, Step
 from reid.training.writers import ScalarWriter
 
 logger = logging.getLogger(__name__)
 
 Scored = Literal["validation", "test"]
 
-# Loss scaling starts at 2^16 and halves at each step it skips; what is not finite at a scale of 1/16 never will be.
-_SKIPS_IN_A_ROW = 20
 _DRAWN_EVERY_S = 60.0
 
 
-class AnyBatch(Protocol):
-    """Pictures that are learnt from together."""
-
-    def __len__(self) -> int:
-        """How many pictures there are."""
-        ...
-
-    def first(self, count: int) -> Self:
-        """The first of them only."""
-        ...
-
-
-Batch = TypeVar("Batch", bound=AnyBatch)
-Model = TypeVar("Model", bound=nn.Module)
+Read_co = TypeVar("Read_co", bound=AnyBatch, covariant=True)
 
 
 class Batches(Protocol):
     """Which pictures make up the batches of an epoch."""
 
-    def epoch(self, number: int) -> IntArray:
-        """Rows of pictures, (B, size) int64."""
+    def epoch(self, number: int) -> IntArray | Sequence[IntArray]:
+        """Rows of pictures of each batch, int64."""
         ...
 
 
-class InterruptedTraining(KeyboardInterrupt):
-    """The user stopped the training; its state is saved."""
+class Reader(Protocol[Read_co]):
+    """Reads batches, see ``BatchLoader``."""
+
+    def read(self, rows: Sequence[Sequence[int]]) -> Generator[Read_co]:
+        """Read batches, given the rows of each."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what reading needs."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +101,8 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
         folder: where the training is kept.
         model: the network, on its device.
         optimiser: of its parameters.
-        sampler: gives the batches of every epoch.
+        sampler: says what the batches of every epoch are.
+        loader: reads them.
         reduced: what matrix products run in; None: fp32.
         writer: also gets every logged number.
         ranks: the processes that train together; None: this one alone.
@@ -127,21 +118,22 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
         model: Model,
         optimiser: torch.optim.Optimizer,
         sampler: Batches,
+        loader: Reader[Batch],
         reduced: torch.dtype | None = None,
         writer: ScalarWriter | None = None,
         ranks: Ranks | None = None,
     ) -> None:
         self.model = model
-        self._loop, self._folder, self._optimiser, self._sampler = config, folder, optimiser, sampler
+        self._loop, self._folder, self._optimiser = config, folder, optimiser
+        self._sampler, self._loader = sampler, loader
         self._reduced, self._ranks = reduced, ranks or Ranks()
         self._writer = writer if self._ranks.leads else None
         self._device = next(model.parameters()).device
-        self._scaler = torch.amp.GradScaler(self._device.type, enabled=reduced == torch.float16)
-        self._ranks.share_norms(model)
-        self._statistics = RunningStatistics(model)
-        self._averaged = Averaged(model, config.ema) if config.ema else None
+        self._steps = GradientSteps(
+            model, optimiser, self._ranks, reduced == torch.float16, config.clip, config.ema, self._smaller
+        )
         self._epoch = self._batch = self._step = 0
-        self._best, self._waited, self._scored, self._skipped = -math.inf, 0, 0, 0
+        self._best, self._waited, self._scored = -math.inf, 0, 0
         self._best_scores: dict[str, float] = {}
         self._result: dict[str, float] = {}
         self._drawn_at = time.monotonic()
@@ -149,7 +141,7 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
     @property
     def judged(self) -> Model:
         """The network that is scored and written: the average of the weights where there is one."""
-        return self.model if self._averaged is None else self._averaged.model
+        return self._steps.judged
 
     def run(self, stop_after: int | None = None) -> dict[str, float]:
         """Train to the end.
@@ -168,7 +160,7 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
         config = self._loop
         last = None if stop_after is None else self._step + stop_after
         progress = Progress("training", "step", None, self._step, self._ranks.leads)
-        with self._folder.writing(), stop_signals("step") as stopped, progress:
+        with self._folder.writing(), closing(self._loader), stop_signals("step") as stopped, progress:
             self._begin()
             while True:
                 if self._due():
@@ -180,9 +172,7 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
                     if self._step == last:
                         return {}
                     self._draw()
-                    raise InterruptedTraining(
-                        f"stopped after step {self._step}; go on with --resume and the same folder, {self._folder.root}"
-                    )
+                    raise self._folder.interrupted(f"step {self._step}")
 
     @property
     @abstractmethod
@@ -192,10 +182,6 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
     @abstractmethod
     def _begin(self) -> None:
         """Say what is learnt from."""
-
-    @abstractmethod
-    def _read(self, rows: Sequence[Sequence[int]]) -> Iterator[Batch]:
-        """Read batches, given the rows of each."""
 
     @abstractmethod
     def _set_rates(self, epoch: float) -> float:
@@ -237,100 +223,42 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
         """Train to the end of an epoch; False: left before it, state saved."""
         config = self._loop
         self._result = {}
-        rows = [self._ranks.own(batch) for batch in self._sampler.epoch(self._epoch).tolist()]
+        rows = [self._ranks.own(batch.tolist()) for batch in self._sampler.epoch(self._epoch)]
         steps = [rows[first : first + config.accumulate] for first in range(0, len(rows), config.accumulate)]
         left = steps[self._batch :]
         progress.expect(self._step + len(left) + (config.epochs - self._epoch - 1) * len(steps))
         read = [row for step in left for row in step]
-        batches = self._read(read)
-        for step in left:
-            log, stop = self._train_step(islice(batches, len(step)), len(step), len(steps), stopped)
-            progress.advance(1, f"epoch {self._epoch + 1} of {config.epochs}, {_told(log)}")
-            if stop or self._step == last:
-                self._save()
-                return False
-            if self._step % config.save_every == 0:
-                self._save()
+        with closing(self._loader.read(read)) as batches:
+            for step in left:
+                taken = self._train_step(islice(batches, len(step)), len(step), len(steps), stopped)
+                told = f"loss {taken.numbers['loss']:.3f}, rate {taken.numbers['rate']:.2g}"
+                progress.advance(1, f"epoch {self._epoch + 1} of {config.epochs}, {told}")
+                if taken.stopped or self._step == last:
+                    self._save()
+                    return False
+                if self._step % config.save_every == 0:
+                    self._save()
         self._end_epoch(read)
         self._epoch, self._batch = self._epoch + 1, 0
         self._save()
         return True
 
-    def _train_step(
-        self, batches: Iterable[Batch], count: int, steps: int, stopped: Sequence[int]
-    ) -> tuple[dict[str, float], bool]:
-        """Take one step; what is logged of it, and whether a process was asked to stop."""
+    def _train_step(self, batches: Iterable[Batch], count: int, steps: int, stopped: Sequence[int]) -> Step:
+        """Take one step of so many batches, of so many steps in the epoch."""
         started = time.perf_counter()
-        config, optimiser = self._loop, self._optimiser
         rate = self._set_rates(self._epoch + self._batch / steps)
         # Networks draw from the global generator, augmentation from its own; both restart at every step.
-        seed = step_seed(config.seed, self._step, self._ranks.salt)
+        seed = step_seed(self._loop.seed, self._step, self._ranks.salt)
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         self.model.train()
-        self._statistics.remember()
-        optimiser.zero_grad(set_to_none=True)
-        logs: list[Mapping[str, float | Tensor]] = []
-        for batch in batches:
-            loss, log = self._learned(batch, generator, count)
-            logs.append({**log, "loss": loss})
-        parameters = [value for group in optimiser.param_groups for value in group["params"]]
-        stop = self._ranks.sum_gradients(parameters, bool(stopped))
-        self._scaler.unscale_(optimiser)
-        norm = nn.utils.clip_grad_norm_(parameters, config.clip or math.inf)
-        numbers = _means([*logs, {"gradient_norm": norm}]) | {"rate": rate}
-        finite = math.isfinite(numbers["loss"]) and math.isfinite(numbers["gradient_norm"])
-        if finite or self._scaler.is_enabled():
-            self._scaler.step(optimiser)
-        self._scaler.update()
-        self._count_skipped(finite)
-        if self._averaged is not None and finite:
-            self._averaged.update(self.model)
+        step = self._steps.take(self._step, batches, count, lambda batch: self._learn(batch, generator), stopped)
+        step = replace(step, numbers=step.numbers | {"rate": rate})
         self._step += 1
         self._batch += 1
-        told = {name: value for name, value in numbers.items() if math.isfinite(value)}
-        self._note("train", told if finite else told | {"skipped": 1.0}, seconds=time.perf_counter() - started)
-        return numbers, stop
-
-    def _learned(
-        self, batch: Batch, generator: torch.Generator, count: int
-    ) -> tuple[Tensor, Mapping[str, float | Tensor]]:
-        """Loss, without its graph, and log of a batch, whose share of the gradients is added."""
-        try:
-            loss, log = self._learn(batch, generator)
-            self._scaler.scale(loss / count).backward()
-            return loss.detach(), log
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        # Only now is what the failed attempt held let go of.
-        raise UserError(self._out_of_memory(batch, generator))
-
-    def _out_of_memory(self, batch: Batch, generator: torch.Generator) -> str:
-        def attempt(size: int) -> None:
-            self._optimiser.zero_grad(set_to_none=True)
-            self._learn(batch.first(size), generator)[0].backward()
-
-        # Several processes cannot try: the others do not take part.
-        fits = fitting_size(len(batch), attempt) if self._ranks.count == 1 else len(batch) // 2
-        less = "not even two fit: take a smaller network or input"
-        if fits:
-            less = f"{fits} would fit: set {self._smaller(fits * self._ranks.count)}"
-        return f"out of memory on {self._device} at step {self._step}, with {len(batch)} pictures in a batch; {less}"
-
-    def _count_skipped(self, finite: bool) -> None:
-        if finite:
-            self._skipped = 0
-            return
-        self._statistics.restore()
-        self._skipped += 1
-        if self._skipped == 1:
-            logger.warning("loss or gradient is not finite at step %d, which is skipped", self._step)
-        if self._skipped > _SKIPS_IN_A_ROW:
-            raise UserError(
-                f"loss or gradient has not been finite for {self._skipped} steps up to step {self._step}: lower "
-                "optimiser.rate, or use precision=fp32"
-            )
+        told = {name: value for name, value in step.numbers.items() if math.isfinite(value)}
+        self._note("train", told if step.finite else told | {"skipped": 1.0}, seconds=time.perf_counter() - started)
+        return step
 
     def _autocast(self) -> AbstractContextManager[object]:
         return nullcontext() if self._reduced is None else torch.autocast(self._device.type, self._reduced)
@@ -424,14 +352,10 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
     def _save(self) -> None:
         self._folder.save(
             {
-                "model": self.model.state_dict(),
-                "optimiser": self._optimiser.state_dict(),
-                "scaler": self._scaler.state_dict(),
-                "averaged": None if self._averaged is None else self._averaged.state_dict(),
+                **self._steps.state_dict(),
                 "epoch": self._epoch,
                 "batch": self._batch,
                 "step": self._step,
-                "skipped": self._skipped,
                 "scored": self._scored,
                 "waited": self._waited,
                 "best": self._best,
@@ -443,26 +367,7 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
     def _restore(self) -> None:
         """Take up the state in the folder."""
         with self._folder.resuming() as state:
-            self.model.load_state_dict(state["model"])
-            self._optimiser.load_state_dict(state["optimiser"])
-            self._scaler.load_state_dict(state["scaler"])
-            if self._averaged is not None:
-                self._averaged.load_state_dict(state["averaged"])
+            self._steps.load_state_dict(state)
             self._epoch, self._batch, self._step = state["epoch"], state["batch"], state["step"]
-            self._skipped, self._scored, self._waited = state["skipped"], state["scored"], state["waited"]
+            self._scored, self._waited = state["scored"], state["waited"]
             self._best, self._best_scores, self._result = state["best"], state["best_scores"], state["result"]
-
-
-def _means(logs: Sequence[Mapping[str, float | Tensor]]) -> dict[str, float]:
-    """Mean of each number over the logs that have it; tensors come from their device together."""
-    tensors = [value.detach() for log in logs for value in log.values() if isinstance(value, Tensor)]
-    fetched = iter(torch.stack([value.double() for value in tensors]).tolist())
-    found: dict[str, list[float]] = {}
-    for log in logs:
-        for name, value in log.items():
-            found.setdefault(name, []).append(next(fetched) if isinstance(value, Tensor) else value)
-    return {name: sum(values) / len(values) for name, values in found.items()}
-
-
-def _told(numbers: Mapping[str, float]) -> str:
-    return f"loss {numbers['loss']:.3f}, rate {numbers['rate']:.2g}"

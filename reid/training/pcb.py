@@ -2,28 +2,40 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+import torch
 from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.utils.data import Dataset
 
 from data.config import Section
 from data.errors import UserError
+from data.pictures import read_picture
 from data.records import IntArray
 from data.training_folder import TrainingFolder
+from reid.models.pcb import PCB
 from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD
-from reid.samples.pcb_input import batches
+from reid.samples.network_input import normalise
+from reid.samples.pcb_input import resize_bytes
 from reid.training.erasing import erase_rectangles
-from reid.weights.pcb import save_pcb
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
-    from reid.models.pcb import PCB
+from reid.training.loading import BatchLoader
+from reid.training.loop import LoopConfig, Scored, TrainingLoop
+from reid.training.ranks import Ranks
+from reid.training.sampler import WholeEpochs
+from reid.training.selection import SelectConfig
+from reid.training.writers import ScalarWriter
+from reid.weights.pcb import load_pcb, save_pcb
 
 logger = logging.getLogger(__name__)
+
+_MAY_CHANGE = ("save_every", "workers", "epochs", "pretrained")
+# Its state is saved after each epoch; an epoch is short.
+_SAVED_STEPS = 1000
 
 
 class PcbTrainingConfig(Section):
@@ -46,87 +58,154 @@ class PcbTrainingConfig(Section):
     erase: float = Field(0.5, ge=0, le=1, description="probability of random erasing; 0 leaves it out")
     jitter: float = Field(0.0, ge=0, lt=1, description="largest change of brightness, contrast and saturation (0.1)")
     save_every: int = Field(10, ge=1, description="epochs between checkpoints")
+    workers: int = Field(4, ge=0, description="processes that read pictures, at most one per core; 0 reads here")
     seed: int = Field(0, ge=0, description="of weights, order and augmentation")
 
 
-def train_pcb(
-    model: "PCB",
-    paths: Sequence[Path],
-    labels: IntArray,
-    config: PcbTrainingConfig,
-    output: Path,
-    device: str = "cpu",
-    resume: bool = False,
-    overwrite: bool = False,
-) -> "PCB":
-    """Train a network and write checkpoints.
+@dataclass(frozen=True, slots=True)
+class PcbBatch:
+    """B pictures at the network's input size.
 
-    The folder is that of every training, with one line of log and one saved state per epoch, and
-    ``pcb_<epoch>.safetensors`` beside. A resumed training gives the same bytes as one that was never interrupted.
+    Attributes:
+        images: (B, 3, 384, 192) uint8 RGB.
+        labels: (B,) int64.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def first(self, count: int) -> "PcbBatch":
+        """The first pictures only."""
+        return PcbBatch(self.images[:count], self.labels[:count])
+
+    def pin_memory(self) -> "PcbBatch":
+        """The same in pinned memory; torch's loader calls this."""
+        return PcbBatch(self.images.pin_memory(), self.labels.pin_memory())
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+class PcbTrainer(TrainingLoop[PCB, PcbBatch]):
+    """One training in one folder; ``pcb_<epoch>.safetensors`` lie beside what every training keeps.
 
     Args:
         model: network with as many identities as there are labels.
         paths: N pictures.
         labels: (N,) identity 0..I-1 of each.
         config: the recipe.
-        output: the folder, see ``TrainingFolder``.
+        out: the folder, see ``TrainingFolder``.
         device: torch device.
-        resume: go on after the last epoch the state in the folder knows.
+        resume: go on after the last step the state in the folder knows.
         overwrite: a training in the folder may be replaced.
+        writer: also gets every logged number.
+        ranks: the processes that train together; None: this one alone.
 
     Raises:
-        UserError: when there are too few pictures, the loss is no longer finite, or the folder does not fit.
+        UserError: when there are too few pictures, or the folder does not fit.
     """
-    import torch
 
-    if len(paths) < 2 or len(paths) != len(labels):
-        raise UserError(f"{len(paths)} pictures with {len(labels)} labels are no training set")
-    folder = TrainingFolder(
-        output, config, counted="epoch", resume=resume, overwrite=overwrite, may_change=("save_every", "pretrained"),
-        data=_identity(model, paths, labels),
-    )  # fmt: skip
-    generator = torch.Generator().manual_seed(config.seed)
-    torch.manual_seed(config.seed)
-    model = model.to(device).train()
-    optimiser = torch.optim.SGD(
-        [
-            {"params": model.backbone.parameters(), "lr": config.backbone_rate},
-            {"params": model.heads.parameters(), "lr": config.heads_rate},
-        ],
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        nesterov=config.momentum > 0,
-    )
-    schedule = torch.optim.lr_scheduler.StepLR(optimiser, config.drop_every, config.drop_factor)
-    target = torch.from_numpy(labels)
-    done = _restore(folder, model, optimiser, schedule, generator, device) if resume else 0
-    with folder.writing():
-        for epoch in range(done + 1, config.epochs + 1):
-            order = torch.randperm(len(paths), generator=generator)
-            parts = [part for part in order.split(config.batch) if len(part) > 1]
-            loss, accuracy = _epoch(model, optimiser, paths, target, parts, config, generator, device)
-            rate = schedule.get_last_lr()[0]
-            schedule.step()
-            folder.note({"epoch": epoch, "loss": loss, "accuracy": accuracy, "backbone_rate": rate})
-            logger.info("epoch %d of %d: loss %.4f, accuracy %.3f", epoch, config.epochs, loss, accuracy)
-            if epoch % config.save_every == 0:
-                save_pcb(model, output / f"pcb_{epoch:03d}.safetensors")
-            folder.save(
-                {
-                    "epoch": epoch,
-                    "model": model.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                    "schedule": schedule.state_dict(),
-                    "generator": generator.get_state(),
-                    # Dropout draws from the device's own generator.
-                    "dropout": torch.cuda.get_rng_state(device) if _is_cuda(device) else torch.get_rng_state(),
-                }
-            )
-        save_pcb(model, folder.last)
-    return model.eval()
+    def __init__(
+        self,
+        model: PCB,
+        paths: Sequence[Path],
+        labels: IntArray,
+        config: PcbTrainingConfig,
+        out: Path,
+        device: str = "cpu",
+        resume: bool = False,
+        overwrite: bool = False,
+        writer: ScalarWriter | None = None,
+        ranks: Ranks | None = None,
+    ) -> None:
+        if len(paths) < 2 or len(paths) != len(labels):
+            raise UserError(f"{len(paths)} pictures with {len(labels)} labels are no training set")
+        self._config, self._pictures, ranks = config, len(paths), ranks or Ranks()
+        ranks.check_batch(config.batch, "batch")
+        folder = TrainingFolder(
+            out, config, counted="step", resume=resume, overwrite=overwrite, may_change=_MAY_CHANGE,
+            data=_identity(model, paths, labels), leads=ranks.leads,
+        )  # fmt: skip
+        place = torch.device(device)
+        model = model.to(place)
+        optimiser = torch.optim.SGD(
+            [
+                {"params": list(model.backbone.parameters()), "lr": config.backbone_rate},
+                {"params": list(model.heads.parameters()), "lr": config.heads_rate},
+            ],
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            nesterov=config.momentum > 0,
+        )
+        loader = BatchLoader(_Pictures(paths, labels), _stacked, config.workers, place)
+        loop = LoopConfig(config.epochs, _SAVED_STEPS, 0, 0.0, config.seed, 1, 0.0, SelectConfig(best_on="none"))
+        sampler = WholeEpochs(len(paths), config.batch, config.seed)
+        super().__init__(loop, folder, model, optimiser, sampler, loader, None, writer, ranks)
+        if resume:
+            self._restore()
+
+    @property
+    def _tested(self) -> bool:
+        return False
+
+    def _begin(self) -> None:
+        logger.info("%d pictures of %d people", self._pictures, self.model.identities)
+
+    def _set_rates(self, epoch: float) -> float:
+        config = self._config
+        fallen = config.drop_factor ** (int(epoch) // config.drop_every)
+        rates = (config.backbone_rate * fallen, config.heads_rate * fallen)
+        for group, rate in zip(self._optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate
+        return rates[0]
+
+    def _learn(self, batch: PcbBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, float | Tensor]]:
+        images = batch.images.to(self._device, non_blocking=True).float() / 255
+        logits = self.model(augment_pictures(images, self._config, generator))
+        whole = self._ranks.gathered
+        logits, labels = whole(logits.transpose(0, 1)).transpose(0, 1), whole(batch.labels.to(self._device))
+        accuracy = (predictions(logits.detach()) == labels).float().mean()
+        return strip_loss(logits, labels), {"accuracy": accuracy}
+
+    def _end_epoch(self, rows: Sequence[Sequence[int]]) -> None:
+        if (self._epoch + 1) % self._config.save_every == 0 and self._ranks.leads:
+            with self._folder.storing():
+                save_pcb(self.model, self._folder.root / f"pcb_{self._epoch + 1:03d}.safetensors")
+
+    def _evaluate(self, scored: Scored) -> dict[str, float]:
+        raise NotImplementedError("nothing is held out, and there is no test set")
+
+    def _worth(self, scores: Mapping[str, float]) -> float:
+        raise NotImplementedError("nothing is scored")
+
+    def _export(self, path: Path, told: Mapping[str, str]) -> None:
+        save_pcb(self.model, path)
+
+    def _load(self, path: Path) -> None:
+        self.model.load_state_dict(load_pcb(path).state_dict())
+
+    def _smaller(self, pictures: int) -> str:
+        return f"batch={pictures}"
 
 
-def _identity(model: "PCB", paths: Sequence[Path], labels: IntArray) -> dict[str, str]:
+class _Pictures(Dataset[tuple[Tensor, int]]):
+    """Pictures by index, with the number of their person."""
+
+    def __init__(self, paths: Sequence[Path], labels: IntArray) -> None:
+        self._paths, self._labels = list(paths), labels
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return resize_bytes(read_picture(self._paths[index])), int(self._labels[index])
+
+
+def _stacked(read: Sequence[tuple[Tensor, int]]) -> PcbBatch:
+    return PcbBatch(torch.stack([image for image, _ in read]), torch.tensor([label for _, label in read]))
+
+
+def _identity(model: PCB, paths: Sequence[Path], labels: IntArray) -> dict[str, str]:
     """What must be the same when a training goes on, beside its configuration."""
     pictures = hashlib.sha256()
     for path, label in zip(paths, labels.tolist(), strict=True):
@@ -137,88 +216,23 @@ def _identity(model: "PCB", paths: Sequence[Path], labels: IntArray) -> dict[str
     }
 
 
-def _restore(
-    folder: TrainingFolder,
-    model: "PCB",
-    optimiser: "torch.optim.Optimizer",
-    schedule: "torch.optim.lr_scheduler.LRScheduler",
-    generator: "torch.Generator",
-    device: str,
-) -> int:
-    """Take up the state in a folder; the number of epochs done."""
-    import torch
-
-    with folder.resuming() as state:
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
-        generator.set_state(state["generator"])
-        if _is_cuda(device):
-            torch.cuda.set_rng_state(state["dropout"], device)
-        else:
-            torch.set_rng_state(state["dropout"])
-    done: int = state["epoch"]
-    return done
-
-
-def _is_cuda(device: str) -> bool:
-    return device.startswith("cuda")
-
-
-def strip_loss(logits: "Tensor", labels: "Tensor") -> "Tensor":
+def strip_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Sum over the strips of the cross entropy: (6, N, I), (N,) -> scalar."""
-    from torch.nn.functional import cross_entropy
-
     return sum((cross_entropy(strip, labels) for strip in logits), start=logits.new_zeros(()))
 
 
-def predictions(logits: "Tensor") -> "Tensor":
+def predictions(logits: Tensor) -> Tensor:
     """Identity of the largest summed probability: (6, N, I) -> (N,)."""
     return logits.softmax(-1).sum(0).argmax(-1)
 
 
-def _epoch(
-    model: "PCB",
-    optimiser: "torch.optim.Optimizer",
-    paths: Sequence[Path],
-    target: "Tensor",
-    parts: Sequence["Tensor"],
-    config: PcbTrainingConfig,
-    generator: "torch.Generator",
-    device: str,
-) -> tuple[float, float]:
-    import torch
-
-    total, right, seen = 0.0, 0, 0
-
-    pictures = batches([[paths[row] for row in part.tolist()] for part in parts])
-    for part, images in zip(parts, pictures, strict=True):
-        images = augment_pictures(images, config, generator).to(device)
-        labels = target[part].to(device)
-        logits = model(images)
-        loss = strip_loss(logits, labels)
-        if not torch.isfinite(loss):
-            raise UserError("the training loss is not finite any more; lower backbone_rate and heads_rate")
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        total += float(loss.detach()) * len(part)
-        right += int((predictions(logits.detach()) == labels).sum())
-        seen += len(part)
-    return total / seen, right / seen
-
-
-def augment_pictures(images: "Tensor", config: PcbTrainingConfig, generator: "torch.Generator") -> "Tensor":
-    """Mirror, jitter, normalise and erase: (N, 3, H, W) 0-1 -> normalised."""
-    import torch
-
-    from reid.samples.network_input import normalise
-
-    count = len(images)
-    mirrored = torch.rand(count, generator=generator) < config.flip
+def augment_pictures(images: Tensor, config: PcbTrainingConfig, generator: torch.Generator) -> Tensor:
+    """Mirror, jitter, normalise and erase: (N, 3, H, W) 0-1 -> normalised; random numbers are drawn on the CPU."""
+    count, device = len(images), images.device
+    mirrored = (torch.rand(count, generator=generator) < config.flip).to(device)
     images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
     if config.jitter > 0:
-        change = 1 + config.jitter * (2 * torch.rand(3, count, 1, 1, 1, generator=generator) - 1)
+        change = (1 + config.jitter * (2 * torch.rand(3, count, 1, 1, 1, generator=generator) - 1)).to(device)
         images = (images * change[0]).clamp(0, 1)
         grey = (images * images.new_tensor((0.299, 0.587, 0.114))[:, None, None]).sum(1, keepdim=True)
         level = grey.mean((2, 3), keepdim=True)

@@ -65,14 +65,18 @@ class Ranks:
         if self.count > 1:
             distributed.destroy_process_group()
 
-    def check_batch(self, people: int) -> None:
-        """Make sure that every process gets as many people.
+    def check_batch(self, size: int, key: str = "batch.people") -> None:
+        """Make sure that every process gets as many people or pictures.
+
+        Args:
+            size: how many there are in a batch.
+            key: of the configuration that says so.
 
         Raises:
-            UserError: when it does not.
+            UserError: when they cannot be divided.
         """
-        if people % self.count:
-            raise UserError(f"batch.people={people} cannot be divided among {self.count} processes")
+        if size % self.count:
+            raise UserError(f"{key}={size} cannot be divided among {self.count} processes")
 
     def own(self, rows: Sequence[int]) -> list[int]:
         """This process's share of a batch, whose pictures of one person lie side by side."""

@@ -75,3 +75,22 @@ class ShuffledBatches:
         order = np.random.default_rng([self._seed, number]).permutation(self._pictures)
         count = self._pictures // self._size
         return order[: count * self._size].reshape(count, self._size)
+
+
+class WholeEpochs:
+    """Every picture once an epoch, the last batch as large as what is left; a single picture left over sits it out.
+
+    Args:
+        pictures: how many there are.
+        size: pictures per batch.
+        seed: of the whole training.
+    """
+
+    def __init__(self, pictures: int, size: int, seed: int) -> None:
+        self._pictures, self._size, self._seed = pictures, size, seed
+
+    def epoch(self, number: int) -> list[IntArray]:
+        """Batches of one epoch: int64 indices of pictures."""
+        order = np.random.default_rng([self._seed, number]).permutation(self._pictures)
+        parts = [order[first : first + self._size] for first in range(0, len(order), self._size)]
+        return [part for part in parts if len(part) > 1]

@@ -10,7 +10,8 @@ from the decoder's losses in either way.
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,13 +103,15 @@ class SanTrainer(TrainingLoop[SAN, TexturedBatch]):
             _begin(model, config)
         model = model.to(place)
         self._size = (model.spec.height, model.spec.width)
-        self._loader = BatchLoader(Pictures(pictures, self._size), stacked, batch.workers, place)
+        loader = BatchLoader(Pictures(pictures, self._size), stacked, batch.workers, place)
         loop = LoopConfig(
             config.epochs, config.save_every, config.evaluate_every, config.optimiser.clip, config.seed,
             batch.accumulate, config.ema, config.select,
         )  # fmt: skip
         optimiser = _optimiser(config.optimiser, model)
-        super().__init__(loop, folder, model, optimiser, sampler, reduced_dtype(config.precision, place), writer, ranks)
+        super().__init__(
+            loop, folder, model, optimiser, sampler, loader, reduced_dtype(config.precision, place), writer, ranks
+        )
         if resume:
             self._restore()
 
@@ -121,9 +124,6 @@ class SanTrainer(TrainingLoop[SAN, TexturedBatch]):
         logger.info(
             "%d pictures of %d %s", len(data.pictures), data.people, "textures" if self._config.pairs else "people"
         )
-
-    def _read(self, rows: Sequence[Sequence[int]]) -> Iterator[TexturedBatch]:
-        return self._loader.read(rows)
 
     def _set_rates(self, epoch: float) -> float:
         config, rates = self._config, self._config.optimiser
@@ -171,11 +171,12 @@ class SanTrainer(TrainingLoop[SAN, TexturedBatch]):
         model, total = self.judged.eval(), 0.0
         rows = [list(part) for part in np.array_split(np.arange(len(pairs)), -(-len(pairs) // _EVALUATION_BATCH))]
         loader = BatchLoader(Pictures(pairs, self._size), stacked, self._config.batch.workers, self._device)
-        for batch in loader.read(rows):
-            images = normalise(batch.images.to(self._device).float() / 255, IMAGENET_MEAN, IMAGENET_STD)
-            with self._autocast():
-                drawn = model.textures(images)
-            total += float(reconstruction_loss(drawn.float(), batch.targets(self._device))) * len(batch.images)
+        with closing(loader):
+            for batch in loader.read(rows):
+                images = normalise(batch.images.to(self._device).float() / 255, IMAGENET_MEAN, IMAGENET_STD)
+                with self._autocast():
+                    drawn = model.textures(images)
+                total += float(reconstruction_loss(drawn.float(), batch.targets(self._device))) * len(batch.images)
         return total / len(pairs)
 
     def _worth(self, scores: Mapping[str, float]) -> float:

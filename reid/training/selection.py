@@ -1,5 +1,6 @@
 """Which weights of a training are kept as its best, and what is held out to choose them by."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -8,7 +9,8 @@ from pydantic import Field, model_validator
 from data.config import Section
 from data.errors import UserError
 from data.records import IntArray
-from reid.ranking.metrics import Rule
+from reid.ranking.metrics import Rule, check_rule, left_out
+from reid.samples.sources import Sample
 
 _ORDER = 2
 
@@ -53,12 +55,11 @@ def held_out(identities: IntArray, sets: IntArray, share: float, seed: int) -> I
     return np.sort(np.concatenate(chosen))
 
 
-def queries_and_gallery(identities: IntArray, cameras: IntArray, rule: Rule) -> tuple[IntArray, IntArray]:
-    """Split pictures into searched for and searched in: each identity's first picture of each camera is a query.
+def queries_and_gallery(samples: Sequence[Sample], rule: Rule) -> tuple[IntArray, IntArray]:
+    """Split crops into searched for and searched in: each identity's first crop of each camera is a query.
 
     Args:
-        identities: (N,).
-        cameras: (N,).
+        samples: the crops.
         rule: what a query ranks.
 
     Returns:
@@ -67,10 +68,10 @@ def queries_and_gallery(identities: IntArray, cameras: IntArray, rule: Rule) -> 
     Raises:
         UserError: when no query has an answer.
     """
-    pairs = np.stack([identities, cameras], 1)
+    pairs = np.array([(sample.identity, sample.camera) for sample in samples], np.int64).reshape(-1, 2)
     first = np.sort(np.unique(pairs, axis=0, return_index=True)[1])
-    gallery = np.setdiff1d(np.arange(len(identities)), first)
-    queries = first[answered(pairs[first], pairs[gallery], rule)]
+    gallery = np.setdiff1d(np.arange(len(samples)), first)
+    queries = first[answered([samples[row] for row in first], [samples[row] for row in gallery], rule)]
     if not len(queries):
         raise UserError(
             "select.best_on=validation: no picture of the identities held out finds another of its person "
@@ -79,24 +80,27 @@ def queries_and_gallery(identities: IntArray, cameras: IntArray, rule: Rule) -> 
     return queries, gallery
 
 
-def answered(queries: IntArray, gallery: IntArray, rule: Rule) -> IntArray:
-    """Which queries have a right answer in a gallery.
+def answered(queries: Sequence[Sample], gallery: Sequence[Sample], rule: Rule) -> IntArray:
+    """Which queries have a right answer in a gallery: their rows, (A,).
 
     Args:
-        queries: (Q, 2) identity and camera.
-        gallery: (G, 2) identity and camera.
+        queries: crops searched for.
+        gallery: crops searched in.
         rule: what a query ranks.
 
-    Returns:
-        Rows of the queries, (A,).
+    Raises:
+        UserError: when the rule goes by clothes that a crop does not tell.
     """
+    dressed = all(sample.clothes is not None for sample in (*queries, *gallery))
+    check_rule(rule, dressed or None)
+    by_person: dict[int, list[Sample]] = {}
+    for sample in gallery:
+        by_person.setdefault(sample.identity, []).append(sample)
     found = []
-    by_person: dict[int, set[int]] = {}
-    for person, camera in gallery.tolist():
-        by_person.setdefault(person, set()).add(camera)
-    for row, (person, camera) in enumerate(queries.tolist()):
-        there = by_person.get(person, set())
-        right = {"all": there, "intra": there & {camera}}.get(rule, there - {camera})
-        if right:
+    for row, query in enumerate(queries):
+        right = by_person.get(query.identity, [])
+        same_camera = np.array([sample.camera == query.camera for sample in right], bool)
+        same_clothes = np.array([sample.clothes == query.clothes for sample in right], bool) if dressed else None
+        if not left_out(rule, same_camera, same_clothes).all():
             found.append(row)
     return np.array(found, np.int64)

@@ -1,7 +1,9 @@
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from data.errors import UserError
 from data.formats.skeleton_recordings import write_recordings
 from data.skeleton_sequences import SkeletonSequences, cut
 from data.synthetic.gait_set import GaitSetOptions, make_gaits
+from data.training_folder import InterruptedTraining
 from reid.gait.config import GaitConfig, Layout
 from reid.gait.evaluation import match_conditions, recognition_scores
 from reid.gait.experiment import evaluate_gait, train_gait
@@ -21,7 +24,7 @@ from reid.gait.losses import neighbour_contrast
 from reid.gait.recognition import classes_of
 from reid.gait.spec import tasks_of
 from reid.gait.tasks import following, task_pair
-from reid.gait.training import train_encoder
+from reid.gait.training import apply_gradients, train_encoder
 from tools.evaluate_gait import main as evaluate_command
 
 FEW = GaitSetOptions(people=4, seconds=2.0, views_deg=(90,), noise_m=(0.0, 0.01))
@@ -115,6 +118,26 @@ def test_a_resumed_training_gives_the_same_bytes(
     train_encoder(sequences, "sorting", whole, tmp_path / "broken", resume=True)
     for name in ("best.safetensors", "last.safetensors", "log.jsonl"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes(), name
+
+
+def test_a_signal_ends_the_epoch_at_work_and_saves(
+    sequences: SkeletonSequences, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_encoder(sequences, "reverse", config(recordings), tmp_path / "whole")
+
+    def stopping(model: torch.nn.Module, *rest: Any) -> None:
+        apply_gradients(model, *rest)
+        if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("reid.gait.training.apply_gradients", stopping)
+        with pytest.raises(InterruptedTraining, match="stopped after epoch 1, saved in"):
+            train_encoder(sequences, "reverse", config(recordings), tmp_path / "cut")
+    train_encoder(sequences, "reverse", config(recordings), tmp_path / "cut", resume=True)
+    for name in ("log.jsonl", "last.safetensors", "best.safetensors"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes(), name
+    assert (tmp_path / "cut" / "curves.png").stat().st_size > 1000
 
 
 def test_recognition_alone_is_trained_on_finished_encoders(trained: Path, recordings: Path, tmp_path: Path) -> None:

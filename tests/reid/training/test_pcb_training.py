@@ -14,11 +14,11 @@ from reid.models.pcb import PCB
 from reid.samples.pcb_input import resize
 from reid.training.erasing import erase_rectangles
 from reid.training.pcb import (
+    PcbTrainer,
     PcbTrainingConfig,
     augment_pictures,
     predictions,
     strip_loss,
-    train_pcb,
 )
 from reid.weights.pcb import load_pcb, save_pcb
 from st_model.files import load_published
@@ -68,12 +68,22 @@ def write_market(root: Path, folder: str, people: range, shots: int = 3) -> list
 def test_training_learns_and_writes_what_it_promises(tmp_path: Path) -> None:
     write_market(tmp_path, "bounding_box_train", range(1, 4), shots=1)
     output = tmp_path / "run"
-    settings = ["epochs=3", "batch=8", "save_every=2", "backbone_rate=0.002", "heads_rate=0.01", "erase=0.0"]
+    settings = [
+        "workers=0",
+        "epochs=3",
+        "batch=8",
+        "save_every=2",
+        "backbone_rate=0.002",
+        "heads_rate=0.01",
+        "erase=0.0",
+    ]
     arguments = [str(tmp_path), "--dataset", "market", "--output", str(output), "pretrained=none"]
+    arguments += ["--no-tensorboard", "--device", "cpu"]
     assert train([*arguments, *settings]) == 0
     log = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
-    assert [line["epoch"] for line in log] == [1, 2, 3]
+    assert [(line["step"], line["epoch"]) for line in log] == [(1, 0), (2, 1), (3, 2)]
     assert log[-1]["loss"] < log[0]["loss"]
+    assert {"accuracy", "rate", "gradient_norm"} <= set(log[0])
     assert sorted(path.name for path in output.glob("*.safetensors")) == [
         "last.safetensors",
         "pcb_002.safetensors",
@@ -81,7 +91,7 @@ def test_training_learns_and_writes_what_it_promises(tmp_path: Path) -> None:
     assert load_published(output / "st_distribution.npz").counts.tolist() == [[0, 3], [0, 0]]
     assert (output / "st_distribution.png").stat().st_size > 1000
     assert load_pcb(output / "last.safetensors").identities == 3
-    with pytest.raises(UserError, match="exists; give another --output"):
+    with pytest.raises(UserError, match="exists; give another --out"):
         train([*arguments, *settings])
     with pytest.raises(UserError, match="settings: unknown key 'epoch'"):
         train([*arguments, "--overwrite", "epoch=3"])
@@ -99,8 +109,10 @@ def test_training_learns_and_writes_what_it_promises(tmp_path: Path) -> None:
         train([*arguments, "--overwrite", "--weights", str(tmp_path / "other.safetensors")])
     with pytest.raises(UserError, match="give one of them"):
         train([*arguments, "--overwrite", "--resume"])
-    with pytest.raises(UserError, match="trained with epochs=3, not 4"):
-        train([*arguments, *settings, "--resume", "epochs=4"])
+    with pytest.raises(UserError, match=r"trained with erase=0\.0, not 0\.5"):
+        train([*arguments, *settings, "--resume", "erase=0.5"])
+    assert train([*arguments, *settings, "--resume", "epochs=4"]) == 0
+    assert len((output / "log.jsonl").read_text().splitlines()) == 4
 
 
 @pytest.mark.usefixtures("small_network")
@@ -122,10 +134,14 @@ def test_a_training_begins_with_a_file_that_is_named_and_asks_no_hub(
     known = {name: value.abs() if name.endswith("running_var") else value for name, value in known.items()}
     torch.save(known | {"fc.weight": torch.zeros(1000, 8)}, tmp_path / "imagenet.pth")
     begun: list[dict[str, torch.Tensor]] = []
-    monkeypatch.setattr(
-        "reid.training.pcb.train_pcb", lambda model, *_: begun.append(dict(model.backbone.state_dict()))
-    )
-    assert train([*arguments, f"pretrained={tmp_path / 'imagenet.pth'}"]) == 0
+
+    def run(trainer: PcbTrainer) -> dict[str, float]:
+        begun.append(dict(trainer.model.backbone.state_dict()))
+        return {}
+
+    monkeypatch.setattr(PcbTrainer, "run", run)
+    switches = ["--no-tensorboard", "--device", "cpu", "workers=0"]
+    assert train([*arguments, *switches, f"pretrained={tmp_path / 'imagenet.pth'}"]) == 0
     assert all(torch.equal(begun[0][name], value) for name, value in known.items() if "num_batches" not in name)
 
 
@@ -136,11 +152,20 @@ class Killed(Exception):
 @pytest.mark.usefixtures("small_network")
 def test_an_interrupted_training_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_market(tmp_path, "bounding_box_train", range(1, 3), shots=1)
-    settings = ["epochs=3", "batch=2", "save_every=2", "drop_every=2", "heads_rate=0.01", "jitter=0.1"]
+    settings = ["workers=0", "epochs=3", "batch=2", "save_every=2", "drop_every=2", "heads_rate=0.01", "jitter=0.1"]
 
     def arguments(name: str) -> list[str]:
         output = str(tmp_path / name)
-        return [str(tmp_path), "--dataset", "market", "--output", output, "pretrained=none", *settings]
+        return [
+            str(tmp_path),
+            "--dataset",
+            "market",
+            "--output",
+            output,
+            "--no-pretrained",
+            "--no-tensorboard",
+            *settings,
+        ]
 
     assert train(arguments("whole")) == 0
     steps = 0
@@ -167,22 +192,22 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(tmp_path: Path, monke
 @pytest.mark.usefixtures("small_network")
 def test_resuming_needs_the_same_training(tmp_path: Path) -> None:
     paths = write_market(tmp_path, "train", range(1, 3), shots=1)
-    labels, config = np.repeat([0, 1], 2), PcbTrainingConfig(epochs=1, batch=4)
+    labels, config = np.repeat([0, 1], 2), PcbTrainingConfig(epochs=1, batch=4, workers=0)
     with pytest.raises(UserError, match=r"no training to resume: there is no state\.pt"):
-        train_pcb(PCB(2), paths, labels, config, tmp_path / "run", resume=True)
-    train_pcb(PCB(2), paths, labels, config, tmp_path / "run")
+        PcbTrainer(PCB(2), paths, labels, config, tmp_path / "run", resume=True)
+    PcbTrainer(PCB(2), paths, labels, config, tmp_path / "run").run()
     for model, order, message in ((PCB(2), paths[::-1], "other pictures"), (PCB(2, True), paths, "other network")):
         with pytest.raises(UserError, match=message):
-            train_pcb(model, order, labels, config, tmp_path / "run", resume=True)
+            PcbTrainer(model, order, labels, config, tmp_path / "run", resume=True)
     with pytest.raises(UserError, match="holds a training already"):
-        train_pcb(PCB(2), paths, labels, config, tmp_path / "run")
+        PcbTrainer(PCB(2), paths, labels, config, tmp_path / "run")
     changed = config.model_copy(update={"save_every": 3})
-    assert not train_pcb(PCB(2), paths, labels, changed, tmp_path / "run", resume=True).training
+    PcbTrainer(PCB(2), paths, labels, changed, tmp_path / "run", resume=True).run()
     state = tmp_path / "run" / "state.pt"
     state.write_bytes(state.read_bytes()[:-100])
     with pytest.raises(UserError, match=r"state\.pt is damaged"):
-        train_pcb(PCB(2), paths, labels, config, tmp_path / "run", resume=True)
-    train_pcb(PCB(2), paths, labels, config, tmp_path / "run", overwrite=True)
+        PcbTrainer(PCB(2), paths, labels, config, tmp_path / "run", resume=True)
+    PcbTrainer(PCB(2), paths, labels, config, tmp_path / "run", overwrite=True).run()
     assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 1
 
 
@@ -190,12 +215,13 @@ def test_resuming_needs_the_same_training(tmp_path: Path) -> None:
 def test_the_same_seed_trains_the_same_network(tmp_path: Path) -> None:
     paths = write_market(tmp_path, "train", range(1, 3), shots=1)
     labels = np.repeat([0, 1], 2)
-    config = PcbTrainingConfig(epochs=1, batch=4, heads_rate=0.01)
+    config = PcbTrainingConfig(epochs=1, batch=4, heads_rate=0.01, workers=0)
     states = []
     for number in range(2):
         torch.manual_seed(5)
-        model = train_pcb(PCB(2), paths, labels, config, tmp_path / str(number))
-        states.append(model.state_dict())
+        trainer = PcbTrainer(PCB(2), paths, labels, config, tmp_path / str(number))
+        trainer.run()
+        states.append(trainer.model.state_dict())
     assert all(torch.equal(a, b) for a, b in zip(states[0].values(), states[1].values()))
 
 
@@ -273,4 +299,4 @@ def test_augmentation_mirrors_and_jitters_by_its_generator() -> None:
 
 def test_too_few_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="1 pictures with 1 labels are no training set"):
-        train_pcb(PCB(1), [tmp_path / "x.png"], np.zeros(1, np.int64), PcbTrainingConfig(), tmp_path)
+        PcbTrainer(PCB(1), [tmp_path / "x.png"], np.zeros(1, np.int64), PcbTrainingConfig(), tmp_path)

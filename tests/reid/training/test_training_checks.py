@@ -1,6 +1,7 @@
 """What would end a training after hours ends it before its first step, in one line and without a folder."""
 
 import json
+import multiprocessing
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import torch
 
 from data.errors import UserError
 from data.learning_curves import Curve, draw_curves, read_curves, thinned
+from reid.ranking.metrics import Rule
+from reid.samples.sources import Sample
 from reid.training.config import load_training
 from reid.training.engine import Trainer
 from reid.training.loading import BatchLoader
@@ -202,14 +205,27 @@ def test_identities_are_held_out_of_every_set_by_the_seed_alone() -> None:
     assert len(held_out(np.arange(3), np.zeros(3, np.int64), 0.1, seed=1)) == 2, "one person is no search"
 
 
+def crops(*facts: tuple[int, ...]) -> list[Sample]:
+    """Crops of identity, camera and perhaps clothes."""
+    return [Sample(Path("x"), one[0], one[1], None, None, None, one[2] if len(one) > 2 else None) for one in facts]
+
+
 def test_each_camera_sees_a_query_whose_answer_another_has() -> None:
-    identities, cameras = np.array([1, 1, 1, 2, 2, 3, 3]), np.array([1, 1, 2, 1, 1, 1, 2])
-    queries, gallery = queries_and_gallery(identities, cameras, "market")
+    samples = crops((1, 1), (1, 1), (1, 2), (2, 1), (2, 1), (3, 1), (3, 2))
+    queries, gallery = queries_and_gallery(samples, "market")
     assert (queries.tolist(), gallery.tolist()) == ([2], [1, 4]), "1 in camera 2 is found in camera 1"
-    assert queries_and_gallery(identities, cameras, "all")[0].tolist() == [0, 2, 3]
-    pairs = np.array([(1, 1), (1, 2), (2, 1)])
-    rules = {rule: answered(pairs, pairs[:1], rule).tolist() for rule in ("market", "inter", "intra", "all")}
-    assert rules == {"market": [1], "inter": [1], "intra": [0], "all": [0, 1]}
+    assert queries_and_gallery(samples, "all")[0].tolist() == [0, 2, 3]
+
+
+def test_queries_with_an_answer_are_those_the_rule_leaves_one() -> None:
+    pairs = crops((1, 1), (1, 2), (2, 1))
+    rules: tuple[Rule, ...] = ("market", "inter", "intra", "all")
+    assert [answered(pairs, pairs[:1], rule).tolist() for rule in rules] == [[1], [1], [0], [0, 1]]
+    dressed = crops((1, 1, 7), (1, 2, 7), (1, 2, 8))
+    assert answered(dressed, dressed[:1], "changed_clothes").tolist() == [2]
+    assert answered(dressed, dressed[:1], "same_clothes").tolist() == [1]
+    with pytest.raises(UserError, match="clothes"):
+        answered(pairs, pairs, "changed_clothes")
 
 
 class Squares(torch.utils.data.Dataset[int]):
@@ -230,6 +246,10 @@ def test_batches_come_in_order_from_epoch_to_epoch_and_draw_nothing(workers: int
     with pytest.raises(UserError, match="13 cannot be read"):
         list(loader.read([[1], [2, 13]]))
     assert list(loader.read([[6]])) == [(36,)]
+    loader.close()
+    assert not multiprocessing.active_children()
+    assert list(loader.read([[7]])) == [(49,)]
+    loader.close()
 
 
 def test_learning_curves_are_drawn_from_the_log_and_a_torn_line_is_passed_over(tmp_path: Path) -> None:

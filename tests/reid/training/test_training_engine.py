@@ -201,7 +201,7 @@ def test_a_log_that_breaks_off_does_not_stop_a_resumption(config_file, tmp_path)
 
 def drawn_losses(trainer, labelled):
     """The losses of the first batch, where only some of its crops have part masks."""
-    batch = replace(next(trainer._read([list(range(6))])).on("cpu"), labelled=torch.tensor(labelled))
+    batch = replace(next(trainer._loader.read([list(range(6))])).on("cpu"), labelled=torch.tensor(labelled))
     torch.manual_seed(0)
     trainer.model.eval()
     output = trainer._forward(batch)

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from data.config import Section
 from data.errors import UserError
 from data.records import IntArray
-from data.training_folder import TrainingFolder
-from reid.training.loop import InterruptedTraining, LoopConfig, Scored, TrainingLoop
+from data.training_folder import InterruptedTraining, TrainingFolder
+from reid.training.loop import LoopConfig, Scored, TrainingLoop
 from reid.training.selection import SelectConfig
 
 STEPS = 4
@@ -51,6 +51,20 @@ class Epochs:
         return np.random.default_rng(number).permutation(2 * STEPS).reshape(-1, self._size)
 
 
+class Reader:
+    """Numbers are their own rows; ``size`` gives batches of another."""
+
+    closed = False
+    size = 0
+
+    def read(self, rows: Sequence[Sequence[int]]) -> Generator[Numbers]:
+        for row in rows:
+            yield Numbers(torch.tensor(list(range(self.size)) or row).float()[:, None])
+
+    def close(self) -> None:
+        self.closed = True
+
+
 class Line(TrainingLoop[nn.Sequential, Numbers]):
     """Learns to double numbers; ``poison`` and ``room`` make a step or a batch fail."""
 
@@ -68,7 +82,7 @@ class Line(TrainingLoop[nn.Sequential, Numbers]):
         config = Config(epochs=settings["epochs"])
         kept = TrainingFolder(folder, config, counted="step", resume=resume, may_change=("epochs",))
         optimiser = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
-        super().__init__(LoopConfig(**settings), kept, model, optimiser, Epochs(size))
+        super().__init__(LoopConfig(**settings), kept, model, optimiser, Epochs(size), Reader())
         self.has_test = tested
         self.poison: set[int] = set()
         self.room = 1000
@@ -85,10 +99,6 @@ class Line(TrainingLoop[nn.Sequential, Numbers]):
 
     def _begin(self) -> None:
         logging.getLogger(__name__).info("eight numbers")
-
-    def _read(self, rows: Sequence[Sequence[int]]) -> Iterator[Numbers]:
-        for row in rows:
-            yield Numbers(torch.tensor(row).float()[:, None])
 
     def _set_rates(self, epoch: float) -> float:
         return 0.1
@@ -232,7 +242,7 @@ def test_a_batch_too_large_for_the_memory_is_one_line_with_one_that_fits(
     tmp_path: Path, room: int, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop = Line(tmp_path)
-    monkeypatch.setattr(loop, "_read", lambda rows: iter([Numbers(torch.arange(8.0)[:, None])] * len(rows)))
+    monkeypatch.setattr(Reader, "size", 8)
     loop.room = room
     with pytest.raises(
         UserError, match=r"out of memory on cpu at step 0, with 8 pictures in a batch; " + message
@@ -252,10 +262,9 @@ def test_a_signal_ends_the_step_at_work_and_saves(tmp_path: Path) -> None:
     Line(tmp_path / "whole").run()
     loop = Line(tmp_path / "cut")
     loop.kill_at = 5
-    with pytest.raises(
-        InterruptedTraining, match=r"stopped after step 6; go on with --resume and the same folder, .*cut$"
-    ):
+    with pytest.raises(InterruptedTraining, match=r"stopped after step 6, saved in .*cut; go on with --resume$"):
         loop.run()
+    assert loop._loader.closed, "workers are let go before the process ends"  # type: ignore[attr-defined]
     assert len(lines(tmp_path / "cut", "train")) == 6
     assert (tmp_path / "cut" / "curves.png").stat().st_size > 1000
     Line(tmp_path / "cut", resume=True).run()
@@ -270,9 +279,9 @@ def test_gradients_of_several_batches_make_one_step(tmp_path: Path) -> None:
     several = Line(tmp_path / "several", epochs=1, norm=False, accumulate=2, select=nothing)
     for loop in (one, several):
         loop.run()
-    assert float(one.model[0].weight) == pytest.approx(float(several.model[0].weight), rel=1e-5)
+    assert one.model[0].weight.item() == pytest.approx(several.model[0].weight.item(), rel=1e-5)
     untouched = Line(tmp_path / "untouched", norm=False)
-    assert float(untouched.model[0].weight) != pytest.approx(float(one.model[0].weight), rel=1e-3)
+    assert untouched.model[0].weight.item() != pytest.approx(one.model[0].weight.item(), rel=1e-3)
     assert len(lines(tmp_path / "several", "train")) == 2
     loop = Line(tmp_path / "rest", epochs=1, accumulate=3)
     loop.run()

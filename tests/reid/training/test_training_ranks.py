@@ -27,9 +27,9 @@ train: [{root: %(root)s}]
 batch: {people: 4, pictures: 2, workers: 0}
 augment: {occlude: 0, shift_px: 0, erase: 0}
 loss: {use_visibility: true}
-optimiser: {kind: sgd, rate: 0.01}
+optimiser: {kind: sgd, rate: 0.01, clip: 1.0}
 schedule: {warmup_epochs: 0, minimum: 0.01}
-epochs: 2
+epochs: 1
 precision: fp32
 select: {best_on: none}
 """
@@ -54,8 +54,10 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path, repository: Path) -
     assert ended.returncode == 0, ended.stderr[-2000:]
     one, two = lines(tmp_path / "one"), lines(tmp_path / "two")
     assert [line["step"] for line in one] == [line["step"] for line in two], "one process writes"
-    for before, after in zip(one, two, strict=True):
-        assert before == pytest.approx(after, rel=2e-3), "losses, accuracies and the norm of the gradient"
+    assert len(one) == 2
+    assert one[0] == pytest.approx(two[0], rel=1e-5), "losses, accuracies and the norm of the gradient"
+    # A step of weights that differ in their last bits may choose other triplets, a little.
+    assert one[1] == pytest.approx(two[1], rel=2e-3)
     first, second = (load_file(tmp_path / name / "last.safetensors") for name in ("one", "two"))
     assert list(first) == list(second)
     for name, value in first.items():
