@@ -281,7 +281,7 @@ def _make(
     sampled = _sampled(frames, frame_count)
     seldom = None
     if sampled is not None:
-        seldom = f"people are in every {sampled.step}th frame alone: the frames between count as not looked at"
+        seldom = f"people are in one frame in {sampled.step} alone: the frames between count as not looked at"
     zeroed = None if features is None or not features.broken else f"{features.broken} features hold NaN: not used"
     return CameraDetections(
         camera=path.stem,

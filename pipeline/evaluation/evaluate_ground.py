@@ -178,7 +178,7 @@ def score_group(
     step = 1 if annotated is not None else common_step([true.frames])
     if step != 1:
         annotated = stepped(true.frames, step, length)
-        lines.append(f"the truth has every {step}th frame: only these {len(annotated)} are scored")
+        lines.append(f"the truth has one frame in {step}: only these {len(annotated)} are scored")
     frames = range(length) if annotated is None else annotated
     comparison = GroundComparison.of(_only(true, frames), _only(found, frames), len(frames), rule.limit_m)
     frame_s = None if rate is None else step / rate

@@ -122,7 +122,7 @@ def _annotated_only(one: TruthSequence, sequence: Sequence, step: int) -> tuple[
         predictions=_only(sequence.predictions, frames),
     )
     left_out = len(sequence.predictions) - len(cut.predictions)
-    which = f"the truth has every {step}th frame" if step > 1 else f"{len(frames)} of {one.length} frames are annotated"
+    which = f"the truth has one frame in {step}" if step > 1 else f"{len(frames)} of {one.length} frames are annotated"
     scored = f"only these {len(frames)} are scored" if step > 1 else "only these are scored"
     return cut, [f"{one.name}: {which}: {scored}, {left_out} predicted rows between them are left out"]
 

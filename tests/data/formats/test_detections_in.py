@@ -304,7 +304,7 @@ def test_people_in_every_fifth_frame_were_looked_for_there_only(tmp_path):
     found = read_detection_folder(tmp_path)["cam"]
     assert [frame for frame in range(47) if found.looks_at(frame)] == list(range(1, 47, 5))
     assert [found.looks_within(range(a, b)) for a, b in ((0, 1), (0, 2), (1, 7), (2, 6), (40, 47))] == [0, 1, 2, 0, 2]
-    assert found.warnings == ("people are in every 5th frame alone: the frames between count as not looked at",)
+    assert found.warnings == ("people are in one frame in 5 alone: the frames between count as not looked at",)
 
 
 @pytest.mark.parametrize("frames", [[1, 6, 11], [1, 6, 11, 16, 21, 26, 31, 33], list(range(1, 20))])

@@ -128,7 +128,7 @@ def test_truth_with_gaps_is_scored_where_it_was_annotated(tmp_path: Path) -> Non
     pred = write_cameras(tmp_path / "pred", {"c1": [7] * 60})
     result = evaluate_folders(gt, pred)
     assert result.warnings == (
-        "c1: the truth has every 5th frame: only these 12 are scored, 48 predicted rows between them are left out",
+        "c1: the truth has one frame in 5: only these 12 are scored, 48 predicted rows between them are left out",
     )
     assert result.overall.tally.fractions()["MOTA"] == 1
     assert result.overall.tally.counts()["frames"] == 12

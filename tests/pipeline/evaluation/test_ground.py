@@ -194,7 +194,7 @@ def test_truth_of_every_fifth_frame_is_scored_there(tmp_path: Path) -> None:
     (gt / "lengths.json").write_text('{"world": 40}')
     pred = write_truth(tmp_path / "pred", truth)
     result = evaluate_ground(gt, pred, LIMIT, fps=4)
-    assert result.warnings == ("world: the truth has every 5th frame: only these 8 are scored",)
+    assert result.warnings == ("world: the truth has one frame in 5: only these 8 are scored",)
     assert result.rows[0].tally.fractions()["MOTA"] == 1
     assert result.rows[0].tally.tracks.frames == 8
     whole = evaluate_ground(write_truth(tmp_path / "whole", truth), pred, LIMIT, fps=4)
