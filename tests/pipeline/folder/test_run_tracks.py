@@ -11,6 +11,7 @@ from data.formats.world import WorldPaths, write_world_paths
 from data.records import GlobalTrack, Tracklet, Visit
 from pipeline.folder.run_folder import RunFolder
 from pipeline.folder.run_tracks import read_run_tracks
+from tools.convert import main
 
 SITE = """
 cameras:
@@ -98,6 +99,15 @@ def test_places_are_those_of_the_instant(folder: RunFolder) -> None:
     assert places[[0, 1, 4]].tolist() == [[0, 1], [1, 1], [4, 1]]
     assert np.isnan(places[[2, 3, 6]]).all()
     assert places[5].tolist() == [9, 9]
+
+
+def test_a_run_is_handed_in_with_its_places(folder: RunFolder, tmp_path: Path) -> None:
+    """AI City's rows: camera, id, frame from 0, box, place; -1 -1 where nobody knows."""
+    out = tmp_path / "track1.txt"
+    assert main([str(folder.root), str(out), "--from", "run", "--to", "aicity"]) == 0
+    rows = [line.split() for line in out.read_text().splitlines()]
+    assert [row[:3] for row in rows[:2]] == [["1", "7", "0"], ["1", "7", "1"]]
+    assert [row[7:] for row in rows[:3]] == [["0.0000", "1.0000"], ["1.0000", "1.0000"], ["-1.0000", "-1.0000"]]
 
 
 def test_half_a_run_is_one_line(folder: RunFolder) -> None:
