@@ -156,16 +156,8 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(tmp_path: Path, monke
 
     def arguments(name: str) -> list[str]:
         output = str(tmp_path / name)
-        return [
-            str(tmp_path),
-            "--dataset",
-            "market",
-            "--output",
-            output,
-            "--no-pretrained",
-            "--no-tensorboard",
-            *settings,
-        ]
+        switches = ["pretrained=none", "--no-tensorboard"]
+        return [str(tmp_path), "--dataset", "market", "--output", output, *switches, *settings]
 
     assert train(arguments("whole")) == 0
     steps = 0
