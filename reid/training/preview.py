@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from data.errors import UserError
 from reid.samples.sources import ReidData, join, read_source
 from reid.training.config import TrainConfig
+from reid.training.data import training_data
 from reid.weights.pretrained import starting_file
 
 _Result = TypeVar("_Result")
@@ -29,7 +30,7 @@ class Preview:
 
 
 def preview(config: TrainConfig) -> Preview:
-    """List the data and look for the backbone's file; pictures are not opened."""
+    """List and check the data and look for the backbone's file; pictures are not opened."""
     problems: list[str] = []
 
     def attempt(step: Callable[[], _Result]) -> _Result | None:
@@ -60,6 +61,17 @@ def preview(config: TrainConfig) -> Preview:
         data = None if tested is None else attempt(partial(read_source, tested, "test"))
         if data is not None and tested is not None:
             facts.append(f"test: {len(data.query)} queries, {len(data.gallery)} gallery crops in {tested.folder}")
+    if not problems:
+        checked = attempt(
+            partial(
+                training_data, config.train, config.test, config.test_rule, config.select, config.batch.people,
+                config.seed, config.batch.bad_files, config.test_also,
+            )
+        )  # fmt: skip
+        if checked is not None and checked.validation is not None:
+            held, queries = people - checked.people, len(checked.validation.query)
+            facts.append(f"validation: {held} of the people of train, {queries} queries")
+        people = people if checked is None else checked.people
     tree = config.model_dump(mode="json")
     tree["model"] = config.spec(max(people, 1), len(cameras)).model_dump(mode="json")
     return Preview(tree, tuple(facts), tuple(problems))

@@ -46,11 +46,15 @@ def test_a_dry_run_tells_the_network_as_the_data_make_it(config: Path, capsys: p
     text = capsys.readouterr().out
     model = yaml.safe_load(text)["model"]
     assert model["part_names"] == ["head", "upper_arms_torso", "lower_arms_torso", "legs", "feet"]
-    assert (model["identities"], model["cameras"]) == (5, 2)
+    assert (model["identities"], model["cameras"]) == (3, 2), "two people choose the best weights"
+    assert "# validation: 2 of the people of train, 4 queries" in text
     assert "# starts from random weights\n# train: 20 crops of 5 people from 2 cameras\n# test: 10 queries, 20" in text
     assert not (config.parent / "out").exists()
-    assert dry_run(config, "parts=stripes", "stripes=1") == 0
-    assert yaml.safe_load(capsys.readouterr().out)["model"]["part_names"] == ["stripe_1"]
+    assert dry_run(config, "parts=stripes", "stripes=1", "select.best_on=none") == 0
+    text = capsys.readouterr().out
+    assert yaml.safe_load(text)["model"]["part_names"] == ["stripe_1"]
+    assert yaml.safe_load(text)["model"]["identities"] == 5
+    assert "validation" not in text.rpartition("seed:")[2]
 
 
 @pytest.mark.parametrize(
@@ -59,6 +63,8 @@ def test_a_dry_run_tells_the_network_as_the_data_make_it(config: Path, capsys: p
         (("train.0.root=elsewhere",), r"there is no folder elsewhere in .*MTMCT_DATA.*is not set$"),
         (("test.root=elsewhere", "pretrained=null"), r"pretrained is not set.*\(and 1 more\)"),
         (("batch.people=6",), r"5 identities, fewer than one batch of 6"),
+        (("batch.people=4",), r"validation leaves 3 of 5 identities, fewer than one batch of 4"),
+        (("test.keypoints=absent",), r"test query: 10 of 10 crops have no keypoint file"),
     ],
 )
 def test_a_dry_run_names_what_is_missing(
