@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
@@ -377,6 +378,15 @@ def texts() -> Iterator[Path]:
             continue
         if path.is_file() and path.suffix in TEXT_SUFFIXES and not any(part[0] in "._" for part in inside[:-1]):
             yield path
+
+
+def test_the_linter_passes_over_no_module() -> None:
+    """What is no source is named in .gitignore from the root on; a bare name would hide packages of that name too."""
+    ruff = tomllib.loads((HOME / "pyproject.toml").read_text())["tool"]["ruff"]
+    assert not {"exclude", "extend-exclude"} & set(ruff)
+    ignored = [line for line in (HOME / ".gitignore").read_text().splitlines() if line.endswith("/")]
+    names = {part for path in texts() for part in relative(path).split("/")[:-1]}
+    assert not names & {line.strip("/") for line in ignored if not line.startswith("/")}
 
 
 def test_no_file_knows_the_machine_it_was_written_on() -> None:

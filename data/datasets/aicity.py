@@ -1,9 +1,9 @@
 """AI City Challenge, multi-camera people tracking since 2024 (Wang et al., "The 8th AI City Challenge", 2024).
 
 ``<train|val>/scene_<k>/ground_truth.txt`` has rows of camera, id, frame, left, top, width, height, world x, world y in
-metres, for all cameras ``camera_<number>`` of the scene; frames count from 0. ``camera_<number>/calibration.json`` holds
-the projection. Similarity of places is 1 - distance / 2 m (TrackEval's ``zero_distance``, which the challenge's evaluator
-uses).
+metres, for all cameras ``camera_<number>`` of the scene; frames count from 0. ``camera_<number>/calibration.json``
+holds the projection. Similarity of places is 1 - distance / 2 m (TrackEval's ``zero_distance``, which the challenge's
+evaluator uses).
 """
 
 import re
@@ -69,7 +69,8 @@ def read_aicity(root: Path, split: str) -> TrackingDataset:
         problems.append(Problem("missing file", str(folder / "camera_*" / "calibration.json"), absent))
     return TrackingDataset(
         name="aicity", root=root, split=folder.name, sequences=tuple(sequences), one_site=True, shared_ids=True,
-        frame_base=0, ground=first_places(rows), ground_limit_m=_LIMIT_M, calibration=calibration, problems=tuple(problems),
+        frame_base=0, ground=first_places(rows), ground_limit_m=_LIMIT_M, calibration=calibration,
+        problems=tuple(problems),
     )  # fmt: skip
 
 

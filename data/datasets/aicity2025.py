@@ -1,8 +1,9 @@
 """AI City Challenge, multi-camera 3-D perception since 2025 (Tang et al., "The 9th AI City Challenge", 2025).
 
 ``<train|val>/<scene>/ground_truth.json`` has the objects of each frame, from 0: "object type", "object id", which is
-unique within a type, "3d location" of the middle, "3d bounding box scale" (width, length, height) in metres, "3d bounding
-box rotation" (pitch, roll, yaw) in radians, and "2d bounding box visible", left, top, right, bottom px by camera.
+unique within a type, "3d location" of the middle, "3d bounding box scale" (width, length, height) in metres, "3d
+bounding box rotation" (pitch, roll, yaw) in radians, and "2d bounding box visible", left, top, right, bottom px by
+camera.
 ``calibration.json`` beside it lists the "sensors" with "cameraMatrix" and the size of their pictures. The sets of 2024
 are published in this format too, as ``ground_truth_2025_format.json``.
 
@@ -49,7 +50,7 @@ def read_aicity2025(root: Path, split: str) -> TrackingDataset:
     sensors = _sensors(folder)
     if sensors is None:
         problems.append(Problem("missing file", str(folder / _CALIBRATIONS[0]), 1, "cameras are those of the truth"))
-        sensors = {name: (None, _SIZE) for name in sorted(views)}
+        sensors = dict.fromkeys(sorted(views), (None, _SIZE))
     strange = [name for name in sorted(views) if name not in sensors]
     if strange:
         count = sum(len(views[name]) for name in strange)
@@ -131,5 +132,7 @@ def _sensors(folder: Path) -> dict[str, tuple[DoubleArray | None, tuple[int, int
             size = (int(stated.get("frameWidth", _SIZE[0])), int(stated.get("frameHeight", _SIZE[1])))
             found[str(told["id"])] = (np.array(told["cameraMatrix"], np.float64).reshape(3, 4), size)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: expected a list of 'sensors' with 'id' and a 3 x 4 'cameraMatrix' ({error!r})") from None
+        raise UserError(
+            f"{path}: expected a list of 'sensors' with 'id' and a 3 x 4 'cameraMatrix' ({error!r})"
+        ) from None
     return found

@@ -1,10 +1,9 @@
 """Curtin Multi-Camera (Ong et al., PAMI 2022): four overlapping cameras, people in 3-D, at 4 frames a second.
 
-``GT_<set>_Cam_<k>.txt`` is MOTChallenge ground truth of a camera, ``GT_<set>_WORLD_CENTROID.txt`` has rows of frame, id,
-five times -1, the centre of the body x, y, z in metres and its half extents. Frames count from 1.
+``GT_<set>_Cam_<k>.txt`` is MOTChallenge ground truth of a camera, ``GT_<set>_WORLD_CENTROID.txt`` has rows of frame,
+id, five times -1, the centre of the body x, y, z in metres and its half extents. Frames count from 1.
 """
 
-from data.listing import listed
 import re
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from data.errors import UserError
 from data.foreign import read_json
 from data.formats.mot import read_mot
 from data.formats.number_rows import read_number_rows
+from data.listing import listed
 from data.records import DoubleArray
 
 _CAMERA = re.compile(r"GT_(\w+?)_Cam_?(\d+)\.txt", re.IGNORECASE)

@@ -12,7 +12,6 @@ gallery with one picture per person. ``splits_classic_{labeled,detected}.json``,
 pictures, has one object per split with lists of [path, identity, camera] of ``train``, ``query`` and ``gallery``.
 """
 
-from data.listing import listed
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from data.datasets.reid_folders import data_root
 from data.errors import UserError
 from data.foreign import read_json
 from data.formats.mat import read_mat
+from data.listing import listed
 from data.records import IntArray
 
 Boxes = Literal["labeled", "detected"]

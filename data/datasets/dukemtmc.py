@@ -9,7 +9,6 @@ Frames count from 1 in each camera's own video; frame f of camera c is frame ``f
 ``name{camera} = [x y; x y; ...]`` are matched, not run. The data was withdrawn by its makers in 2019.
 """
 
-from data.listing import listed
 import re
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from data.errors import UserError
 from data.foreign import read_text
 from data.formats.camera_rows import CameraRows, check_camera_rows
 from data.formats.mat import read_mat
+from data.listing import listed
 from data.records import DoubleArray
 
 CAMERAS = 8
@@ -49,11 +49,14 @@ def read_dukemtmc(root: Path, split: str) -> TrackingDataset:
         split: key of ``WINDOWS``; "" is "trainval".
 
     Raises:
-        UserError: the file is not there, of another layout, or holds objects; a row is broken, or none is in the window.
+        UserError: the file is not there, of another layout, or holds objects; a row is broken, or none is in the
+            window.
     """
     part = choose_part(split, "trainval", list(_SPLITS), "DukeMTMC")
     stem, key = _SPLITS[part][0]
-    place = find_root(root, "DukeMTMC", (f"{stem}.mat",), ("ground_truth", "gt", "gt/DukeMTMCT", "DukeMTMC/ground_truth"))
+    place = find_root(
+        root, "DukeMTMC", (f"{stem}.mat",), ("ground_truth", "gt", "gt/DukeMTMCT", "DukeMTMC/ground_truth")
+    )
     path = place / f"{stem}.mat"
     rows = check_camera_rows(str(path), _matrix(path, key), 1, ("camera", "id", "frame"), 7)
     problems: list[Problem] = []
@@ -117,7 +120,9 @@ def _regions(root: Path) -> tuple[dict[int, DoubleArray], list[Problem]]:
     """Polygons by camera, from the devkit's file in the folder or below it."""
     path = next(iter(listed(root, "getROIs.m", "*/getROIs.m", "*/*/getROIs.m")), None)
     if path is None:
-        return {}, [Problem("missing file", str(root / "getROIs.m"), 1, "no region of interest: the whole picture counts")]
+        return {}, [
+            Problem("missing file", str(root / "getROIs.m"), 1, "no region of interest: the whole picture counts")
+        ]
     found: dict[int, DoubleArray] = {}
     for camera, text in _ASSIGNED.findall(read_text(path)):
         try:

@@ -1,10 +1,11 @@
 """Skeleton sequences as the published gait encoders take them, and as this project writes them.
 
-Published sets (``<f>`` = frames of a sequence, ``<w>`` = x, y, z; flat arrays of sequences x f x joints, in time's order):
+Published sets (``<f>`` = frames of a sequence, ``<w>`` = x, y, z; flat arrays of sequences x f x joints, in time's
+order):
 
 | name | training | test |
 |---|---|---|
-| biwi, kgbd, ks20, kinectreid | ``<DS>/<f>/<DS>_train_npy_data/source_<w>_<DS>_<f>.npy`` | ``<DS>_test_npy_data/t_source_...`` |
+| biwi, kgbd, ks20, kinectreid | ``<DS>/<f>/<DS>_train_npy_data/source_<w>_<DS>_<f>.npy`` | ``<DS>_test_npy_data/...`` |
 | ias | the same | two in ``IAS_test_npy_data``: ``t_source_<w>_IAS-A_<f>.npy`` and ``IAS-B`` |
 | ks20, casia_b with a view | ``<DS>/<f>/view_<k>/<DS>_train_npy_data/...`` | the same |
 | casia_b without | ``CASIA_B_match/<f>/CASIA_B_train_npy_data/...`` | ``CASIA_B_test_npy_data/{nm,cl,bg}/...`` |
@@ -13,11 +14,10 @@ Beside them lie ``ids_<DS>_<f>.npy``, pickled dictionaries of sequence numbers b
 ``python -m tools.import_checkpoint ids_BIWI_6.npy`` writes the ``.json`` that is read. Files tell no recordings; the
 sequences of a person that stand together count as one.
 
-Our own set is one ``.npz`` of ``data.formats.skeleton_recordings``: of each person, recordings whose condition is "nm" and
-whose name does not begin with "test" are the training, the others are one test per condition.
+Our own set is one ``.npz`` of ``data.formats.skeleton_recordings``: of each person, recordings whose condition is "nm"
+and whose name does not begin with "test" are the training, the others are one test per condition.
 """
 
-from data.listing import listed
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +26,8 @@ import numpy as np
 
 from data.errors import UserError
 from data.foreign import read_array, read_json
-from data.foreign import read_array, read_json
 from data.formats.skeleton_recordings import read_recordings
+from data.listing import listed
 from data.records import FloatArray, IntArray
 from data.skeleton_sequences import Recording, SkeletonSequences, check_sequences, cut
 
@@ -88,8 +88,8 @@ def read_kinectreid(root: Path, frames: int, view: int | None = None) -> GaitSpl
 def read_casia_b(root: Path, frames: int, view: int | None = None) -> GaitSplits:
     """CASIA-B (Yu et al., 2006), 14 estimated joints, about joint 0 of each frame.
 
-    With a view: one of 11 directions of walking, 18 degrees apart (cross-view evaluation, CVE). Without: the tests are the
-    conditions nm, cl and bg (condition matching, CME).
+    With a view: one of 11 directions of walking, 18 degrees apart (cross-view evaluation, CVE). Without: the tests are
+    the conditions nm, cl and bg (condition matching, CME).
     """
     if view is not None:
         splits = _published(root, "CASIA_B", 14, frames, view)
@@ -197,9 +197,7 @@ def _people(stem: Path, count: int) -> IntArray:
 
 
 def _about_first(sequences: SkeletonSequences) -> SkeletonSequences:
-    return SkeletonSequences(
-        sequences.points - sequences.points[:, :, :1], sequences.people, sequences.recordings
-    )
+    return SkeletonSequences(sequences.points - sequences.points[:, :, :1], sequences.people, sequences.recordings)
 
 
 GAIT_LAYOUTS: Mapping[str, GaitReader] = {

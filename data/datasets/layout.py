@@ -1,10 +1,10 @@
 """Where in a folder a data set lies, and exactly what of it is missing."""
 
-from data.listing import contents, listed
 from collections.abc import Sequence
 from pathlib import Path
 
 from data.errors import UserError
+from data.listing import contents, listed
 from data.names import is_plain_name
 
 

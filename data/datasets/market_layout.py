@@ -7,7 +7,6 @@ Occluded-Duke (Miao et al., "Pose-Guided Feature Alignment for Occluded Person R
 split of DukeMTMC-reID: 15,618 training pictures, 2,210 occluded queries, a gallery of 17,661.
 """
 
-from data.listing import listed
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from data.datasets.reid_crops import CropSplits, ReidCrop, Use
 from data.datasets.reid_folders import GALLERY, QUERY, TRAIN, data_root, picture_names
 from data.errors import UserError
 from data.formats.reid_keypoints import CropSkeletons, read_synthetic_crops
+from data.listing import listed
 
 DISTRACTORS = "images"
 

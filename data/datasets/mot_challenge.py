@@ -1,8 +1,8 @@
 """MOTChallenge: MOT15 (Leal-Taixé et al. 2015), MOT16 and MOT17 (Milan et al. 2016), MOT20 (Dendorfer et al. 2020).
 
-``train/<sequence>/{gt/gt.txt, seqinfo.ini, img1/}``, or the same files as ``<sequence>.txt`` beside a ``lengths.json``. The
-truth of ``test`` was never published. MOT17 has each sequence three times, once for each of three detectors. Files count
-frames from 1.
+``train/<sequence>/{gt/gt.txt, seqinfo.ini, img1/}``, or the same files as ``<sequence>.txt`` beside a ``lengths.json``.
+The truth of ``test`` was never published. MOT17 has each sequence three times, once for each of three detectors. Files
+count frames from 1.
 """
 
 from collections.abc import Callable
@@ -46,7 +46,9 @@ def read_mot20(root: Path, split: str) -> TrackingDataset:
     return _read("mot20", root, split, "mot17", lambda found: ("MOT20-01", "MOT20-02", "MOT20-03", "MOT20-05"))
 
 
-def _read(name: str, root: Path, split: str, rule: Rule, expected: Callable[[tuple[str, ...]], tuple[str, ...]]) -> TrackingDataset:
+def _read(
+    name: str, root: Path, split: str, rule: Rule, expected: Callable[[tuple[str, ...]], tuple[str, ...]]
+) -> TrackingDataset:
     """Read a MOTChallenge data set.
 
     Args:
@@ -68,7 +70,9 @@ def _read(name: str, root: Path, split: str, rule: Rule, expected: Callable[[tup
         sequences, found = read_sequence_folders(place)
     nobody = [one.name for one in sequences if not len(one.truth)]
     if nobody:
-        raise UserError(f"{place}: the truth of {nobody[0]} holds no row; a sequence without anybody was never published")
+        raise UserError(
+            f"{place}: the truth of {nobody[0]} holds no row; a sequence without anybody was never published"
+        )
     names = tuple(one.name for one in sequences)
     problems = missing_names("missing sequence", place, expected(names), names)
     return TrackingDataset(

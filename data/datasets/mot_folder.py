@@ -96,7 +96,9 @@ def read_camera_files(place: Path) -> tuple[list[TruthSequence], list[Problem]]:
     """
     paths = {name: path for name, path in truth_files(place).items() if path.name != _WORLD_FILE}
     lengths = stated_lengths(place)
-    problems = missing_names("missing file", place, [f"{name}.txt" for name in lengths], [f"{name}.txt" for name in paths])
+    problems = missing_names(
+        "missing file", place, [f"{name}.txt" for name in lengths], [f"{name}.txt" for name in paths]
+    )
     tables = {name: read_mot(path, "gt") for name, path in paths.items()}
     last = max((_last(table) for table in tables.values()), default=-1)
     sequences = []
@@ -139,7 +141,8 @@ def people_classes(root: Path) -> tuple[int, ...] | None:
         UserError: no label of the list is a person's, or sequences have different lists.
     """
     found = listed(root, LABELS_FILE, f"gt/{LABELS_FILE}", f"*/gt/{LABELS_FILE}")
-    lists = {path: [line.strip().lower() for line in read_text(path).splitlines() if line.strip()] for path in found}
+    # A line without a label still counts: the class of a label is the number of its line.
+    lists = {path: [line.strip().lower() for line in read_text(path).rstrip().splitlines()] for path in found}
     if not lists:
         return None
     path, labels = next(iter(lists.items()))
@@ -154,9 +157,7 @@ def people_classes(root: Path) -> tuple[int, ...] | None:
     return people
 
 
-def _dataset(
-    root: Path, sequences: list[TruthSequence], problems: list[Problem], *, one_site: bool
-) -> TrackingDataset:
+def _dataset(root: Path, sequences: list[TruthSequence], problems: list[Problem], *, one_site: bool) -> TrackingDataset:
     classes = people_classes(root)
     # MOT17's rule has a list of classes of its own.
     rule: Rule = "mot17" if not one_site and classes is None else "plain"

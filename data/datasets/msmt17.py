@@ -41,7 +41,9 @@ def list_msmt17(root: Path, use: Use = "all") -> CropSplits:
 def _version(root: Path) -> tuple[str, str]:
     """What the folders of pictures are called."""
     places = [root, *(root / name for name in _FOLDERS)]
-    return next((names for names in _PARTS for place in places if any((place / one).is_dir() for one in names)), _PARTS[0])
+    return next(
+        (names for names in _PARTS for place in places if any((place / one).is_dir() for one in names)), _PARTS[0]
+    )
 
 
 def _crops(place: Path, folder: str, name: str) -> tuple[ReidCrop, ...]:

@@ -4,7 +4,6 @@ Four recordings of 3 to 5 cameras that hardly overlap. ``annotation/Dataset<k>/C
 person, left, top, width, height, separated by white space; frames and cameras count from 1, ids hold over cameras.
 """
 
-from data.listing import listed
 import re
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from data.datasets.layout import choose_part, find_root
 from data.datasets.tracking import Problem, TrackingDataset, TruthSequence, first_of_each, missing_names, sound_rows
 from data.errors import UserError
 from data.formats.camera_rows import read_camera_rows
+from data.listing import listed
 
 _PARTS = ("Dataset1", "Dataset2", "Dataset3", "Dataset4")
 _CAMERAS = {"Dataset1": 3, "Dataset2": 3, "Dataset3": 4, "Dataset4": 5}
@@ -50,7 +50,9 @@ def read_nlpr_mct(root: Path, split: str) -> TrackingDataset:
     length = max((int(table.frames[-1]) + 1 for table in tables.values() if len(table)), default=0)
     if not length:
         raise UserError(f"{folder}: no file holds a row")
-    sequences = tuple(TruthSequence(name, length, table, _FPS[part], _SIZE, open_end=True) for name, table in tables.items())
+    sequences = tuple(
+        TruthSequence(name, length, table, _FPS[part], _SIZE, open_end=True) for name, table in tables.items()
+    )
     return TrackingDataset(
         name="nlpr_mct", root=root, split=part, sequences=sequences, one_site=True, shared_ids=True, frame_base=1,
         problems=tuple(problems),

@@ -5,7 +5,6 @@ in both. Keypoints and parsing labels lie beside a picture: ``<picture>.predicti
 first of which is the person's) and ``<picture>.confidence_fields.npy``.
 """
 
-from data.listing import listed
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from data.datasets.reid_crops import CropSplits, ReidCrop, Use, numbered_crops
 from data.datasets.reid_folders import data_root
 from data.errors import UserError
+from data.listing import listed
 
 _FOLDERS = ("Partial_REID", "Partial-REID", "PartialREID")
 _OCCLUDED, _WHOLE = "occluded_body_images", "whole_body_images"

@@ -133,7 +133,9 @@ def read_picture_names(root: Path, video: str) -> tuple[PictureName, ...]:
     place = find_root(root, "PoseTrack21", (f"{ANNOTATIONS}/*/*.json",), FOLDERS)
     paths = listed(place / ANNOTATIONS, f"*/{glob.escape(video)}.json") if is_plain_name(video) else []
     if not paths:
-        raise UserError(f"{place / ANNOTATIONS} has no {video}.json in any part; name the tracks as the data set's videos")
+        raise UserError(
+            f"{place / ANNOTATIONS} has no {video}.json in any part; name the tracks as the data set's videos"
+        )
     images = sorted(_read_files(place, paths[0], paths[:1]).images, key=lambda image: image.file.name)
     return tuple(PictureName(image.image_id, image.file.relative_to(place).as_posix()) for image in images)
 

@@ -1,6 +1,5 @@
 """What every re-identification data set comes down to: crops with an identity and a camera, in three splits."""
 
-from data.listing import listed
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Literal
 from data.datasets.reid_folders import is_picture
 from data.errors import UserError
 from data.formats.reid_keypoints import CropSkeletons
+from data.listing import listed
 
 Use = Literal["all", "train", "test"]
 

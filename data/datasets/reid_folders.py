@@ -1,12 +1,12 @@
 """The folder layout re-identification data sets share: one folder of pictures per split, all facts in the names."""
 
-from data.listing import listed
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import UserError
 from data.formats.reid_names import ReidNames, Style, parse_names
+from data.listing import listed
 from data.pictures import PICTURE_ENDINGS, is_picture
 
 TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"

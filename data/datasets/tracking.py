@@ -67,7 +67,8 @@ class TruthSequence:
         size: (width, height) px; (0, 0) where it does not say.
         annotated: (A,) int64, rising, the frames that were annotated; None: all of them.
         keypoints: (N, 17, 3) float32 row for row with ``truth``: x px, y px, 0 where not labelled; or None.
-        places: (N, 2) float64 metres on the ground row for row with ``truth``, where each camera states its own; or None.
+        places: (N, 2) float64 metres on the ground row for row with ``truth``, where each camera states its own; or
+            None.
         region: (P, 2) px, corners of the region of interest; predictions count whose feet stand in it. None: anywhere.
         offset: of its clock: frame f was taken at frame ``f + offset`` of the site. A whole number, from 0.
         open_end: nobody says how long it is: the last row of all ends it.
@@ -142,7 +143,8 @@ class TrackingDataset:
         one_site: the sequences are cameras of one site on one clock.
         shared_ids: an id is the same person in all sequences.
         frame_base: what frames of its files count from, 0 or 1.
-        classes: numbers of ``truth.class_ids`` that are people to be scored; None: nobody says who is a person, all are.
+        classes: numbers of ``truth.class_ids`` that are people to be scored; None: nobody says who is a person, all
+            are.
         rule: which truth counts, one of ``pipeline.evaluation.rules``.
         min_visibility: truth less visible, 0-1, is don't-care.
         ground: places in metres, or None.

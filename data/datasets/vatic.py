@@ -1,11 +1,10 @@
-"""CAMPUS (Xu et al., CVPR 2016) and the EPFL sequences (Fleuret et al., PAMI 2008) as Xu et al. annotated them with VATIC.
+"""CAMPUS (Xu et al., CVPR 2016) and the EPFL sequences (Fleuret et al., PAMI 2008) as Xu et al. annotated them.
 
 One text file per camera, rows of ``track xmin ymin xmax ymax frame lost occluded generated "label"``; frames count from
 0, ids hold over the cameras of a sequence, "lost" rows are out of the picture. CAMPUS names its files
 ``<Sequence>/view-<camera>.txt``, EPFL ``<sequence>/<recording>-c<k>.txt``.
 """
 
-from data.listing import listed
 import re
 import shlex
 from pathlib import Path
@@ -17,6 +16,7 @@ from data.datasets.tracking import Problem, TrackingDataset, TruthSequence, firs
 from data.errors import UserError
 from data.foreign import read_text
 from data.formats.mot import PEDESTRIAN, MotTable
+from data.listing import listed
 
 _COLUMNS = 10
 _LARGEST = 2.0**31
@@ -74,7 +74,9 @@ def _read(
     length = max((int(table.frames[-1]) + 1 for table in tables.values() if len(table)), default=0)
     if not length:
         raise UserError(f"{folder}: nobody is in the picture in any file")
-    sequences = tuple(TruthSequence(camera, length, table, fps, size, open_end=True) for camera, table in tables.items())
+    sequences = tuple(
+        TruthSequence(camera, length, table, fps, size, open_end=True) for camera, table in tables.items()
+    )
     return TrackingDataset(
         name=name, root=root, split=part, sequences=sequences, one_site=True, shared_ids=True, frame_base=0,
         problems=tuple(problems),
@@ -96,9 +98,7 @@ def _read_file(path: Path) -> MotTable:
         whole = len(values) == _COLUMNS - 1 and all(value % 1 == 0 for value in (values[0], *values[5:]))
         whole = whole and all(abs(value) < _LARGEST for value in values)
         if len(words) < _COLUMNS or not whole:
-            raise UserError(
-                f"{path}:{number}: expected track xmin ymin xmax ymax frame lost occluded generated label"
-            )
+            raise UserError(f"{path}:{number}: expected track xmin ymin xmax ymax frame lost occluded generated label")
         if values[5] < 0 or values[0] < 0 or values[3] < values[1] or values[4] < values[2]:
             raise UserError(f"{path}:{number}: a frame or id below 0, or a box with right before left; mend the row")
         if label not in _LABELS:

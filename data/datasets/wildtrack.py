@@ -9,7 +9,6 @@ Detections match a person within 50 cm (the evaluation script, ``td = 50 / 2.5``
 since.
 """
 
-from data.listing import listed
 import re
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from data.errors import UserError
 from data.foreign import read_json
 from data.formats.mot import MotTable
 from data.formats.xml_in import read_xml
+from data.listing import listed
 from data.records import DoubleArray, IntArray
 
 CAMERAS = ("C1", "C2", "C3", "C4", "C5", "C6", "C7")

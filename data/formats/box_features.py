@@ -19,6 +19,7 @@ import numpy as np
 from data.atomic import open_atomic
 from data.errors import UserError
 from data.foreign import open_arrays
+from data.formats.number_rows import LARGEST_WHOLE
 from data.records import DoubleArray, FloatArray, IntArray, PartEmbeddings, Rows
 
 
@@ -83,7 +84,7 @@ def read_box_features(path: Path) -> BoxFeatures:
     owners, boxes, vectors = found["owners"], found["boxes"], found["vectors"]
     if vectors.ndim == 2:
         vectors = vectors[:, None]
-    count = len(owners)
+    count = len(owners) if owners.ndim else 0
     scores = found.get("scores", np.ones(count, np.float32))
     visibility = found.get("visibility", np.ones(vectors.shape[:2], np.float32))
     told = (("owners", owners, (count,)), ("boxes", boxes, (count, 4)), ("scores", scores, (count,)))
@@ -91,8 +92,8 @@ def read_box_features(path: Path) -> BoxFeatures:
     for name, values, shape in (*told, *more):
         if values.shape != shape or values.dtype.kind not in "fiu" or (name == "vectors" and values.ndim != 3):
             raise UserError(f"{path}: '{name}' is {values.dtype} {values.shape}, which does not go with {count} owners")
-    if owners.dtype.kind == "f" and (owners != np.floor(owners)).any():
-        raise UserError(f"{path}: 'owners' are ids, whole numbers")
+    if owners.dtype.kind == "f" and ((owners != np.floor(owners)) | (np.abs(owners) > LARGEST_WHOLE)).any():
+        raise UserError(f"{path}: 'owners' are ids, whole numbers; ids above 2^53 must not be floats")
     if not np.isfinite(boxes).all() or (boxes[:, 2:] < boxes[:, :2]).any():
         raise UserError(f"{path}: 'boxes' are left, top, right, bottom px; a box is not finite or the wrong way round")
     if not np.isfinite(scores).all() or not ((visibility >= 0) & (visibility <= 1)).all():

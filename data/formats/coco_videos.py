@@ -22,6 +22,8 @@ _BY_KEY, _BY_NAME = "frame_id", "the numbers in file names"
 # What services add to the names of files that are handed to them: Roboflow behind, Label Studio before.
 _ADDED = re.compile(r"_(?:jpe?g|png)\.rf\.[0-9a-f]+$|^[0-9a-f]{8}-(?=.)")
 _LARGEST = 10**18
+# Python makes no number of more than 4300.
+_DIGITS = 4000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +129,8 @@ def _in_names(images: Sequence[CocoImage]) -> list[int]:
     parts = [re.split(r"(\d+)", text, flags=re.ASCII) for text in texts]
     if not parts or len({tuple(part[::2]) for part in parts}) != 1 or len(parts[0]) < 3:
         return []
-    columns = [[int(number) for number in column] for column in zip(*(part[1::2] for part in parts), strict=True)]
+    runs = zip(*(part[1::2] for part in parts), strict=True)
+    columns = [[int(number[-_DIGITS:]) for number in column] for column in runs]
     differing = [column for column in columns if len(set(column)) > 1] or columns[-1:]
     numbers = differing[0]
     sound = len(differing) == 1 and len(set(numbers)) == len(numbers) and max(numbers) < _LARGEST

@@ -179,28 +179,29 @@ def _from_coco_video(path: Path, video: CocoVideo) -> CameraDetections:
         None,
         np.concatenate(posed) if posed else None,
         video.length,
+        video.frames,
     )
-    whole = len(images) == video.length
-    return replace(
-        found,
-        camera=video.name or path.stem,
-        looked=None if whole else video.frames,
-        warnings=(*video.warnings, *_told_gaps(video), *found.warnings),
-    )
+    return replace(found, camera=video.name or path.stem, warnings=(*video.warnings, *found.warnings))
 
 
-def _told_gaps(video: CocoVideo) -> list[str]:
-    absent = video.length - len(video.images)
-    if not absent:
-        return []
-    return [f"it has images of {len(video.images)} of {video.length} frames: the others count as not looked at"]
+def _looked(frames: IntArray, frame_count: int, told: IntArray | None) -> tuple[IntArray | range | None, list[str]]:
+    """The frames that were looked at, None for all; and what is to be said of the others.
 
-
-def _sampled(frames: IntArray, frame_count: int) -> range | None:
-    """The frames that were looked at where people are in every n-th alone; None where they are not."""
+    Args:
+        frames: of the rows.
+        frame_count: of the camera.
+        told: what the file says; None where it does not: then those are taken for it that have people in every n-th.
+    """
+    if told is not None:
+        if len(told) == frame_count:
+            return None, []
+        return told, [f"it has images of {len(told)} of {frame_count} frames: the others count as not looked at"]
     own = np.unique(frames)
     step = int(np.gcd.reduce(np.diff(own))) if len(own) >= _FEWEST_FRAMES else 1
-    return range(int(own[0]) % step, frame_count, step) if step > 1 else None
+    if step == 1:
+        return None, []
+    seldom = f"people are in one frame in {step} alone: the frames between count as not looked at"
+    return range(int(own[0]) % step, frame_count, step), [seldom]
 
 
 def _from_duke(path: Path) -> CameraDetections:
@@ -274,14 +275,12 @@ def _make(
     features: FileFeatures | None,
     keypoints: FloatArray | None,
     frame_count: int,
+    told: IntArray | None = None,
 ) -> CameraDetections:
-    """Drop what cannot be used and say so; rows are sorted by frame already."""
+    """Drop what cannot be used and say so; rows are sorted by frame already. ``told``: see ``_looked``."""
     keep, dropped = sound_boxes(boxes)
     scores, cut = usable_scores(scores[keep])
-    sampled = _sampled(frames, frame_count)
-    seldom = None
-    if sampled is not None:
-        seldom = f"people are in one frame in {sampled.step} alone: the frames between count as not looked at"
+    looked, others = _looked(frames, frame_count, told)
     zeroed = None if features is None or not features.broken else f"{features.broken} features hold NaN: not used"
     return CameraDetections(
         camera=path.stem,
@@ -293,6 +292,6 @@ def _make(
         features=None if features is None else features.select(keep),
         keypoints=None if keypoints is None else keypoints[keep],
         frame_count=frame_count,
-        looked=sampled,
-        warnings=tuple(line for line in (told_late(frames), seldom, dropped, cut, zeroed) if line is not None),
+        looked=looked,
+        warnings=tuple(line for line in (*others, told_late(frames), dropped, cut, zeroed) if line is not None),
     )

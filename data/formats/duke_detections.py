@@ -72,6 +72,12 @@ def read_duke_detections(path: Path) -> DukeDetections:
             f"{path}: row {int(np.argmax(bad)) + 1} has a number that is not finite, or a frame that is none from 1 "
             f"on ({int(bad.sum())} such rows)"
         )
+    cameras = np.unique(values[:, 0])
+    if len(cameras) > 1:
+        raise UserError(
+            f"{path}: 'detections' has rows of {len(cameras)} cameras ({cameras[0]:g}, {cameras[1]:g}, ...); give each "
+            "camera a file of its own"
+        )
     order = np.argsort(told, kind="stable")
     frames, values = told[order].astype(np.int64) - 1, values[order]
     if values.shape[1] != _POSE_COLUMNS:

@@ -65,10 +65,8 @@ def read_pose_result(path: Path) -> PoseResult:
         images = [PictureName(whole(one["id"]), str(one.get("file_name", ""))) for one in content["images"]]
         told = list(content["annotations"])
         owners = np.array([whole(one["image_id"]) for one in told], np.int64)
-        people = np.array(
-            [whole(one["person_id"] if "person_id" in one else one["track_id"]) for one in told], np.int64
-        )
-        tracks = np.array([whole(one["track_id"] if "track_id" in one else one["person_id"]) for one in told], np.int64)
+        people = np.array([_id(one, "person_id", "track_id") for one in told], np.int64)
+        tracks = np.array([_id(one, "track_id", "person_id") for one in told], np.int64)
         points = np.array([_points(one) for one in told], np.float32).reshape(-1, _KEYPOINTS, 3)
         boxes = np.array([_box(one) for one in told], np.float64).reshape(-1, 4)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:

@@ -62,7 +62,7 @@ def pair_sequences(
             table, told = _people_only(dataset, one.name, sequence.truth)
             sequence = replace(sequence, truth=table)
             lines += told
-        sequence, told = _annotated_only(one, sequence, step)
+        sequence, told = _annotated_only(one, sequence, step, _shift(dataset, one))
         sequences.append(sequence)
         lines += told
     return sequences, lines
@@ -78,11 +78,11 @@ def _pair(dataset: TrackingDataset, one: TruthSequence, found: MotTable | None) 
     flat = int((found.boxes[:, 2:] <= found.boxes[:, :2]).any(axis=1).sum())
     if flat:
         lines.append(f"{name}: {flat} predicted boxes have no area and count as false")
-    length, shift = one.length, one.offset
+    length, shift = one.length, _shift(dataset, one)
     if dataset.window is not None:
-        length, shift = dataset.window.last - dataset.window.first + 1, one.offset - dataset.window.first
-    elif one.open_end:
-        length = max(length, int(found.frames.max(initial=-1)) + 1)
+        length = dataset.window.last - dataset.window.first + 1
+    else:
+        length = shift + (max(length, int(found.frames.max(initial=-1)) + 1) if one.open_end else length)
     truth, found = one.truth.shifted(shift), found.shifted(shift)
     within = (found.frames >= 0) & (found.frames < length)
     if not within.all():
@@ -98,6 +98,11 @@ def _pair(dataset: TrackingDataset, one: TruthSequence, found: MotTable | None) 
     return Sequence(name, length, truth, found), lines
 
 
+def _shift(dataset: TrackingDataset, one: TruthSequence) -> int:
+    """What is added to frames of a sequence to have those of the site's clock, or of the window."""
+    return one.offset if dataset.window is None else one.offset - dataset.window.first
+
+
 def _people_only(dataset: TrackingDataset, name: str, truth: MotTable) -> tuple[MotTable, list[str]]:
     """Rows of people, and what is to be said of the others."""
     others = truth.class_ids != PEDESTRIAN if dataset.classes is None else ~dataset.are_people(truth)
@@ -110,10 +115,15 @@ def _people_only(dataset: TrackingDataset, name: str, truth: MotTable) -> tuple[
     return truth.select(~others), [f"{name}: {count} true rows of class {classes} are no people and are left out"]
 
 
-def _annotated_only(one: TruthSequence, sequence: Sequence, step: int) -> tuple[Sequence, list[str]]:
+def _annotated_only(one: TruthSequence, sequence: Sequence, step: int, shift: int) -> tuple[Sequence, list[str]]:
     """Both sides in the annotated frames, which are numbered anew from 0."""
-    frames = one.annotated if step == 1 else stepped(one.truth.frames, step, sequence.length)
-    if frames is None:
+    frames: IntArray | range
+    if step > 1:
+        frames = stepped(one.truth.frames + shift, step, sequence.length)
+    elif one.annotated is not None:
+        frames = one.annotated + shift
+        frames = frames[(frames >= 0) & (frames < sequence.length)]
+    else:
         return sequence, []
     cut = replace(
         sequence,

@@ -162,10 +162,6 @@ class Schedule:
         self._watches = {camera: Watch.from_tree(tree) for camera, tree in memory.items()}
 
 
-def _size(frame: Frame) -> tuple[int, int]:
-    return frame.image.shape[1], frame.image.shape[0]
-
-
 def _unmatched(boxes: FloatArray, scores: FloatArray, others: FloatArray, sure: float) -> bool:
     """Somebody who is surely there overlaps none of the others, weak ones included: he has come, or gone."""
     return bool((~(iou_matrix(boxes[scores >= sure], others) > 0).any(axis=1)).any())

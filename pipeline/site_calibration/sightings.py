@@ -13,7 +13,6 @@ _EDGE = 0.006
 _SLIMMEST, _WIDEST = 0.2, 0.75
 _COVERED = 0.1
 _FEET = 0.3
-_MOST = 4000
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,12 @@ def write(root: Path, frames: dict[str, list[dict[str, Any]]], scene: str = "Lab
 
 
 def test_a_scene_has_boxes_by_camera_places_and_boxes_in_the_world(tmp_path: Path) -> None:
-    lift = {**PERSON, "object type": "Forklift", "3d location": [9, 9, 1], "2d bounding box visible": {"Camera": [1, 1, 5, 5]}}
+    lift = {
+        **PERSON,
+        "object type": "Forklift",
+        "3d location": [9, 9, 1],
+        "2d bounding box visible": {"Camera": [1, 1, 5, 5]},
+    }
     dataset = read_dataset("aicity2025", write(tmp_path, {"0": [PERSON], "3": [PERSON, lift]}))
     first, second = dataset.sequences
     assert (first.name, first.length, first.size, first.truth.frames.tolist()) == ("Camera", 4, (1280, 720), [0, 3, 3])

@@ -79,7 +79,13 @@ def test_own_recordings_make_a_test_of_each_condition(tmp_path: Path) -> None:
         points = np.random.default_rng(person + 1).normal(size=(12, len(JOINTS), 3)).astype(np.float32)
         return Recording(points, np.arange(12.0), person, condition, view, name)
 
-    walks = [walk(0, "nm", "train-0"), walk(1, "", "b"), walk(0, "nm", "test-0"), walk(1, "bg", "c"), walk(1, "nm", "d", 0)]
+    walks = [
+        walk(0, "nm", "train-0"),
+        walk(1, "", "b"),
+        walk(0, "nm", "test-0"),
+        walk(1, "bg", "c"),
+        walk(1, "nm", "d", 0),
+    ]
     path = tmp_path / "skeletons.npz"
     write_recordings(path, walks, "full")
     for root in (path, tmp_path):
@@ -143,7 +149,8 @@ def test_wrong_files_are_explained(tmp_path: Path) -> None:
             read(tmp_path / str(step), FRAMES, None)
 
     for step, words in enumerate(
-        ("cannot read", "no sequences of 6 frames of 20 joints", "have 5, 3, 5 sequences", "no numbers", "holds objects",
-         "sequence 99", "lists of sequence numbers", "there is no", "tools.import_checkpoint", "to anybody", "damaged")
+        ("cannot read", "no sequences of 6 frames of 20 joints", "have 5, 3, 5 sequences", "no numbers",
+         "holds objects", "sequence 99", "lists of sequence numbers", "there is no", "tools.import_checkpoint",
+         "to anybody", "damaged")
     ):  # fmt: skip
         spoil(step, words)

@@ -47,6 +47,8 @@ def test_labels_say_who_is_a_person(tmp_path: Path) -> None:
     assert read_mot_folder(tmp_path).classes is None
     put(tmp_path / "labels.txt", "car\nPerson\n")
     assert read_mot_folder(tmp_path).classes == (2,)
+    put(tmp_path / "labels.txt", "car\n\nperson\n\n")
+    assert read_mot_folder(tmp_path).classes == (3,), "a line without a label is a class too"
     put(tmp_path / "labels.txt", "car\nbus\n")
     with pytest.raises(UserError, match="none of car, bus is one of person"):
         read_mot_folder(tmp_path)

@@ -22,8 +22,7 @@ def test_dukes_cameras_start_at_their_own_frames(tmp_path: Path) -> None:
     site = site_of_dataset(read_dataset("dukemtmc", tmp_path), "unknown", grouped=False)
     instant = 60000
     seconds = [
-        site.common_times(f"camera{camera}", [(instant - start) / FPS])[0]
-        for camera, start in enumerate(STARTS, 1)
+        site.common_times(f"camera{camera}", [(instant - start) / FPS])[0] for camera, start in enumerate(STARTS, 1)
     ]
     assert seconds == pytest.approx([(instant - 1) / FPS] * 8)
     assert (site.size("camera3"), site.clocks_common("camera1", "camera8")) == ((1920, 1080), True)
@@ -70,7 +69,10 @@ def test_the_real_wildtrack_is_the_site_prepared_of_it(testdata: Path, tmp_path:
     common = ["--group", "--out"]
     given = ["--meta", str(scored / "meta.json"), "--calib", str(scored / "calib.json"), "--clock", "common"]
     read = ["--dataset", "wildtrack", "--root", str(testdata / "wildtrack")]
-    assert [run(make_site.main, [*one, *common, str(out)]) for one, out in zip((given, read), outs, strict=True)] == [0, 0]
+    assert [run(make_site.main, [*one, *common, str(out)]) for one, out in zip((given, read), outs, strict=True)] == [
+        0,
+        0,
+    ]
     prepared, told = (load_site(out) for out in outs)
     assert sorted(told.groups[0].cameras) == sorted(prepared.groups[0].cameras)
     for camera in prepared.cameras:

@@ -1,4 +1,4 @@
-"""Tracking data sets in miniature, in the layouts they are published in, and the real annotations beside the project."""
+"""Tracking data sets in miniature, in the layouts they are published in, and the real annotations beside them."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def told(dataset: TrackingDataset) -> list[tuple[str, int]]:
 
 def test_every_name_has_an_adapter() -> None:
     assert all(callable(TRACKING.load(name)) for name in TRACKING)
-    with pytest.raises(UserError, match="unknown data set 'mot71'.*did you mean 'mot17'"):
+    with pytest.raises(UserError, match=r"unknown data set 'mot71'.*did you mean 'mot17'"):
         read_dataset("mot71", Path())
 
 
@@ -57,7 +57,9 @@ def test_frames_of_the_wrong_base_are_an_error(tmp_path: Path) -> None:
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "annotations_positions").mkdir()
-    with pytest.raises(UserError, match=r"is not WILDTRACK: missing annotations_positions/\*\.json in .* \(there: anno"):
+    with pytest.raises(
+        UserError, match=r"is not WILDTRACK: missing annotations_positions/\*\.json in .* \(there: anno"
+    ):
         read_dataset("wildtrack", tmp_path)
     with pytest.raises(UserError, match="is not MOT16: missing"):
         read_dataset("mot16", tmp_path)

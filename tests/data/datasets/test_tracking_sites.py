@@ -193,8 +193,8 @@ def write_posetrack(root: Path, people: list[dict[str, Any]]) -> Path:
 
 
 def labelled(number: int, image: int, whose: int | None, **more: Any) -> dict[str, Any]:
-    points = [[float(index), 5.0, 1.0] for index in range(17)]
-    base = {"id": number, "image_id": image, "person_id": whose, "bbox": [1, 2, 30, 40], "keypoints": sum(points, [])}
+    points = [value for index in range(17) for value in (float(index), 5.0, 1.0)]
+    base = {"id": number, "image_id": image, "person_id": whose, "bbox": [1, 2, 30, 40], "keypoints": points}
     return {**base, "bbox_head": [1, 2, 8, 9], **more}
 
 
@@ -214,7 +214,9 @@ def test_posetrack_frames_are_pictures_in_order(tmp_path: Path) -> None:
 def test_keypoints_of_posetrack_text_go_with_its_boxes(tmp_path: Path) -> None:
     folder = tmp_path / "PoseTrack21" / "posetrack_mot" / "mot" / "val" / "000001_a"
     (folder / "gt").mkdir(parents=True)
-    (folder / "gt" / "gt.txt").write_text("2,9,1,2,30,40,1,-1,-1,-1\n1,9,1,2,30,40,1,-1,-1,-1\n1,3,1,2,30,0,1,-1,-1,-1\n")
+    (folder / "gt" / "gt.txt").write_text(
+        "2,9,1,2,30,40,1,-1,-1,-1\n1,9,1,2,30,40,1,-1,-1,-1\n1,3,1,2,30,0,1,-1,-1,-1\n"
+    )
     row = ",".join(str(value) for value in range(51))
     (folder / "gt" / "gt_kpts.txt").write_text(f"2,9,{row}\n2,77,{row}\n")
     (folder / "image_info.json").write_text(json.dumps([{"frame_index": 1}, {"frame_index": 2}, {"frame_index": 3}]))

@@ -44,6 +44,7 @@ def test_the_frame_id_says_which_frame_an_image_is(tmp_path, key):
         (["8f3a2b1c-f001.jpg", "00aa2b9d-f004.jpg"], [0, 3]),
         (["a\\\\1.jpg", "a\\\\4.jpg"], [0, 3]),
         (["mp4_1", "mp4_2"], [0, 1]),
+        ([f"{'9' * 5000}_1", f"{'9' * 5000}_4"], [0, 3]),
     ],
 )
 def test_numbers_in_file_names_say_which_frame_an_image_is(tmp_path, names, frames):

@@ -299,6 +299,15 @@ def test_frames_without_an_image_were_not_looked_at(tmp_path):
     assert read_detection_folder(tmp_path)["cam"].looked is None
 
 
+def test_images_of_all_frames_were_looked_at_however_seldom_people_are_in_them(tmp_path):
+    images = [{"id": n, "file_name": f"{n:06d}.jpg"} for n in range(1, 31)]
+    content = coco(images)
+    content["annotations"] = [one for one in content["annotations"] if one["image_id"] % 2]
+    (tmp_path / "cam.json").write_text(json.dumps(content))
+    found = read_detection_folder(tmp_path)["cam"]
+    assert (found.looked, found.warnings) == (None, ())
+
+
 def test_people_in_every_fifth_frame_were_looked_for_there_only(tmp_path):
     write(tmp_path / "cam.txt", [(5 * n + 2, -1, 10, 20, 5, 6, 0.5) for n in (0, 1, 2, 3, 5, 6, 7, 9)])
     found = read_detection_folder(tmp_path)["cam"]

@@ -88,6 +88,7 @@ def test_the_template_completes_a_body_of_which_half_was_seen() -> None:
         (np.where(DPM == 9, 9.5, DPM), "a frame that is none from 1 on"),
         (np.where(DPM == 0.7, np.nan, DPM), "row 1 has a number that is not finite"),
         (np.where(DPM == 40, 5, DPM), "2 boxes have right before left"),
+        (np.where(DPM == 1, [[2.0], [1.0]], DPM), r"rows of 2 cameras \(1, 2, ...\)"),
     ],
 )
 def test_broken_files(values: np.ndarray, complaint: str, tmp_path: Path) -> None:

@@ -176,6 +176,8 @@ def test_one_vector_per_person_is_enough(root: Path, tmp_path: Path) -> None:
         ({"gallery": {"boxes": np.tile([50.0, 0, 10, 9], (8, 1))}}, "the wrong way round"),
         ({"gallery": {"boxes": np.ones((3, 4))}}, "does not go with 8 owners"),
         ({"gallery": {"vectors": None}}, "it lacks vectors"),
+        ({"gallery": {"owners": np.array(3)}}, "does not go with"),
+        ({"gallery": {"owners": np.full(8, np.inf)}}, "are ids, whole numbers"),
         ({"gallery": {"visibility": np.full((8, 1), 2.0)}}, "a visibility outside 0-1"),
     ],
 )

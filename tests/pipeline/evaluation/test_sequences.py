@@ -84,6 +84,25 @@ def test_frames_that_were_not_annotated_say_nothing() -> None:
     ]
 
 
+def test_gaps_of_a_truth_are_those_of_its_own_clock() -> None:
+    """The camera starts 13 frames after the site, so its frames 0, 5, 10, ... are 13, 18, 23, ... there."""
+    one = TruthSequence("c1", 40, rows(*range(0, 40, 5)), offset=13)
+    sequence, _ = pair(one, rows(*range(40)), window=Window(11, 60))
+    assert sequence.truth.frames.tolist() == sequence.predictions.frames.tolist() == list(range(8))
+    told = replace(one, annotated=np.arange(0, 40, 5))
+    sequence, _ = pair(told, rows(*range(40)), window=Window(18, 43))
+    assert sequence.length == 6, "frames 5 to 30 of the camera"
+    assert sequence.predictions.frames.tolist() == list(range(6))
+
+
+def test_a_clock_that_starts_late_cuts_nothing_off() -> None:
+    one = TruthSequence("c1", 3, rows(0, 2), offset=10)
+    for late in (one, replace(one, open_end=True)):
+        sequence, lines = pair(late, rows(0, 1, 2))
+        assert (sequence.length, sequence.truth.frames.tolist(), lines) == (13, [10, 12], [])
+        assert sequence.predictions.frames.tolist() == [10, 11, 12]
+
+
 def test_boxes_without_area_are_false_and_said() -> None:
     flat = np.array([BOX, [100, 100, 100, 200]])
     sequence, lines = pair(TruthSequence("c1", 2, rows(0)), rows(0, 1, boxes=flat))
