@@ -62,6 +62,7 @@ class TrainingFolder:
         best: path of the weights chosen on what was held out.
         best_on_test: path of the weights chosen on the test set.
         last: path of the last ones.
+        changed: dotted keys of the configuration that differ from the training gone on with; told by ``resuming``.
 
     Raises:
         UserError: when there is no state to resume from, or a training that would be overwritten.
@@ -84,6 +85,7 @@ class TrainingFolder:
         self._may_change, self._data, self._leads = tuple(may_change), dict(data or {}), leads
         self._state, self._log = root / STATE, root / LOG
         self._resumed_at = 0
+        self.changed: tuple[str, ...] = ()
         if resume and not self._state.exists():
             raise UserError(f"{root} holds no training to resume: there is no {STATE}")
         self._check_free()
@@ -227,7 +229,9 @@ class TrainingFolder:
             )
             raise UserError(told) from None
         wrong = []
-        for key, old, new in differences(before.model_dump(mode="json"), self._config.model_dump(mode="json")):
+        different = differences(before.model_dump(mode="json"), self._config.model_dump(mode="json"))
+        self.changed = tuple(key for key, _, _ in different)
+        for key, old, new in different:
             if not any(fnmatchcase(key, name) or fnmatchcase(key, f"{name}.*") for name in self._may_change):
                 wrong.append((key, old, new))
             elif self._leads:

@@ -157,7 +157,8 @@ def _score_set(
 
         # A wrong name is told before the work.
         queries_named(data.query, arguments.show_names)
-    rule = arguments.rule or (config and config.test_rule) or default_rule(source.kind)
+    told = config.test_rule if config is not None and config.tests_like(source) else None
+    rule = arguments.rule or told or default_rule(source.kind)
     single_shot = arguments.single_shot or LAYOUTS[source.kind].single_shot
     prompts = "none" if arguments.no_prompts else "target" if arguments.no_negatives else "all"
     reading = Reading(arguments.batch, arguments.workers, prompts, arguments.bad_files)  # type: ignore[arg-type]

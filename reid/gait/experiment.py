@@ -100,9 +100,9 @@ def train_gait(
     files = list(encoders)
     if files:
         _open_encoders(files, config, device)
-    trained = tuple(np.unique(splits.train.people).tolist())
+    people = tuple(np.unique(splits.train.people).tolist())
     for name, test in splits.tests.items():
-        classes_of(test.people, trained, name)
+        classes_of(test.people, people, name)
     # A training that cannot be leaves the folder as it was.
     write_text(out / CONFIG, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     if not files:
@@ -114,7 +114,6 @@ def train_gait(
     models = _open_encoders(files, config, device)
     train = splits.train
     features = extract(models, train, "training")
-    people = trained
     classes = classes_of(train.people, people, "training")
     learn, judge = hold_out(train, config.data.validation)
     if config.recognition.select_on_test:

@@ -165,6 +165,10 @@ class TrainConfig(Section):
         concatenated = {name.removeprefix("bn_") == "conct" for name in self.test_features}
         if len(concatenated) > 1:
             raise ValueError("test_features: conct is longer than the other kinds and cannot be compared beside them")
+        if self.test is None and self.test_also:
+            raise ValueError("test_also: there are further test sets, but no first one; name it with test")
+        if self.test is None and self.select.best_on == "test":
+            raise ValueError("select.best_on: test needs a test set; name it with test")
         folders = [source.folder.name for source in (self.test, *self.test_also) if source is not None]
         if len(set(folders)) < len(folders):
             raise ValueError("test_also: two test sets lie in folders of one name, so that their scores would too")
@@ -186,11 +190,15 @@ class TrainConfig(Section):
         """Names of the parts."""
         return stripe_names(self.stripes) if self.parts == "stripes" else PART_NAMES[self.parts]
 
+    def tests_like(self, source: SourceConfig) -> bool:
+        """Whether what is told of ``test`` holds for a data set: it is one of the same kind, or none is configured."""
+        return self.test is None or source.kind == self.test.kind
+
     def cameras_in(self, test: SourceConfig) -> CameraUse:
         """Which crops of a data set get camera tokens when it is scored."""
         told = self.test_cameras
-        if isinstance(told, dict) and test in self.test_also:
-            # A mapping numbers the cameras of ``test``.
+        # A mapping numbers the cameras of ``test``.
+        if isinstance(told, dict) and (test in self.test_also or not self.tests_like(test)):
             told = None
         if told is not None:
             return told

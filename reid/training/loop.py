@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 Scored = Literal["validation", "test"]
 
 _DRAWN_EVERY_S = 60.0
+# Keys of a configuration that say what is scored, and how.
+_OF_THE_TEST = ("test", "label_use.test")
 
 
 Read_co = TypeVar("Read_co", bound=AnyBatch, covariant=True)
@@ -271,7 +273,7 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
         return "test" if self._tested else None
 
     def _due(self) -> bool:
-        every, ends = self._loop.evaluate_every, self._epoch == self._loop.epochs
+        every, ends = self._loop.evaluate_every, self._epoch >= self._loop.epochs
         return self._watched is not None and self._scored < self._epoch and (
             ends or bool(every and self._epoch % every == 0)
         )  # fmt: skip
@@ -371,3 +373,8 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
             self._epoch, self._batch, self._step = state["epoch"], state["batch"], state["step"]
             self._scored, self._waited = state["scored"], state["waited"]
             self._best, self._best_scores, self._result = state["best"], state["best_scores"], state["result"]
+        if any(key.startswith(_OF_THE_TEST) for key in self._folder.changed):
+            # What was found on the test set as it was is no result of this one.
+            self._result = {}
+            if self._watched == "test":
+                self._best, self._waited, self._scored = -math.inf, 0, 0

@@ -139,7 +139,8 @@ class PcbTrainer(TrainingLoop[PCB, PcbBatch]):
         )
         loader = BatchLoader(_Pictures(paths, labels), _stacked, config.workers, place)
         loop = LoopConfig(config.epochs, _SAVED_STEPS, 0, 0.0, config.seed, 1, 0.0, SelectConfig(best_on="none"))
-        sampler = WholeEpochs(len(paths), config.batch, config.seed)
+        # Every process needs a picture of every batch.
+        sampler = WholeEpochs(len(paths), config.batch, config.seed, max(2, ranks.count))
         super().__init__(loop, folder, model, optimiser, sampler, loader, None, writer, ranks)
         if resume:
             self._restore()

@@ -78,19 +78,20 @@ class ShuffledBatches:
 
 
 class WholeEpochs:
-    """Every picture once an epoch, the last batch as large as what is left; a single picture left over sits it out.
+    """Every picture once an epoch, the last batch as large as what is left, unless that is too small.
 
     Args:
         pictures: how many there are.
         size: pictures per batch.
         seed: of the whole training.
+        least: pictures of the smallest batch; fewer sit the epoch out.
     """
 
-    def __init__(self, pictures: int, size: int, seed: int) -> None:
-        self._pictures, self._size, self._seed = pictures, size, seed
+    def __init__(self, pictures: int, size: int, seed: int, least: int = 2) -> None:
+        self._pictures, self._size, self._seed, self._least = pictures, size, seed, least
 
     def epoch(self, number: int) -> list[IntArray]:
         """Batches of one epoch: int64 indices of pictures."""
         order = np.random.default_rng([self._seed, number]).permutation(self._pictures)
         parts = [order[first : first + self._size] for first in range(0, len(order), self._size)]
-        return [part for part in parts if len(part) > 1]
+        return [part for part in parts if len(part) >= self._least]

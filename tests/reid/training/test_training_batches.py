@@ -14,7 +14,7 @@ from reid.training.batch import TrainBatch
 from reid.training.dataset import LoadedCrop
 from reid.training.occluders import OccluderBank
 from reid.training.occlusion import Occluders, neighbours, paste, shifted_rows
-from reid.training.sampler import IdentityBatches
+from reid.training.sampler import IdentityBatches, WholeEpochs
 from reid.training.schedule import ScheduleConfig, learning_rate
 
 OFF = AugmentConfig(occlude=0, shift_px=0, erase=0)
@@ -72,6 +72,13 @@ def test_batches_hold_p_identities_of_k_pictures(sizes, people, pictures):
 def test_too_few_identities():
     with pytest.raises(UserError, match="3 identities"):
         IdentityBatches(np.array([1, 2, 3, 3]), 4, 2, 0)
+
+
+@pytest.mark.parametrize(("pictures", "least", "left"), [(13, 2, 3), (11, 2, 0), (13, 4, 0), (14, 4, 4)])
+def test_a_last_batch_too_small_for_every_process_sits_the_epoch_out(pictures, least, left):
+    batches = WholeEpochs(pictures, 5, 0, least).epoch(0)
+    assert [len(batch) for batch in batches] == [5, 5] + [left] * bool(left)
+    assert len(np.unique(np.concatenate(batches))) == 10 + left
 
 
 def test_published_schedules():

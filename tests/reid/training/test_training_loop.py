@@ -28,6 +28,7 @@ STEPS = 4
 class Config(Section):
     rate: float = 0.1
     epochs: int = 3
+    test: str = "first"
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,12 @@ class Line(TrainingLoop[nn.Sequential, Numbers]):
             "epochs": 3, "save_every": 100, "evaluate_every": 1, "clip": 0.0, "seed": 1, "accumulate": 1, "ema": 0.0,
             "select": SelectConfig(best_on="validation"),
         }  # fmt: skip
+        config = Config(epochs=changed.get("epochs", 3), test=changed.pop("test", "first"))
         settings |= changed
         torch.manual_seed(0)
         middle = nn.BatchNorm1d(1, affine=False) if norm else nn.Identity()
         model = nn.Sequential(nn.Linear(1, 1), middle, nn.Linear(1, 1))
-        config = Config(epochs=settings["epochs"])
-        kept = TrainingFolder(folder, config, counted="step", resume=resume, may_change=("epochs",))
+        kept = TrainingFolder(folder, config, counted="step", resume=resume, may_change=("epochs", "test"))
         optimiser = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
         super().__init__(LoopConfig(**settings), kept, model, optimiser, Epochs(size), Reader())
         self.has_test = tested
@@ -208,6 +209,25 @@ def test_a_finished_training_is_neither_scored_nor_logged_again(tmp_path: Path) 
     longer.run()
     assert len(lines(tmp_path, "train")) == 4 * STEPS
     assert [name for name, _ in longer.scored] == ["validation", "test"]
+
+
+@pytest.mark.parametrize("best_on", ["validation", "test", "none"])
+def test_a_finished_training_is_scored_anew_on_another_test_set(tmp_path: Path, best_on: str) -> None:
+    select = SelectConfig.model_validate({"best_on": best_on})
+    Line(tmp_path, select=select).run()
+    again = Line(tmp_path, resume=True, select=select, test="second")
+    again.worths = {"test": [0.07] * 9}
+    assert again.run()["mAP"] == 0.07
+    assert [name for name, _ in again.scored] == ["test"]
+    assert Line(tmp_path, resume=True, select=select, test="second").run()["mAP"] == 0.07
+
+
+def test_a_training_that_is_to_end_earlier_than_it_is_is_scored(tmp_path: Path) -> None:
+    nothing: dict[str, Any] = {"select": SelectConfig(best_on="none"), "evaluate_every": 0}
+    Line(tmp_path, **nothing).run(stop_after=2 * STEPS + 1)
+    shorter = Line(tmp_path, resume=True, epochs=1, **nothing)
+    assert set(shorter.run()) == {"mAP"}
+    assert len(shorter.scored) == 1
 
 
 def test_steps_that_are_not_finite_leave_no_trace(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -260,6 +260,23 @@ def test_further_test_sets_are_scored_under_their_own_names(site, config_file, t
         load_training(config_file, [f"test_also=[{{root: {site}}}]"])
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [("test_also=[{root: x}]", "test_also: .* no first one"), ("select.best_on=test", "best_on: test needs a test")],
+)
+def test_nothing_is_scored_without_a_first_test_set(config_file, change, message):
+    load_training(config_file, [change])
+    with pytest.raises(UserError, match=message):
+        load_training(config_file, ["test=null", change])
+
+
+def test_a_mapping_of_cameras_is_for_test_sets_of_its_kind(config_file, site):
+    config = load_training(config_file, ["camera_tokens=true", "test_cameras={1: 2}"])
+    moved = config.test.model_copy(update={"root": site.parent})
+    assert config.cameras_in(moved) == {1: 2}
+    assert not config.cameras_in(config.test.model_copy(update={"kind": "ltcc"}))
+
+
 @pytest.mark.parametrize("start", ["published", "silent"])
 def test_a_training_begins_with_silent_prompts(config_file, tmp_path, start):
     trainer = Trainer(load_training(config_file, [f"prompt_start={start}"]), tmp_path / "run", "cpu")
