@@ -71,3 +71,20 @@ def check_length(path: Path, last: int, length: int, base: int) -> None:
             f"{path}: frame {last + base} is beyond the stated length of {length} frames counted from {base}; is the "
             f"file counted from {1 - base}?"
         )
+
+
+def choose_names(root: Path, names: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """The sequences that a user asked for, in the order of the data set.
+
+    Args:
+        root: folder of the data set, for the error.
+        names: of all its sequences.
+        wanted: as asked; none takes all.
+
+    Raises:
+        UserError: one is not there.
+    """
+    strange = [name for name in wanted if name not in names]
+    if strange:
+        raise UserError(f"{root} has no sequence {strange[0]!r}; it has {', '.join(names)}")
+    return [name for name in names if not wanted or name in wanted]

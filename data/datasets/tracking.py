@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from data.errors import UserError
+from data.datasets.layout import choose_names
 from data.formats.mot import PEDESTRIAN, MotTable
 from data.formats.solids import SolidTable
 from data.records import DoubleArray, FloatArray, IntArray
@@ -187,10 +187,7 @@ class TrackingDataset:
         Raises:
             UserError: one that is wanted is not there.
         """
-        strange = [name for name in wanted if name not in self.names]
-        if strange:
-            raise UserError(f"{self.root} has no sequence {strange[0]!r}; it has {', '.join(self.names)}")
-        return [name for name in self.names if not wanted or name in wanted]
+        return choose_names(self.root, self.names, wanted)
 
     def first(self, frames: int) -> "TrackingDataset":
         """The truth about the first so many frames of every sequence."""

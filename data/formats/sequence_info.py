@@ -2,6 +2,7 @@
 
 import configparser
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,22 +29,37 @@ class SequenceInfo:
     pictures: str = "img1"
 
 
-def read_sequence_info(path: Path) -> SequenceInfo | None:
-    """Read the file; None where there is none.
+def read_sequence_section(path: Path) -> Mapping[str, str] | None:
+    """What the file says, by names in small letters ("seqlength"); None where there is none.
 
     Raises:
-        UserError: it has no readable length, or a number in it is none.
+        UserError: it is no such file.
     """
     if not path.exists():
         return None
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(read_text(path))
-        section = parser["Sequence"]
-        length, fps = int(section["seqLength"]), float(section.get("frameRate", "nan"))
-        size = (int(section.get("imWidth", "0")), int(section.get("imHeight", "0")))
-    except (configparser.Error, KeyError, ValueError) as error:
+    except configparser.Error as error:
+        line = str(error).splitlines()[0]
+        raise UserError(f"{path} is not a readable {SEQUENCE_FILE} ({line}); mend or remove it") from None
+    return dict(parser["Sequence"]) if parser.has_section("Sequence") else {}
+
+
+def read_sequence_info(path: Path) -> SequenceInfo | None:
+    """Read the file; None where there is none.
+
+    Raises:
+        UserError: it has no readable length, or a number in it is none.
+    """
+    section = read_sequence_section(path)
+    if section is None:
+        return None
+    try:
+        length, fps = int(section["seqlength"]), float(section.get("framerate", "nan"))
+        size = (int(section.get("imwidth", "0")), int(section.get("imheight", "0")))
+    except (KeyError, ValueError) as error:
         raise UserError(f"{path}: no readable seqLength ({str(error).splitlines()[0]}); mend or remove it") from None
     if length < 0 or min(size) < 0 or fps <= 0:
         raise UserError(f"{path}: a length, frame rate or size in it is negative; mend it")
-    return SequenceInfo(length, fps, size, section.get("imDir", "img1"))
+    return SequenceInfo(length, fps, size, section.get("imdir", "img1"))

@@ -1,15 +1,14 @@
 """A folder of pictures as a video."""
 
-import configparser
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 from data.config import SourcesConfig
 from data.errors import UserError
-from data.foreign import read_text
+from data.formats.sequence_info import SEQUENCE_FILE, read_sequence_section
 from data.listing import listed
 from data.pictures import PICTURE_ENDINGS, is_picture, read_picture
 from data.records import Frame, Image
@@ -68,8 +67,8 @@ class ImageFolderSource:
     """Picture files of one folder, in natural order of their names; frame times are index / fps.
 
     Indices are those of ``frame_numbers``: missing numbers are missing frames. The rate is that of a MOTChallenge
-    ``seqinfo.ini`` beside the pictures or one folder above, else
-    ``sources.image_fps``. The folder that holds ``seqinfo.ini`` may be given in place of its ``imDir``.
+    ``seqinfo.ini`` beside the pictures or one folder above, else ``sources.image_fps``. The folder that holds
+    ``seqinfo.ini`` may be given in place of its ``imDir``.
     """
 
     def __init__(self, spec: CameraSpec, config: SourcesConfig) -> None:
@@ -86,8 +85,8 @@ class ImageFolderSource:
         self.warnings: list[str] = []
         self.counted: int | None = None
         folder = Path(spec.uri)
-        sequence = _sequence_info(folder)
-        self._paths = _pictures(folder) or _pictures(folder / sequence.get("imDir", "img1"))
+        sequence = _sequence_section(folder)
+        self._paths = _pictures(folder) or _pictures(folder / sequence.get("imdir", "img1"))
         if not self._paths:
             raise UserError(
                 f"camera '{spec.camera}': the folder {spec.uri} holds no pictures"
@@ -102,7 +101,7 @@ class ImageFolderSource:
             raise UserError(
                 f"camera '{spec.camera}': the pictures in {spec.uri} do not decode (first: {self._paths[0].name})"
             )
-        fps = _rate(sequence.get("frameRate", ""))
+        fps = _rate(sequence.get("framerate", ""))
         if fps is None:
             fps = config.image_fps
             self.warnings.append(f"no seqinfo.ini with a frameRate: {fps:g} fps assumed (sources.image_fps)")
@@ -199,18 +198,12 @@ def _others_there(folder: Path) -> str:
     return f", but {kind} such as {names[0]}: give these one by one" if names else ""
 
 
-def _sequence_info(folder: Path) -> dict[str, str]:
-    """The [Sequence] section of seqinfo.ini, keys as written; empty where there is none."""
-    for path in (folder / "seqinfo.ini", folder.absolute().parent / "seqinfo.ini"):
-        if path.is_file():
-            parser = configparser.ConfigParser(interpolation=None)
-            parser.optionxform = str  # type: ignore[assignment,method-assign]
-            try:
-                parser.read_string(read_text(path))
-            except configparser.Error as error:
-                line = str(error).splitlines()[0]
-                raise UserError(f"{path} is not a readable seqinfo.ini ({line}); mend or remove it") from None
-            return dict(parser["Sequence"]) if parser.has_section("Sequence") else {}
+def _sequence_section(folder: Path) -> Mapping[str, str]:
+    """What seqinfo.ini says, in the folder or above it; empty where there is none."""
+    for place in (folder, folder.absolute().parent):
+        section = read_sequence_section(place / SEQUENCE_FILE)
+        if section is not None:
+            return section
     return {}
 
 

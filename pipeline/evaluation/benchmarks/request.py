@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.errors import UserError
+from data.datasets.layout import choose_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,4 @@ class BenchmarkRequest:
         Raises:
             UserError: one that was asked for is not there.
         """
-        strange = [name for name in self.sequences if name not in names]
-        if strange:
-            raise UserError(f"{self.root} has no sequence {strange[0]!r}; it has {', '.join(names)}")
-        return [name for name in names if not self.sequences or name in self.sequences]
+        return choose_names(self.root, names, self.sequences)

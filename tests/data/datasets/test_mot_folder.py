@@ -76,7 +76,8 @@ def test_labels_beside_a_sequence_take_the_place_of_mot17s_classes(tmp_path: Pat
         ({"s/gt/gt.txt": ROW, "s/seqinfo.ini": "[Sequence]\n"}, "no readable seqLength"),
         ({"s/gt/gt.txt": ROW, "s/seqinfo.ini": "[Sequence]\nseqLength=many\n"}, "no readable seqLength"),
         ({"s/gt/gt.txt": ROW, "s/seqinfo.ini": "[Sequence]\nseqLength=-1\n"}, "is negative; mend it"),
-        ({"s/gt/gt.txt": ROW, "s/seqinfo.ini": "seqLength=3\n"}, "no readable seqLength"),
+        ({"s/gt/gt.txt": ROW, "s/seqinfo.ini": "seqLength=3\n"}, r"not a readable seqinfo\.ini"),
+        ({"s/gt/gt.txt": ROW, "s/seqinfo.ini": "[Other]\nseqLength=3\n"}, "no readable seqLength"),
     ],
 )
 def test_broken_truth(tmp_path: Path, files: dict[str, str], complaint: str) -> None:

@@ -56,6 +56,8 @@ def test_a_sequence_folder_stands_for_its_pictures(tmp_path):
     (tmp_path / "seq" / "seqinfo.ini").write_text("[Sequence]\nimDir=pics\nframeRate=7\n")
     source = open_folder(tmp_path / "seq")
     assert (source.info.fps, source.info.frame_count) == (7, 2)
+    (tmp_path / "seq" / "seqinfo.ini").write_text("[sequence]\nimdir=pics\n[Sequence]\nimdir=pics\nFRAMERATE=9\n")
+    assert open_folder(tmp_path / "seq").info.fps == 9, "names of facts may be written in any letters"
 
 
 def test_real_sequence(testdata):
