@@ -18,8 +18,9 @@ from data.errors import UserError
 from data.formats.reid_names import ReidNames
 from data.records import DoubleArray, FloatArray, IntArray, PartEmbeddings
 from reid.ranking.looks import Looks, Mode
-from reid.ranking.metrics import RetrievalEvaluator, RetrievalScores, Rule, evaluate_blocks, ranked_last
+from reid.ranking.metrics import RetrievalEvaluator, RetrievalScores, evaluate_blocks, ranked_last
 from reid.ranking.rerank import Neighbourhood, rerank_features, rerank_rows
+from reid.ranking.rules import Rule
 from st_model.model import TransitionModel
 from st_model.published import PublishedDistribution
 from st_model.scores import llr, st_reid_joint

@@ -13,7 +13,8 @@ from pipeline.rendering.ranking_sheet import QUERY, RIGHT, WRONG, Column, draw_s
 from reid.evaluation.crops import LabelledCrop, Prompts, read_crop
 from reid.evaluation.extract import Extractor, Features
 from reid.evaluation.retrieval import Pairs, ranking_of
-from reid.ranking.metrics import RetrievalScores, Rule
+from reid.ranking.metrics import RetrievalScores
+from reid.ranking.rules import Rule
 from reid.samples.sources import Sample
 
 INDEX = "index.html"

@@ -9,9 +9,11 @@ import torch
 from data.records import DoubleArray, FloatArray, IntArray
 from reid.evaluation.extract import Extractor, Features, Reading, extract
 from reid.ranking.distance import distance_matrix
-from reid.ranking.metrics import RetrievalEvaluator, RetrievalScores, Rule, SingleShotCmc, ranked_last
+from reid.ranking.metrics import RetrievalEvaluator, RetrievalScores, ranked_last
 from reid.ranking.pair_statistics import PairStatistics
 from reid.ranking.rerank import Neighbourhood, auto_neighbourhood, rerank_rows
+from reid.ranking.rules import Rule
+from reid.ranking.single_shot import SingleShotCmc
 from reid.samples.sources import Sample
 
 

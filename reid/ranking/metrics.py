@@ -18,15 +18,9 @@ from numpy.typing import NDArray
 from data.errors import UserError
 from data.kernels.checks import integers, matrix, one_of
 from data.records import DoubleArray, FloatArray, IntArray
+from reid.ranking.rules import Rule, check_rule, left_out
 
-Rule = Literal["market", "intra", "inter", "all", "changed_clothes", "same_clothes"]
 Convention = Literal["standard", "trapezoid"]
-
-RULES: tuple[Rule, ...] = ("market", "intra", "inter", "all")
-"""Rules that go by cameras."""
-
-CLOTHES_RULES: tuple[Rule, ...] = ("changed_clothes", "same_clothes")
-"""Rules that also go by what people wear; only some data sets tell."""
 
 CONVENTIONS: tuple[Convention, ...] = ("standard", "trapezoid")
 _BLOCK_CELLS = 1 << 21
@@ -62,35 +56,6 @@ class RetrievalScores:
         if number < 1:
             raise UserError(f"ranks count from 1, not {number}")
         return float(self.cmc[min(number, len(self.cmc)) - 1]) if len(self.cmc) else float("nan")
-
-
-def check_rule(rule: Rule, clothes: object | None) -> None:
-    """A rule is one of those there are, and one that goes by clothes needs to know them.
-
-    Raises:
-        UserError: when it is not, or does not.
-    """
-    one_of(rule, (*RULES, *CLOTHES_RULES), "the rule of a ranking")
-    if rule in CLOTHES_RULES and clothes is None:
-        raise UserError(f"the rule {rule} needs to know who wears what; of the data sets only ltcc and prcc tell")
-
-
-def left_out(rule: Rule, same_camera: NDArray[np.bool_], same_clothes: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
-    """Which pairs of pictures of one person are not ranked.
-
-    Args:
-        rule: see ``RetrievalEvaluator``.
-        same_camera: of each pair.
-        same_clothes: of each pair, where the rule needs it.
-    """
-    if rule == "all":
-        return np.zeros_like(same_camera)
-    if rule == "intra":
-        return ~same_camera
-    if rule in CLOTHES_RULES:
-        assert same_clothes is not None
-        return same_camera | (same_clothes if rule == "changed_clothes" else ~same_clothes)
-    return same_camera
 
 
 class RetrievalEvaluator:
@@ -137,13 +102,16 @@ class RetrievalEvaluator:
                 f"{len(query_ids)} query identities with {len(query_cameras)} cameras, {len(gallery_ids)} gallery "
                 f"identities with {len(gallery_cameras)}: every item needs both"
             )
+        if clothes is not None and [len(worn) for worn in clothes] != [len(query_ids), len(gallery_ids)]:
+            raise UserError(
+                f"clothes of {len(clothes[0])} queries and {len(clothes[1])} gallery items, of which there are "
+                f"{len(query_ids)} and {len(gallery_ids)}: every item needs its own"
+            )
         self._query_ids, self._query_cameras, self._rule = query_ids, query_cameras, rule
-        self._clothes = clothes
         self._gallery_size = len(gallery_ids)
         self._kept = np.arange(len(gallery_ids)) if junk_id is None else np.flatnonzero(gallery_ids != junk_id)
         self._gallery_ids, self._gallery_cameras = gallery_ids[self._kept], gallery_cameras[self._kept]
-        if clothes is not None:
-            self._clothes = clothes[0], clothes[1][self._kept]
+        self._clothes = None if clothes is None else (clothes[0], clothes[1][self._kept])
         self._by_id = np.argsort(self._gallery_ids, kind="stable")
         sorted_ids = self._gallery_ids[self._by_id]
         self._first = np.searchsorted(sorted_ids, query_ids, side="left")
@@ -321,82 +289,3 @@ def evaluate_blocks(
     for start, block in blocks:
         evaluator.add(start, block)
     return evaluator
-
-
-class SingleShotCmc:
-    """CMC with one random image per gallery identity, as for CUHK03; its mAP is the standard one.
-
-    Draws come from numpy's legacy generator in the order the published evaluation takes them, so that a seed gives its
-    figures: queries in order, 10 rounds each, identities in order of first appearance in the ranking. The same identity
-    in the same camera is left out.
-
-    Args:
-        query_ids: (Q,).
-        gallery_ids: (G,).
-        query_cameras: (Q,).
-        gallery_cameras: (G,).
-        max_rank: length of the curve.
-        draws: rounds per query.
-        seed: of the legacy generator.
-
-    Raises:
-        UserError: for a curve or number of draws below 1.
-    """
-
-    def __init__(
-        self,
-        query_ids: IntArray,
-        gallery_ids: IntArray,
-        query_cameras: IntArray,
-        gallery_cameras: IntArray,
-        max_rank: int = 20,
-        draws: int = 10,
-        seed: int = 0,
-    ) -> None:
-        if min(max_rank, draws) < 1:
-            raise UserError(f"a single-shot CMC needs max_rank and draws of 1 or more, not {max_rank} and {draws}")
-        self._ids, self._cameras = (query_ids, gallery_ids), (query_cameras, gallery_cameras)
-        self._draws, self._generator = draws, np.random.RandomState(seed)
-        self._curve, self._counted, self._next = np.zeros(max_rank), 0, 0
-
-    def add(self, distances: NDArray[np.floating[Any]]) -> None:
-        """Rank the gallery for the next queries.
-
-        Args:
-            distances: (rows, G), smaller is more alike.
-
-        Raises:
-            UserError: for NaN, or more rows or other columns than there are queries and gallery items.
-        """
-        distances = matrix(distances, (None, len(self._ids[1])), "distances")
-        if self._next + len(distances) > len(self._ids[0]):
-            raise UserError(f"distances of more than the {len(self._ids[0])} queries")
-        if np.isnan(distances).any():
-            raise UserError("distances hold NaN; give pairs without evidence a large distance")
-        for row in distances:
-            self._add_query(self._next, row)
-            self._next += 1
-
-    def curve(self) -> DoubleArray:
-        """(max_rank,) share of the queries added; NaN when none has a match."""
-        return np.cumsum(self._curve) / self._counted if self._counted else np.full(len(self._curve), np.nan)
-
-    def _add_query(self, query: int, row: NDArray[np.floating[Any]]) -> None:
-        ranked = np.argsort(row, kind="stable")
-        identity, gallery_ids = self._ids[0][query], self._ids[1]
-        same = (gallery_ids[ranked] == identity) & (self._cameras[1][ranked] == self._cameras[0][query])
-        people = gallery_ids[ranked[~same]]
-        if not (people == identity).any():
-            return
-        self._counted += 1
-        identities, first, member = np.unique(people, return_index=True, return_inverse=True)
-        appearance = np.argsort(np.argsort(first, kind="stable"), kind="stable")
-        label = appearance[member]
-        grouped = np.argsort(label, kind="stable")
-        sizes = np.bincount(label)
-        drawn = self._generator.randint(0, np.tile(sizes, self._draws)).reshape(self._draws, -1)
-        chosen = grouped[np.cumsum(sizes) - sizes + drawn]
-        mine = chosen[:, appearance[identities == identity]]
-        rank = (chosen < mine).sum(axis=1)
-        length = len(self._curve)
-        self._curve += np.bincount(rank[rank < length], minlength=length) / self._draws

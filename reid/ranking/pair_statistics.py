@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.records import IntArray
-from reid.ranking.metrics import CLOTHES_RULES, Rule, check_rule, left_out
+from reid.ranking.rules import CLOTHES_RULES, Rule, check_rule, left_out
 
 
 class PairStatistics:

@@ -19,7 +19,7 @@ from data.datasets.occluded_reid import list_occluded_reid
 from data.datasets.p_dukemtmc import list_p_dukemtmc
 from data.datasets.partial_reid import list_partial_reid
 from data.datasets.reid_crops import CropSplits, Use
-from reid.ranking.metrics import Rule
+from reid.ranking.rules import Rule
 
 
 class Lister(Protocol):

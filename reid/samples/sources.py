@@ -16,7 +16,7 @@ from data.datasets.market_layout import list_market_layout
 from data.datasets.reid_crops import ReidCrop, Use
 from data.errors import UserError
 from data.formats.reid_keypoints import CropSkeletons, read_keypoint_file
-from reid.ranking.metrics import Rule
+from reid.ranking.rules import Rule
 from reid.samples.layouts import LAYOUTS
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ import numpy as np
 from data.errors import UserError
 from data.listing import listed
 from data.records import IntArray
-from reid.ranking.metrics import Rule
+from reid.ranking.rules import Rule
 from reid.samples.labels import read_fields
 from reid.samples.sources import BadFiles, Sample, SourceConfig
 from reid.training.selection import answered

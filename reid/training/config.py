@@ -14,7 +14,7 @@ from reid.losses.triplet import Combination
 from reid.models.part_head import Kind
 from reid.models.prompting import PromptStart
 from reid.models.spec import PART_NAMES, ModelSpec, stripe_names
-from reid.ranking.metrics import Rule
+from reid.ranking.rules import Rule
 from reid.samples.camera_tokens import CameraUse
 from reid.samples.part_labels import PartGrouping
 from reid.samples.sources import BadFiles, SourceConfig

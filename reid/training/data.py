@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from data.errors import UserError
-from reid.ranking.metrics import Rule
+from reid.ranking.rules import Rule
 from reid.samples.sources import BadFiles, Sample, SourceConfig, default_rule, join, read_source
 from reid.training.checks import check_files, check_sources, check_test, warn_of_single
 from reid.training.selection import SelectConfig, held_out, queries_and_gallery

@@ -11,7 +11,7 @@ from reid.evaluation.network import PUBLISHED_FEATURES, NetworkExtractor, TestFe
 from reid.models.bpbreid import BPBReID
 from reid.models.kpr import KPR
 from reid.models.part_head import ExternalMasks, MaskUse
-from reid.ranking.metrics import Rule
+from reid.ranking.rules import Rule
 from reid.samples.part_labels import PartGrouping, label_masks
 from reid.samples.sources import Sample
 from reid.training.batch import TrainBatch

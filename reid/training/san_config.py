@@ -10,7 +10,7 @@ from data.config import Section
 from data.section_files import load_section
 from reid.losses.texture import Mining
 from reid.models.san_spec import SanSpec
-from reid.ranking.metrics import Rule
+from reid.ranking.rules import Rule
 from reid.samples.sources import SourceConfig, data_folder
 from reid.training.schedule import ScheduleConfig
 from reid.training.selection import SelectConfig

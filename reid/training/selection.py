@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from data.config import Section
 from data.errors import UserError
 from data.records import IntArray
-from reid.ranking.metrics import Rule, check_rule, left_out
+from reid.ranking.rules import Rule, check_rule, left_out
 from reid.samples.sources import Sample
 
 _ORDER = 2

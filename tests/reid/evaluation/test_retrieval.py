@@ -13,8 +13,8 @@ from data.formats.reid_keypoints import CropSkeletons
 from reid.evaluation.breakdown import breakdown
 from reid.evaluation.extract import Features
 from reid.evaluation.retrieval import Pairs, Ranking, neighbourhood_for, ranking_of, retrieve
-from reid.ranking.metrics import RULES, Rule
 from reid.ranking.rerank import Neighbourhood
+from reid.ranking.rules import RULES, Rule
 from reid.samples.sources import Sample
 
 NAMES = ("foreground", "head", "legs")

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from data.errors import UserError
 from reid.ranking import metrics
-from reid.ranking.metrics import Convention, RetrievalEvaluator, RetrievalScores, Rule, SingleShotCmc, evaluate_blocks
+from reid.ranking.metrics import Convention, RetrievalEvaluator, RetrievalScores, evaluate_blocks
+from reid.ranking.rules import Rule
+from reid.ranking.single_shot import SingleShotCmc
 from tools.benchmarks.references import evaluate_market, evaluate_trapezoid
 
 Case = dict[str, np.ndarray]

@@ -9,7 +9,7 @@ from data.kernels.checks import indices, integers, matrix
 from data.kernels.parts import joint_visibility
 from reid.losses.triplet import part_triplet_loss
 from reid.models.part_head import part_visibility
-from reid.ranking.metrics import RetrievalEvaluator, SingleShotCmc, retrieval_scores
+from reid.ranking.metrics import RetrievalEvaluator, retrieval_scores
 from reid.ranking.pair_statistics import PairStatistics
 from reid.ranking.rerank import (
     Neighbourhood,
@@ -19,6 +19,7 @@ from reid.ranking.rerank import (
     rerank_similarity,
     rerank_square,
 )
+from reid.ranking.single_shot import SingleShotCmc
 
 IDS = (np.array([1, 2]), np.array([1, 2, 3]), np.array([1, 1]), np.array([2, 2, 2]))
 APART = np.arange(6.0).reshape(2, 3)
@@ -50,6 +51,12 @@ WRONG = {
     "a NaN in one ranking": (lambda: evaluator().ranking(0, APART[0] * np.nan), "hold NaN"),
     "a ranking of another length": (lambda: evaluator().ranking(0, APART[0, :2]), r"shape \(3\)"),
     "queries before the first": (lambda: evaluator().add(-1, APART), "from query -1 on"),
+    "clothes of others": (
+        lambda: evaluator(rule="changed_clothes", clothes=(IDS[0], IDS[1][:2])),
+        "clothes of 2 queries and 2 gallery items, of which there are 2 and 3",
+    ),
+    "a single shot without all cameras": (lambda: SingleShotCmc(*IDS[:3], IDS[3][:1]), "an identity and a camera"),
+    "a single shot of names": (lambda: SingleShotCmc(IDS[0].astype(str), *IDS[1:]), "query identities must be"),
     "a single shot of nothing": (lambda: SingleShotCmc(*IDS, draws=0), "1 or more"),
     "a single shot with NaN": (lambda: SingleShotCmc(*IDS).add(APART * np.nan), "hold NaN"),
     "a single shot of another shape": (lambda: SingleShotCmc(*IDS).add(APART.T), r"shape \(any, 3\)"),

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from data.errors import UserError
-from reid.ranking.metrics import CLOTHES_RULES, RULES
+from reid.ranking.rules import CLOTHES_RULES, RULES
 from reid.samples.layouts import LAYOUTS
 from reid.samples.sources import SourceConfig, default_rule, join, read_source
 from reid.training.config import load_training

@@ -12,7 +12,7 @@ import torch
 
 from data.errors import UserError
 from data.learning_curves import Curve, draw_curves, read_curves, thinned
-from reid.ranking.metrics import Rule
+from reid.ranking.rules import Rule
 from reid.samples.sources import Sample
 from reid.training.config import load_training
 from reid.training.engine import Trainer
