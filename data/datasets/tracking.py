@@ -198,6 +198,7 @@ class TrackingDataset:
                 truth=one.truth.select(one.truth.frames < frames),
                 annotated=None if one.annotated is None else one.annotated[one.annotated < frames],
                 keypoints=None if one.keypoints is None else one.keypoints[one.truth.frames < frames],
+                places=None if one.places is None else one.places[one.truth.frames < frames],
             )
             for one in self.sequences
         ]

@@ -23,6 +23,7 @@ from data.formats.features_in import (
     usable_scores,
 )
 from data.formats.mot import check_pixels, read_mot
+from data.formats.number_rows import LARGEST_WHOLE
 from data.listing import by_stem, contents, listed
 from data.names import is_camera_name
 from data.records import FloatArray, IntArray, PartEmbeddings
@@ -235,7 +236,8 @@ def _from_archive(path: Path) -> CameraDetections:
         if name in columns and (count < 0 or columns[name].shape != shape or columns[name].dtype.kind not in "fiu"):
             raise UserError(f"{path}: '{name}' has the shape {columns[name].shape}, expected {shape} numbers")
     frames, boxes, scores = (np.asarray(columns[name], np.float64) for name in _NEEDED)
-    _reject(path, ~np.isfinite(frames) | (frames != np.floor(frames)) | (frames < 1), "frame", "a number from 1 on")
+    no_frame = ~np.isfinite(frames) | (frames != np.floor(frames)) | (frames < 1) | (frames > LARGEST_WHOLE)
+    _reject(path, no_frame, "frame", "a number from 1 on")
     _reject(path, ~np.isfinite(boxes), "box_xyxy", "four finite numbers")
     _reject(path, boxes[:, 2:] < boxes[:, :2], "box_xyxy", "x1 <= x2 and y1 <= y2")
     check_pixels(str(path), boxes)
@@ -252,8 +254,15 @@ def _from_archive(path: Path) -> CameraDetections:
         if appearance is None
         else make_features(appearance, path, count, f"file:{path.absolute().parent.name}").select(order),
         None if keypoints is None else np.nan_to_num(keypoints[order].astype(np.float32)),
-        max(last, int(columns["num_frames"].max(initial=0)) if "num_frames" in columns else 0),
+        max(last, _stated_count(path, columns["num_frames"]) if "num_frames" in columns else 0),
     )
+
+
+def _stated_count(path: Path, told: NDArray[Any]) -> int:
+    """The number of frames that an archive states."""
+    if told.size != 1 or told.dtype.kind not in "iuf" or not 0 <= float(told.ravel()[0]) <= LARGEST_WHOLE:
+        raise UserError(f"{path}: 'num_frames' is {str(told)[:40]}, not the number of frames; mend or remove it")
+    return int(told.ravel()[0])
 
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:

@@ -22,13 +22,14 @@ import numpy as np
 
 from data.errors import UserError
 from data.formats.camera_rows import CameraRows, Key, read_camera_rows, write_camera_rows
+from data.formats.camera_texts import camera_texts
 from data.formats.coco import CocoImage, write_coco
 from data.formats.coco_videos import read_coco_videos
 from data.formats.cvat import read_cvat, write_cvat_images, write_cvat_video
 from data.formats.mot import MotTable, read_mot, write_mot
 from data.formats.posetrack import read_posetrack, write_posetrack
 from data.formats.track_sets import CameraTracks, PictureName, every_frame, from_table
-from data.listing import listed
+from data.listing import by_stem, listed
 from data.records import Detections, DoubleArray, Poses
 
 logger = logging.getLogger(__name__)
@@ -58,10 +59,10 @@ def _per_camera(
     """A format of one file per camera."""
 
     def read_folder(folder: Path) -> list[CameraTracks]:
-        paths = listed(folder, f"*{ending}")
+        paths = camera_texts(folder) if ending == ".txt" else by_stem(listed(folder, f"*{ending}"))
         if not paths:
             raise UserError(f"{folder} holds no <camera>{ending}")
-        return [_sound(path, read(path)) for path in paths]
+        return [_sound(path, read(path)) for path in paths.values()]
 
     def write_folder(folder: Path, cameras: Sequence[CameraTracks]) -> None:
         folder.mkdir(parents=True, exist_ok=True)

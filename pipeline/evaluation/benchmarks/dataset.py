@@ -105,7 +105,7 @@ def _places(
             warnings.append(f"ground: {request.pred} has no places, so those of the truth are not scored")
         return None
     table = WorldTable.make(truth.ground.frames, truth.ground.ids, truth.ground.xy)
-    length = max((one.length for one in truth.sequences), default=int(table.frames[-1]) + 1)
+    length = max((one.length for one in truth.sequences), default=int(table.frames.max(initial=-1)) + 1)
     rates = {one.fps for one in truth.sequences if not math.isnan(one.fps)}
     if rule.fps is None and len(rates) == 1:
         rule = replace(rule, fps=rates.pop())

@@ -25,13 +25,8 @@ def video_arguments(name: str, root: Path, split: str, sequences: Sequence[str])
     if name not in TRACKING:
         raise UserError(f"{name} names no pictures of its own; say after -- what the run starts from (--videos, ...)")
     dataset = read_dataset(name, root, split)
-    strange = [one for one in sequences if one not in {sequence.name for sequence in dataset.sequences}]
-    if strange:
-        raise UserError(f"{root} has no sequence {strange[0]!r}")
     found = []
-    for sequence in dataset.sequences:
-        if sequences and sequence.name not in sequences:
-            continue
+    for sequence in map(dataset.sequence, dataset.choose(sequences)):
         if sequence.pictures is None:
             raise UserError(f"{root} has no pictures of {sequence.name}; put them where the data set has them, {cure}")
         count = sum(is_picture(path) for path in listed(sequence.pictures, "*"))
