@@ -85,7 +85,8 @@ def find_scenes(root: Path, files: tuple[str, ...] = (TRUTH_FILE,)) -> dict[str,
         UserError: there is none.
     """
     if any((root / name).is_file() for name in files):
-        return {root.name: root}
+        # "." has no name.
+        return {root.absolute().name: root.absolute()}
     patterns = [f"*/{name}" for name in files]
     place = next((one for one in (root, *(root / part for part in _PARTS)) if listed(one, *patterns)), None)
     if place is None:

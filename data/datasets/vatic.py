@@ -16,13 +16,13 @@ from data.datasets.tracking import Problem, TrackingDataset, TruthSequence, firs
 from data.errors import UserError
 from data.foreign import read_text
 from data.formats.mot import PEDESTRIAN, MotTable
+from data.labels import PEOPLE, is_person
 from data.listing import listed
 
 _COLUMNS = 10
 _LARGEST = 2.0**31
-# MOTChallenge's numbers.
-_LABELS = {"human": PEDESTRIAN, "person": PEDESTRIAN, "pedestrian": PEDESTRIAN, "car/vehicle": 3, "car": 3,
-           "vehicle": 3, "bicycle": 4}  # fmt: skip
+# MOTChallenge's numbers of what is no person.
+_OTHERS = {"car/vehicle": 3, "car": 3, "vehicle": 3, "bicycle": 4}
 
 
 def read_campus(root: Path, split: str) -> TrackingDataset:
@@ -101,10 +101,11 @@ def _read_file(path: Path) -> MotTable:
             raise UserError(f"{path}:{number}: expected track xmin ymin xmax ymax frame lost occluded generated label")
         if values[5] < 0 or values[0] < 0 or values[3] < values[1] or values[4] < values[2]:
             raise UserError(f"{path}:{number}: a frame or id below 0, or a box with right before left; mend the row")
-        if label not in _LABELS:
-            raise UserError(f"{path}:{number}: the label '{label}' is none of {', '.join(_LABELS)}")
+        kind = PEDESTRIAN if is_person(label) else _OTHERS.get(label)
+        if kind is None:
+            raise UserError(f"{path}:{number}: the label '{label}' is none of {', '.join((*PEOPLE, *_OTHERS))}")
         if not values[6]:
-            rows.append([*values[:6], _LABELS[label]])
+            rows.append([*values[:6], kind])
     table = np.array(rows, np.float64).reshape(-1, 7)
     return MotTable.make(
         table[:, 5].astype(np.int64), table[:, 0].astype(np.int64), table[:, 1:5],

@@ -4,7 +4,6 @@ The folder is the interface between the stages of a run and everything that look
 """
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -21,6 +20,7 @@ from data.ledger import Ledger
 from data.names import is_plain_name
 from data.records import GlobalTrack, Link, Tracklet, Visit
 from data.splits import Split, apply_splits
+from pipeline.folder.link_lines import link_of, link_to_json
 from pipeline.folder.schema import (
     IdentitiesModel,
     InputsModel,
@@ -41,10 +41,6 @@ Line = TypeVar("Line", bound=BaseModel)
 
 def _part_number(path: Path) -> int:
     return int(path.stem.rpartition("-")[2])
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +282,7 @@ class RunFolder:
 
     def write_links(self, links: Iterable[Link]) -> None:
         """Write the evidence."""
-        self._write_lines(self.links, (_link_to_json(link) for link in links))
+        self._write_lines(self.links, (link_to_json(link) for link in links))
 
     def read_links(self) -> list[Link]:
         """Read the evidence back.
@@ -294,7 +290,7 @@ class RunFolder:
         Raises:
             UserError: when it is absent or damaged.
         """
-        return [_link_of(line) for line in self._read_lines(self.links, LinkModel)]
+        return [link_of(line) for line in self._read_lines(self.links, LinkModel)]
 
     def write_global_tracks(self, tracks: Sequence[GlobalTrack]) -> None:
         """Write the identities."""
@@ -381,33 +377,3 @@ def _plain(name: str) -> str:
     if not is_plain_name(name):
         raise UserError(f"{name!r} cannot name a camera or group: it cannot stand in file names")
     return name
-
-
-def _link_to_json(link: Link) -> dict[str, Any]:
-    return {
-        "a": list(link.a),
-        "b": list(link.b),
-        "llr": {name: round(value, 6) for name, value in link.llr.items()},
-        "part_distances": {name: round(value, 6) for name, value in link.part_distances.items()},
-        "part_visibility": {name: round(value, 6) for name, value in link.part_visibility.items()},
-        "lag_s": _finite(round(link.lag_s, 6)),
-        "probability": round(link.probability, 6),
-        "decision": link.decision,
-        "margin": _finite(round(link.margin, 6)),
-        "constraint": link.constraint,
-    }
-
-
-def _link_of(line: LinkModel) -> Link:
-    return Link(
-        a=line.a,
-        b=line.b,
-        llr=line.llr,
-        part_distances=line.part_distances,
-        part_visibility=line.part_visibility,
-        lag_s=math.nan if line.lag_s is None else line.lag_s,
-        probability=line.probability,
-        decision=line.decision,
-        margin=math.inf if line.margin is None else line.margin,
-        constraint=line.constraint,
-    )

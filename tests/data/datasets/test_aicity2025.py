@@ -78,6 +78,11 @@ def test_broken_scenes(change: dict[str, Any], complaint: str, tmp_path: Path) -
         read_dataset("aicity2025", write(tmp_path, {"0": [{**PERSON, **change}]}))
 
 
+def test_the_folder_one_stands_in_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(write(tmp_path, {"0": [PERSON]}) / "train" / "Lab_000")
+    assert read_dataset("aicity2025", Path()).split == "Lab_000"
+
+
 def test_an_object_twice_in_a_frame_counts_once(tmp_path: Path) -> None:
     dataset = read_dataset("aicity2025", write(tmp_path, {"0": [PERSON, PERSON]}))
     assert dataset.solids is not None

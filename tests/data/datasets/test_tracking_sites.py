@@ -140,6 +140,9 @@ def test_vatic_leaves_out_what_is_out_of_the_picture(tmp_path: Path) -> None:
     (tmp_path / "Garden1").mkdir()
     (tmp_path / "Garden1" / "view-HC1.txt").write_text(VATIC)
     assert [one.name for one in read_dataset("campus", tmp_path, "Garden1").sequences] == ["HC1"]
+    (tmp_path / "Garden1" / "view-HC1.txt").write_text(VATIC.replace("bicycle", "Pedestrians"))
+    walkers = read_dataset("campus", tmp_path, "Garden1").sequences[0].truth
+    assert walkers.class_ids.tolist() == [1, 1], "a person is who is one in every format"
     for bad, complaint in (
         (VATIC.replace("bicycle", "dog"), r":3: the label 'dog' is none of"),
         ("1,2,3", "not a row of VATIC"),
