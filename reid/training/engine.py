@@ -31,14 +31,15 @@ from reid.training.evaluation import Way, evaluate, masks_of
 from reid.training.first_batch import augmented
 from reid.training.loading import BatchLoader
 from reid.training.loop import LoopConfig, Scored, TrainingLoop
+from reid.training.memory import smaller_batch
 from reid.training.occluders import OccluderBank
-from reid.training.people import people_of_sources
+from reid.training.people import provenance_of
 from reid.training.ranks import Ranks
 from reid.training.sampler import IdentityBatches
 from reid.training.schedule import learning_rate
 from reid.training.writers import ScalarWriter
 from reid.weights.checkpoints import build_model, cameras_entry, load_model, save_checkpoint
-from reid.weights.pretrained import load_start, starting_file
+from reid.weights.pretrained import began_with, load_start, starting_file
 from reid.weights.published import BACKBONE
 
 logger = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ class Trainer(TrainingLoop[KPR | BPBReID, ReadBatch]):
             config.batch.bad_files, config.test_also,
         )  # fmt: skip
         start = None if resume else starting_file(config.pretrained, config.model.backbone, config.model.mean)
+        self._began = began_with(config.pretrained, config.model.backbone, config.model.mean)
         samples = self._data.train
         folder = TrainingFolder(
             out, config, counted="step", resume=resume, may_change=_MAY_CHANGE,
@@ -237,11 +239,7 @@ class Trainer(TrainingLoop[KPR | BPBReID, ReadBatch]):
         return scores["mAP" + self._ways()[0][0]]
 
     def _export(self, path: Path, told: Mapping[str, str]) -> None:
-        provenance = {
-            "trained_on": ", ".join(str(source.root) for source in self._config.train),
-            "people": people_of_sources([source.folder for source in self._config.train]),
-            **told,
-        }
+        provenance = provenance_of(self._config.train, self._began) | dict(told)
         if self.spec.cameras:
             provenance |= cameras_entry(self._data.cameras)
         save_checkpoint(path, self.judged.state_dict(), self.spec, provenance)
@@ -250,9 +248,8 @@ class Trainer(TrainingLoop[KPR | BPBReID, ReadBatch]):
         self.judged.load_state_dict(load_model(path)[0].state_dict())
 
     def _smaller(self, pictures: int) -> str:
-        people = max(pictures // self._config.batch.pictures, 2)
-        whole = self._config.batch.people * self._config.batch.accumulate
-        return f"batch.people={people} batch.accumulate={-(-whole // people)}"
+        batch = self._config.batch
+        return smaller_batch(pictures, batch.people, batch.pictures, batch.accumulate, self._ranks.count)
 
 
 def _mask_use(needed: bool, use: LabelUse) -> MaskUse | None:

@@ -216,7 +216,7 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
 
     @abstractmethod
     def _smaller(self, pictures: int) -> str:
-        """The setting that makes a batch of so many pictures, for a message."""
+        """The setting that makes a batch of at most so many pictures, for a message; empty where there is none."""
 
     def _end_epoch(self, rows: Sequence[Sequence[int]]) -> None:
         """Look back at an epoch, of whose batches these were read."""

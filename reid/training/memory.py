@@ -31,3 +31,25 @@ def fitting_size(size: int, attempt: Callable[[int], None]) -> int:
             if not is_out_of_memory(error):
                 raise
     return 0
+
+
+def smaller_batch(fits: int, people: int, pictures: int, accumulate: int, processes: int = 1) -> str:
+    """Settings of batches of at most so many pictures that keep the size of a step.
+
+    Args:
+        fits: pictures of a batch that find room, of all processes together.
+        people: identities of a batch today.
+        pictures: of each.
+        accumulate: batches of a step today.
+        processes: that a batch is divided among, by people.
+
+    Returns:
+        As key=value; empty where no batch is so small: it has two pictures each of two people, or of one per process.
+    """
+    least = max(2, processes)
+    if fits < 2 * least:
+        return ""
+    each = min(pictures, max(fits // least, 2))
+    fewer = max(fits // each // processes * processes, least)
+    told = f"batch.people={fewer}" + (f" batch.pictures={each}" if each < pictures else "")
+    return f"{told} batch.accumulate={-(-people * pictures * accumulate // (fewer * each))}"

@@ -37,7 +37,8 @@ from reid.samples.textures import TextureFolder
 from reid.training.data import Split, training_data
 from reid.training.loading import BatchLoader
 from reid.training.loop import LoopConfig, Scored, TrainingLoop
-from reid.training.people import people_of_sources
+from reid.training.memory import smaller_batch
+from reid.training.people import provenance_of
 from reid.training.ranks import Ranks
 from reid.training.sampler import IdentityBatches, ShuffledBatches
 from reid.training.san_config import PairSource, SanOptimiserConfig, SanTrainConfig, TexturedSource
@@ -99,6 +100,9 @@ class SanTrainer(TrainingLoop[SAN, TexturedBatch]):
         )
         torch.manual_seed(config.seed)
         model = SAN(config.model.model_copy(update={"identities": 1 if config.pairs else self._data.people}))
+        # Gone on with, a training needs the file no more.
+        begun = config.start if config.start is not None and (not resume or config.start.exists()) else None
+        self._began = None if begun is None else load_san(begun)[1].provenance
         if not resume:
             _begin(model, config)
         model = model.to(place)
@@ -184,20 +188,14 @@ class SanTrainer(TrainingLoop[SAN, TexturedBatch]):
 
     def _export(self, path: Path, told: Mapping[str, str]) -> None:
         sources: list[TexturedSource | PairSource] = [*self._config.train, *self._config.pairs]
-        provenance = {
-            "trained_on": ", ".join(str(source.root) for source in sources),
-            "people": people_of_sources([source.folder for source in sources]),
-            **told,
-        }
-        save_san(path, self.judged, provenance)
+        save_san(path, self.judged, provenance_of(sources, self._began) | dict(told))
 
     def _load(self, path: Path) -> None:
         self.judged.load_state_dict(load_san(path, self._config.model.decoder)[0].state_dict())
 
     def _smaller(self, pictures: int) -> str:
         batch = self._config.batch
-        people = max(pictures // batch.pictures, 2)
-        return f"batch.people={people} batch.accumulate={-(-batch.people * batch.accumulate // people)}"
+        return smaller_batch(pictures, batch.people, batch.pictures, batch.accumulate, self._ranks.count)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -63,7 +63,7 @@ class GradientSteps(Generic[Model]):
         scaled: fp16, whose gradients need scaling.
         clip: largest gradient norm; 0: no limit.
         ema: decay of the average of the weights; 0: there is none.
-        smaller: the setting that makes a batch of so many pictures, for a message.
+        smaller: the setting that makes a batch of so many pictures, for a message; empty where there is none.
     """
 
     def __init__(
@@ -164,9 +164,10 @@ class GradientSteps(Generic[Model]):
 
         # Several processes cannot try: the others do not take part.
         fits = fitting_size(len(batch), attempt) if self._ranks.count == 1 else len(batch) // 2
-        less = "not even two fit: take a smaller network or input"
-        if fits:
-            less = f"{fits} would fit: set {self._smaller(fits * self._ranks.count)}"
+        setting = self._smaller(fits * self._ranks.count)
+        less = "no smaller one fits: take a smaller network or input"
+        if fits and setting:
+            less = f"{fits} {'would' if self._ranks.count == 1 else 'may'} fit: set {setting}"
         raise UserError(
             f"out of memory on {self._device} at step {number}, with {len(batch)} pictures in a batch; {less}"
         )

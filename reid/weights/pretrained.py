@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from data.errors import UserError
 from data.published_weights import backbone_for, published_weights
 from reid.models.spec import ModelSpec
-from reid.weights.checkpoints import compare, is_checkpoint
+from reid.weights.checkpoints import compare, is_checkpoint, read_info
 from reid.weights.torch_pickle import StoredTensor, TorchFile
 
 if TYPE_CHECKING:
@@ -85,6 +85,28 @@ def starting_file(
         f"pretrained: {pretrained} is not here, {looked}{known}. Give pretrained=FILE, or begin with random weights, "
         "with pretrained=none"
     )
+
+
+def began_with(
+    pretrained: Path | Literal["none"] | None, backbone: str, mean: tuple[float, float, float]
+) -> dict[str, str] | None:
+    """What the network of ours that a training starts from says of itself: its provenance.
+
+    Args:
+        pretrained: see ``starting_file``.
+        backbone: of the network.
+        mean: of its input.
+
+    Returns:
+        None where training starts from a backbone or random weights, or, with a warning, the file is gone: a training
+        that is gone on with needs it no more.
+    """
+    try:
+        start = starting_file(pretrained, backbone, mean)
+    except UserError as error:
+        logger.warning("the weights will not say what they began with: %s", error)
+        return None
+    return read_info(start).provenance if start is not None and is_checkpoint(start) else None
 
 
 def load_start(model: "PartModel", spec: ModelSpec, path: Path) -> None:

@@ -20,6 +20,7 @@ from data.errors import UserError
 from data.records import IntArray
 from data.training_folder import InterruptedTraining, TrainingFolder
 from reid.training.loop import LoopConfig, Scored, TrainingLoop
+from reid.training.memory import smaller_batch
 from reid.training.selection import SelectConfig
 
 STEPS = 4
@@ -257,7 +258,7 @@ def test_losses_that_are_never_finite_end_training_in_one_line(tmp_path: Path) -
     assert "\n" not in str(told.value)
 
 
-@pytest.mark.parametrize(("room", "message"), [(3, r"2 would fit: set batch\.people=2$"), (1, "not even two fit")])
+@pytest.mark.parametrize(("room", "message"), [(3, r"2 would fit: set batch\.people=2$"), (1, "no smaller one fits")])
 def test_a_batch_too_large_for_the_memory_is_one_line_with_one_that_fits(
     tmp_path: Path, room: int, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,6 +270,22 @@ def test_a_batch_too_large_for_the_memory_is_one_line_with_one_that_fits(
     ) as told:
         loop.run()
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("fits", "processes", "setting"),
+    [
+        (32, 1, "batch.people=8 batch.accumulate=2"),
+        (9, 1, "batch.people=2 batch.accumulate=8"),
+        (4, 1, "batch.people=2 batch.pictures=2 batch.accumulate=16"),
+        (3, 1, ""),
+        (32, 4, "batch.people=8 batch.accumulate=2"),
+        (8, 4, "batch.people=4 batch.pictures=2 batch.accumulate=8"),
+        (7, 4, ""),
+    ],
+)
+def test_the_batch_that_is_told_fits_and_its_steps_are_as_large(fits: int, processes: int, setting: str) -> None:
+    assert smaller_batch(fits, 16, 4, 1, processes) == setting
 
 
 def test_other_failures_are_no_lack_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

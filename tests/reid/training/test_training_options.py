@@ -21,7 +21,7 @@ from reid.training.config import OptimiserConfig, load_training
 from reid.training.engine import Trainer
 from reid.training.evaluation import masks_of
 from reid.training.schedule import ScheduleConfig, learning_rate
-from reid.weights.checkpoints import load_model, read_info
+from reid.weights.checkpoints import load_model, read_info, save_checkpoint
 from tools.train_reid import main
 
 CONFIG = """
@@ -300,6 +300,26 @@ def test_weights_say_which_people_they_know(site, tmp_path, config_file):
         out = tmp_path / people
         Trainer(load_training(config_file, [f"train=[{train}]", "test=null"]), out, "cpu").run()
         assert read_info(out / "last.safetensors").provenance["people"] == people
+
+
+def test_weights_say_what_the_network_they_began_with_knew(tmp_path, config_file, caplog):
+    shape = Trainer(load_training(config_file), tmp_path / "shape", "cpu")
+    begun, written = tmp_path / "begun.safetensors", tmp_path / "written.safetensors"
+    config = load_training(config_file, [f"pretrained={begun}"])
+    for said, people in (
+        ({"people": "real", "licence": "HL3"}, "real and synthetic"),
+        ({"people": "synthetic"}, "synthetic"),
+        ({}, "real and synthetic"),
+    ):
+        save_checkpoint(begun, shape.model.state_dict(), shape.spec, said)
+        trainer = Trainer(config, tmp_path / "run", "cpu")
+        trainer._export(written, {})
+        told = read_info(written).provenance
+        assert (told["people"], told.get("licence")) == (people, said.get("licence"))
+    trainer.run(stop_after=1)
+    begun.unlink()
+    Trainer(config, tmp_path / "run", "cpu", resume=True)
+    assert "will not say what they began with" in caplog.text
 
 
 def test_rates_can_differ(config_file, tmp_path):
