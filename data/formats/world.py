@@ -23,12 +23,12 @@ from numpy.typing import ArrayLike, NDArray
 from data.atomic import open_atomic
 from data.errors import UserError
 from data.foreign import read_text
+from data.formats.number_rows import LARGEST_WHOLE, line_of, read_number_rows
 from data.records import DoubleArray, IntArray, Rows
 
 COLUMNS = ("time_s", "id", "x_m", "y_m", "cov_xx_m2", "cov_xy_m2", "cov_yy_m2", "height_m")
 _HEADER = ",".join(COLUMNS)
 _MOT_COLUMNS = 9
-_LARGEST_WHOLE = 2.0**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def read_world_paths(path: Path) -> WorldPaths:
     lines = _lines(path)
     if not lines or lines[0][1] != _HEADER:
         raise UserError(f"{path}: the first line must be {_HEADER}; give a world/<group>.csv of a run")
-    values = _numbers(path, lines[1:], len(COLUMNS), blank=len(COLUMNS) - 1)
+    values = _numbers(path, lines[1:])
     numbers = [number for number, _ in lines[1:]]
     unbounded = np.concatenate([~np.isfinite(values[:, :-1]), np.isinf(values[:, -1:])], axis=1)
     _reject(path, numbers, np.any(unbounded, axis=1), "is not finite")
@@ -159,17 +159,24 @@ def read_world_paths(path: Path) -> WorldPaths:
 def read_world_mot(path: Path) -> WorldTable:
     """Read places frame by frame: ``frame,id,-1,-1,-1,-1,flag,x,y``, frames from 1, metres.
 
+    Spellings are those of ``data.formats.number_rows``.
+
     Raises:
         UserError: with file and line, for a file that cannot be read, and rows that are not numbers, have another
             number of columns, a frame below 1, an id below 0, or an id twice in a frame.
     """
-    lines = _lines(path)
-    values = _numbers(path, lines, _MOT_COLUMNS)
-    numbers = [number for number, _ in lines]
-    _reject(path, numbers, np.any(~np.isfinite(values), axis=1), "is not finite")
-    _reject(path, numbers, (values[:, 0] < 1) | _not_whole(values[:, 0]), "has a frame that is no whole number from 1")
-    _reject(path, numbers, (values[:, 1] < 0) | _not_whole(values[:, 1]), "has an id that is no whole number from 0")
-    _reject(path, numbers, _repeated(values[:, 0], values[:, 1]), "gives an id twice in one frame")
+    values = read_number_rows(path, "file of places in metres", "frame,id,-1,-1,-1,-1,flag,x,y")
+    values = values if len(values) else np.zeros((0, _MOT_COLUMNS))
+    if values.shape[1] != _MOT_COLUMNS:
+        raise UserError(f"{path}:{line_of(path, 0)}: {values.shape[1]} columns, where {_MOT_COLUMNS} are expected")
+    for faults, what in (
+        (np.any(~np.isfinite(values), axis=1), "is not finite"),
+        ((values[:, 0] < 1) | _not_whole(values[:, 0]), "has a frame that is no whole number from 1"),
+        ((values[:, 1] < 0) | _not_whole(values[:, 1]), "has an id that is no whole number from 0"),
+        (_repeated(values[:, 0], values[:, 1]), "gives an id twice in one frame"),
+    ):
+        if faults.any():
+            raise UserError(f"{path}:{line_of(path, int(np.argmax(faults)))}: the row {what}; mend or remove it")
     return WorldTable.make(
         values[:, 0].astype(np.int64) - 1, values[:, 1].astype(np.int64), values[:, 7:9], values[:, 6] != 0
     )
@@ -181,15 +188,16 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
-def _numbers(path: Path, lines: list[tuple[int, str]], columns: int, blank: int | None = None) -> DoubleArray:
-    """(N, columns) float64; the ``blank`` column may be empty, which reads as NaN."""
+def _numbers(path: Path, lines: list[tuple[int, str]]) -> DoubleArray:
+    """(N, 8) float64; the last column may be empty, which reads as NaN."""
+    columns = len(COLUMNS)
     values = np.full((len(lines), columns), np.nan)
     for row, (number, line) in enumerate(lines):
         cells = line.split(",")
         if len(cells) != columns:
             raise UserError(f"{path}:{number}: {len(cells)} columns, where {columns} are expected")
-        if blank is not None and not cells[blank].strip():
-            cells[blank] = "nan"
+        if not cells[-1].strip():
+            cells[-1] = "nan"
         try:
             values[row] = [float(cell) for cell in cells]
         except ValueError:
@@ -198,7 +206,7 @@ def _numbers(path: Path, lines: list[tuple[int, str]], columns: int, blank: int 
 
 
 def _not_whole(values: DoubleArray) -> NDArray[np.bool_]:
-    return (values != np.floor(values)) | (np.abs(values) > _LARGEST_WHOLE)
+    return (values != np.floor(values)) | (np.abs(values) > LARGEST_WHOLE)
 
 
 def _repeated(when: DoubleArray, ids: DoubleArray) -> NDArray[np.bool_]:

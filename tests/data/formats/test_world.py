@@ -103,10 +103,25 @@ def test_truth_in_metres(tmp_path: Path) -> None:
     np.testing.assert_array_equal(table.flags, [False, True])
     for line, complaint in (
         ("0,1,-1,-1,-1,-1,1,1,2", "world.txt:4: the row has a frame"),
-        ("1,1,-1,-1,-1,-1,1,1", "8 columns, where 9"),
+        ("1,1,-1,-1,-1,-1,1,1", "8 columns, where the rows above have 9"),
         ("2,0,-1,-1,-1,-1,1,1,2", "twice in one frame"),
         ("2,3,-1,-1,-1,-1,1,nan,2", "not finite"),
     ):
         path.write_text("2,0,-1,-1,-1,-1,1,-3.0,4.5\n\n1,7,-1,-1,-1,-1,0,1,2\n" + line + "\n")
         with pytest.raises(UserError, match=complaint):
             read_world_mot(path)
+
+
+def test_places_may_be_written_as_other_tables(tmp_path: Path) -> None:
+    path = tmp_path / "hall.txt"
+    path.write_text("\ufeff# places\r\n\r\n3;7;-1;-1;-1;-1;1;2,5;-1,25\r\n")
+    table = read_world_mot(path)
+    assert (table.frames.tolist(), table.ids.tolist(), table.xy.tolist()) == ([2], [7], [[2.5, -1.25]])
+    path.write_text("1,4,-1,-1,-1,-1,1,2\n")
+    with pytest.raises(UserError, match=r"hall\.txt:1: 8 columns, where 9 are expected"):
+        read_world_mot(path)
+    path.write_text("# nobody\n")
+    assert len(read_world_mot(path)) == 0
+    path.write_text("\n1 4 -1 -1 -1 -1 1 2 3\n\n1 4 -1 -1 -1 -1 1 2 3\n")
+    with pytest.raises(UserError, match=r"hall\.txt:4: the row gives an id twice in one frame"):
+        read_world_mot(path)
