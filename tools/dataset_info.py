@@ -12,6 +12,8 @@ from data.datasets.registry import TRACKING, read_dataset
 from data.datasets.tracking import TrackingDataset
 from data.errors import UserError
 from pipeline.cli import run
+from pipeline.evaluation.annotated import stepped
+from pipeline.evaluation.sequences import annotated_step
 
 _PERSON_SEARCH = "posetrack21_person_search"
 
@@ -53,6 +55,7 @@ def tracking_facts(dataset: TrackingDataset) -> dict[str, Any]:
     """Counts of a data set, plain values."""
     sequences: list[dict[str, Any]] = []
     seen: dict[int, int] = {}
+    step = annotated_step(dataset.sequences)
     for one in dataset.sequences:
         people = dataset.people(one).tolist()
         for number in people:
@@ -61,7 +64,7 @@ def tracking_facts(dataset: TrackingDataset) -> dict[str, Any]:
             {
                 "name": one.name,
                 "frames": one.length,
-                "annotated": one.annotated_count,
+                "annotated": one.annotated_count if step == 1 else len(stepped(one.truth.frames, step, one.length)),
                 "fps": None if math.isnan(one.fps) else round(one.fps, 3),
                 "size": None if not one.size[0] else f"{one.size[0]}x{one.size[1]}",
                 "boxes": len(one.truth),
@@ -75,6 +78,7 @@ def tracking_facts(dataset: TrackingDataset) -> dict[str, Any]:
         "frames counted from": dataset.frame_base,
         "cameras of one site": dataset.one_site,
         "sequences": sequences,
+        "people are in": None if step == 1 else f"one frame in {step} alone: tools.evaluate scores these frames only",
         "boxes": sum(len(one.truth) for one in dataset.sequences),
         "keypoints": dataset.skeleton or None,
         "places on the ground": sum(len(places) for places in grounds if places is not None),

@@ -134,6 +134,18 @@ def told_corners(boxes: FloatArray | DoubleArray, size: tuple[int, int]) -> str 
     )
 
 
+def told_outside(boxes: FloatArray | DoubleArray, size: tuple[int, int]) -> str | None:
+    """A line about boxes of which no pixel is in the picture; None where there are none.
+
+    Args:
+        boxes: (N, 4) xyxy px.
+        size: (width, height) of the picture in px.
+    """
+    reach = (boxes[:, 2:] > 0) & (boxes[:, :2] < np.array(size))
+    outside = int((~reach.all(axis=1)).sum())
+    return f"{outside} of {len(boxes)} boxes lie outside a picture of {size[0]}x{size[1]} px" if outside else None
+
+
 def usable_scores(scores: FloatArray) -> tuple[FloatArray, str | None]:
     """Scores within 0-1: -1 ("not given" in MOTChallenge files) becomes 1, the rest is cut to the range.
 

@@ -14,12 +14,13 @@ from data.formats.features_in import (
     sound_boxes,
     told_corners,
     told_late,
+    told_outside,
     usable_scores,
 )
 from data.formats.mot import MotTable, read_mot
 from data.listing import contents
 from data.names import is_camera_name
-from data.records import FloatArray, IntArray, PartEmbeddings, Tracklet
+from data.records import DoubleArray, FloatArray, IntArray, PartEmbeddings, Tracklet
 from data.site import Site
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ def _tracklets(camera: str, table: MotTable, features: FileFeatures | None, site
         features = features.select(table.rows)
     keep, dropped = sound_boxes(table.boxes.astype(np.float32))
     scores, cut = usable_scores(table.scores)
-    for line in (told_late(table.frames), told_corners(table.boxes, site.size(camera) or (0, 0)), dropped, cut):
+    for line in (told_late(table.frames), *_misplaced(table.boxes, site.size(camera)), dropped, cut):
         if line is not None:
             logger.warning("%s: %s", camera, line)
     # The table is sorted by (frame, id); a stable sort by id leaves each id's rows together and in time.
@@ -100,6 +101,14 @@ def _tracklets(camera: str, table: MotTable, features: FileFeatures | None, site
             )
         )
     return found
+
+
+def _misplaced(boxes: DoubleArray, size: tuple[int, int] | None) -> list[str]:
+    """Lines about boxes that cannot be in a picture of this (width, height) in px."""
+    if size is None:
+        return []
+    corners, outside = told_corners(boxes, size), told_outside(boxes, size)
+    return [line for line in (corners, outside) if line is not None]
 
 
 def _prototypes(

@@ -6,7 +6,7 @@ frames that were not annotated say nothing; in DukeMTMC predictions count within
 in the camera's region (``region.py``). A predicted box without area overlaps nothing and is false.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +18,9 @@ from data.records import IntArray
 from pipeline.evaluation.annotated import common_step, only, stepped
 from pipeline.evaluation.region import feet_inside
 from pipeline.evaluation.rules import Rule
+
+# Fewer predictions where nobody is are false alarms like others.
+_FEWEST_ELSEWHERE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,7 @@ def pair_sequences(
         The sequences, on the clock of the site where they have one, and what the reader of the scores must know.
     """
     chosen = [dataset.sequence(name) for name in found]
-    step = 1
-    if all(one.annotated is None for one in chosen):
-        step = common_step(one.truth.frames for one in chosen)
+    step = annotated_step(chosen)
     sequences, lines = [], []
     for one in chosen:
         sequence, told = _pair(dataset, one, found[one.name])
@@ -64,8 +65,16 @@ def pair_sequences(
             lines += told
         sequence, told = _annotated_only(one, sequence, step, _shift(dataset, one))
         sequences.append(sequence)
-        lines += told
+        lines += [*told, *_elsewhere(sequence)]
     return sequences, lines
+
+
+def annotated_step(sequences: Iterable[TruthSequence]) -> int:
+    """The n of a truth that has people in every n-th frame alone; 1 where it has not, or says what was annotated."""
+    chosen = tuple(sequences)
+    if any(one.annotated is not None for one in chosen):
+        return 1
+    return common_step(one.truth.frames for one in chosen)
 
 
 def _pair(dataset: TrackingDataset, one: TruthSequence, found: MotTable | None) -> tuple[Sequence, list[str]]:
@@ -135,6 +144,18 @@ def _annotated_only(one: TruthSequence, sequence: Sequence, step: int, shift: in
     which = f"the truth has one frame in {step}" if step > 1 else f"{len(frames)} of {one.length} frames are annotated"
     scored = f"only these {len(frames)} are scored" if step > 1 else "only these are scored"
     return cut, [f"{one.name}: {which}: {scored}, {left_out} predicted rows between them are left out"]
+
+
+def _elsewhere(sequence: Sequence) -> list[str]:
+    """A line where most predictions are in frames without truth, as if only a part of the frames was annotated."""
+    truth, found = sequence.truth, sequence.predictions
+    outside = int((~np.isin(found.frames, truth.frames)).sum())
+    if not len(truth) or outside < _FEWEST_ELSEWHERE or 2 * outside <= len(found):
+        return []
+    return [
+        f"{sequence.name}: the truth has somebody in {len(np.unique(truth.frames))} of {sequence.length} frames; "
+        f"{outside} of {len(found)} predicted rows are in the others and count as false: was all of it annotated?"
+    ]
 
 
 def _only(table: MotTable, frames: IntArray | range) -> MotTable:

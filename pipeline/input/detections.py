@@ -81,7 +81,8 @@ class DetectionInput:
             lines[camera] += [corners] if corners is not None else []
         for camera, count in self._outside.items():
             if count:
-                lines[camera].append(f"{count} boxes lie outside the frame: not used")
+                width, height = self._site.size(camera) or (0, 0)
+                lines[camera].append(f"{count} boxes lie outside a picture of {width}x{height} px: not used")
         return lines
 
     def batches(

@@ -9,7 +9,7 @@ from data.formats.features_in import told_corners
 from data.records import Frame
 from data.runtime.stage_clock import StageClock
 from data.site import Site
-from data.sources.base import CameraSpec, FrameSource, file_and_stream
+from data.sources.base import CameraSpec, FrameSource, SourceInfo, file_and_stream
 from data.sources.open import open_source
 from pipeline.folder.manifest import describe_file, describe_input
 from pipeline.folder.stages import Stage
@@ -77,6 +77,7 @@ class VideoInput:
         self.cameras = tuple(self._sources)
         self._batching, self._depth, self._look, self._limit = batching, depth, look, limit
         self._common_time = common_time(site)
+        self._site = site
         self._scopes = site.scopes(self.cameras)
         self._threads: list[Ahead[Any]] = []
 
@@ -88,7 +89,9 @@ class VideoInput:
     @property
     def warnings(self) -> dict[str, list[str]]:
         """What each source, and the detection file beside it, gave cause to complain about so far."""
-        lines = {camera: list(source.warnings) for camera, source in self._sources.items()}
+        lines = {
+            camera: [*source.warnings, *_missized(self._site, source.info)] for camera, source in self._sources.items()
+        }
         for camera, given in self._given.items():
             source = self._sources[camera]
             corners = told_corners(given.boxes, (source.info.width, source.info.height))
@@ -165,6 +168,17 @@ class VideoInput:
         stop_all(self._threads)
         for source in self._sources.values():
             source.close()
+
+
+def _missized(site: Site, info: SourceInfo) -> list[str]:
+    """A line where pictures have another size than the site file gives their camera."""
+    size = site.size(info.camera)
+    if size is None or size == (info.width, info.height):
+        return []
+    return [
+        f"its pictures are {info.width}x{info.height} px, the site file says {size[0]}x{size[1]}: a calibration holds "
+        f"for pictures of the size it was made with; mend cameras.{info.camera}.size"
+    ]
 
 
 def _misfits(given: CameraDetections, frames: int | None) -> list[str]:

@@ -67,7 +67,7 @@ def test_boxes_outside_the_frame_are_counted(detections: Path, tmp_path: Path) -
     text = (detections / "hall.txt").read_text().replace("30,-1,63.00,20", "30,-1,500.00,20")
     (detections / "hall.txt").write_text(text)
     assert _call("--detections", detections, "--site", tmp_path / "site.yaml", "--output", tmp_path / "run") == 0
-    assert _warnings(tmp_path / "run", "hall") == ["1 boxes lie outside the frame: not used"]
+    assert _warnings(tmp_path / "run", "hall") == ["1 boxes lie outside a picture of 200x100 px: not used"]
 
 
 def test_tracks_keep_their_local_ids(tmp_path: Path) -> None:

@@ -42,3 +42,15 @@ def test_unknown_names_list_what_there_is(tmp_path: Path) -> None:
         match=r"unknown data set 'duke_mtmc' \(did you mean 'dukemtmc'\?\); there are: .*cuhk03_labeled.*dukemtmc",
     ):
         main(["duke_mtmc", str(tmp_path)])
+
+
+def test_truth_of_every_third_frame_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "hall.txt").write_text("".join(f"{frame},1,1,1,5,5,1,1,1\n" for frame in range(1, 30, 3)))
+    main(["site", str(tmp_path), "--json"])
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["people are in"] == "one frame in 3 alone: tools.evaluate scores these frames only"
+    assert [(one["frames"], one["annotated"]) for one in facts["sequences"]] == [(28, 10)]
+    (tmp_path / "hall.txt").write_text("".join(f"{frame},1,1,1,5,5,1,1,1\n" for frame in range(1, 30)))
+    main(["site", str(tmp_path), "--json"])
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["people are in"], facts["sequences"][0]["annotated"]) == (None, 29)

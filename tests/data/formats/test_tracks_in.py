@@ -124,3 +124,14 @@ def test_real_tracks(testdata):
         for one in tracklets:
             assert (np.diff(one.frames) > 0).all()
             assert (one.times_s == one.frames / 20).all()
+
+
+def test_boxes_outside_the_picture_of_the_site_file_are_told(tmp_path, caplog):
+    write(tmp_path / "a.txt", [*ROWS, (6, 7, 700, 20, 5, 6, 0.5)])
+    read_track_folder(tmp_path, SITE)
+    assert "a: 1 of 5 boxes lie outside a picture of 640x480 px" in caplog.text
+    caplog.clear()
+    write(tmp_path / "a.txt", ROWS)
+    write(tmp_path / "b.txt", [(6, 7, 700, 20, 5, 6, 0.5)])
+    read_track_folder(tmp_path, SITE)
+    assert "lie outside" not in caplog.text

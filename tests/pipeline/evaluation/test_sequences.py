@@ -108,3 +108,15 @@ def test_boxes_without_area_are_false_and_said() -> None:
     sequence, lines = pair(TruthSequence("c1", 2, rows(0)), rows(0, 1, boxes=flat))
     assert len(sequence.predictions) == 2
     assert lines == ["c1: 1 predicted boxes have no area and count as false"]
+
+
+def test_predictions_where_the_truth_has_nobody_are_told_when_they_are_the_most() -> None:
+    one = TruthSequence("c1", 40, rows(0, 1, 2, 3))
+    sequence, lines = pair(one, rows(*range(40)))
+    assert len(sequence.predictions) == 40
+    assert lines == [
+        "c1: the truth has somebody in 4 of 40 frames; 36 of 40 predicted rows are in the others and count as false: "
+        "was all of it annotated?"
+    ]
+    assert pair(replace(one, truth=rows(*range(20))), rows(*range(40)))[1] == []
+    assert pair(one, rows(0, 1, 7, 8, 9))[1] == []
