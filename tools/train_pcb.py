@@ -44,12 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     from data.datasets.reid_folders import TRAIN, read_split
     from data.training_folder import STATE
     from reid.models.pcb import PCB
-    from reid.models.spec import ModelSpec
+    from reid.models.spec import IMAGENET_MEAN
     from reid.training.pcb import PcbTrainer, PcbTrainingConfig
     from reid.training.ranks import Ranks
     from reid.training.writers import ScalarWriter
     from reid.weights.pcb import load_pcb
-    from reid.weights.pretrained import load_backbone, starting_file
+    from reid.weights.pretrained import load_resnet50, starting_file
     from st_model.files import save_published
     from st_model.plot import draw, published_curves
     from st_model.published import published_distribution
@@ -69,9 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("settings are written key=value, and the value as in YAML, for example epochs=60") from None
     except ValidationError as error:
         raise UserError(explain(error, PcbTrainingConfig, "settings")) from None
-    backbone = ModelSpec(architecture="bpbreid", backbone="resnet50")
+    if arguments.weights is not None and config.pretrained not in (None, "none"):
+        raise UserError("--weights and pretrained both say what training begins with: give one of them")
     begins = arguments.weights is None and not arguments.resume
-    start = starting_file(config.pretrained, backbone.backbone, backbone.mean) if begins else None
+    start = starting_file(config.pretrained, "resnet50", IMAGENET_MEAN) if begins else None
     split = read_split(arguments.data / TRAIN, arguments.dataset)
     people = split.names.identities > 0
     rows = np.flatnonzero(people)
@@ -91,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         torch.manual_seed(config.seed)
         model = PCB(len(identities))
         if start is not None:
-            load_backbone(model.backbone, backbone, start)
+            load_resnet50(model.backbone, start)
     paths = [split.path(int(row)) for row in rows]
 
     def build(device: str, writer: ScalarWriter, ranks: Ranks) -> PcbTrainer:

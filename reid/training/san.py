@@ -46,7 +46,7 @@ from reid.training.san_data import Pictures, TexturedBatch, TexturedPicture, aug
 from reid.training.schedule import learning_rate
 from reid.training.selection import held_out
 from reid.training.writers import ScalarWriter
-from reid.weights.pretrained import read_tensors, starting_file
+from reid.weights.pretrained import load_resnet50, starting_file
 from reid.weights.san import load_san, save_san
 
 logger = logging.getLogger(__name__)
@@ -284,18 +284,7 @@ def _begin(model: SAN, config: SanTrainConfig) -> None:
     begun = config.start is not None and config.pretrained is None
     backbone = None if begun else starting_file(config.pretrained, "resnet50", IMAGENET_MEAN)
     if backbone is not None:
-        wanted = model.encoder.backbone.state_dict()
-        tensors = read_tensors(backbone)
-        given = {name: tensor for name, tensor in tensors.items() if name in wanted}
-        missing = [name for name in wanted if name not in given and not name.endswith("num_batches_tracked")]
-        wrong = [name for name in given if given[name].shape != wanted[name].shape]
-        if missing or wrong:
-            first = (missing or wrong)[0]
-            raise UserError(
-                f"pretrained: {backbone} is no ResNet of this size: {len(missing)} tensors missing, "
-                f"{len(wrong)} of another shape, first '{first}'"
-            )
-        model.encoder.backbone.load_state_dict(wanted | given)
+        load_resnet50(model.encoder.backbone, backbone)
 
 
 def _optimiser(config: SanOptimiserConfig, model: SAN) -> torch.optim.Optimizer:

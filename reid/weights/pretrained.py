@@ -187,6 +187,11 @@ def load_backbone(backbone: nn.Module, spec: ModelSpec, path: Path) -> None:
     logger.info("%s: %d of %d backbone tensors taken over", path.name, len(state), len(own))
 
 
+def load_resnet50(backbone: nn.Module, path: Path) -> None:
+    """Put published weights into the ResNet-50 of another network than KPR and BPBReID, see ``load_backbone``."""
+    load_backbone(backbone, ModelSpec(architecture="bpbreid", backbone="resnet50"), path)
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Every tensor of a published backbone file, without the prefixes of what wrapped it.
 

@@ -107,6 +107,8 @@ def test_training_learns_and_writes_what_it_promises(tmp_path: Path) -> None:
     save_pcb(PCB(9), tmp_path / "other.safetensors")
     with pytest.raises(UserError, match="knows 9 identities"):
         train([*arguments, "--overwrite", "--weights", str(tmp_path / "other.safetensors")])
+    with pytest.raises(UserError, match="--weights and pretrained both say"):
+        train([*arguments, "--overwrite", "--weights", str(tmp_path / "other.safetensors"), "pretrained=resnet.pth"])
     with pytest.raises(UserError, match="give one of them"):
         train([*arguments, "--overwrite", "--resume"])
     with pytest.raises(UserError, match=r"trained with erase=0\.0, not 0\.5"):

@@ -267,7 +267,7 @@ def test_weights_of_another_size_are_told(site: Path, tmp_path: Path) -> None:
     torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "resnet.pth")
     with pytest.raises(UserError, match=r"pretrained is not set: .*resnet50-0676ba61\.pth"):
         SanTrainer(config_of(site, pretrained=None), tmp_path / "e", "cpu")
-    with pytest.raises(UserError, match=r"pretrained: .* is no ResNet of this size"):
+    with pytest.raises(UserError, match=r"is no resnet50 of this size: .* tensors missing"):
         SanTrainer(config_of(site, pretrained=str(tmp_path / "resnet.pth")), tmp_path / "c", "cpu")
     state = load_san(Path(start))[0].encoder.backbone.state_dict()
     torch.save({"state_dict": {f"module.{name}": tensor + 1 for name, tensor in state.items()}}, tmp_path / "own.pth")
