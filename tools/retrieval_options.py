@@ -87,7 +87,8 @@ def build_parser() -> argparse.ArgumentParser:
     ways.add_argument("--flip", action="store_true", help="describe every crop together with its mirror image")
     ways.add_argument(
         "--single-shot", action="store_true",
-        help="also rank galleries with one random picture per person (the rule of cuhk03_classic_* and prcc)",
+        help="also rank galleries with one random picture per person, by the rule market whatever --rule says (always "
+        "of cuhk03_classic_* and prcc)",
     )  # fmt: skip
     ways.add_argument("--rerank", action="store_true", help="also rank by k-reciprocal distances")
     ways.add_argument("--k1", type=_positive, help="of re-ranking (default: by the size of the set, at most 20)")

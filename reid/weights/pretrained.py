@@ -193,7 +193,7 @@ def load_resnet50(backbone: nn.Module, path: Path) -> None:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Every tensor of a published backbone file, without the prefixes of what wrapped it.
+    """Every tensor of a backbone file; of one that torch wrote without the prefixes of what wrapped it.
 
     Raises:
         UserError: when the file is unreadable, or holds no state dict.
