@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import UserError
 from pipeline.cli import run
-from tools.retrieval_options import build_parser, check_options, set_name, sources_of, training_of
+from tools.retrieval_options import build_parser, check_options, names_of, sources_of, training_of
 
 if TYPE_CHECKING:
     from reid.evaluation.crops import BadCrop
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len(sources) > 1:
         from reid.evaluation.tables import cross_table
 
-        print("\n".join(["", *cross_table([set_name(source) for source in sources], results)]))
+        print("\n".join(["", *cross_table(names_of(sources), results)]))
     if arguments.out is not None:
         _write(arguments.out, trees[0] if len(sources) == 1 else {"sets": trees})
     return 0

@@ -186,7 +186,7 @@ def _for_each(roots: Sequence[Path], values: Sequence[str], option: str) -> list
 
 
 def _check_sets(arguments: argparse.Namespace, sources: "Sequence[SourceConfig]") -> None:
-    names = [set_name(source) for source in sources]
+    names = names_of(sources)
     again = [name for name in names if names.count(name) > 1]
     if again:
         raise UserError(f"{again[0]} is named twice; give each data set once")
@@ -194,9 +194,15 @@ def _check_sets(arguments: argparse.Namespace, sources: "Sequence[SourceConfig]"
         raise UserError("--show-names: with several data sets it is not told whose queries are meant; use --show N")
 
 
-def set_name(source: "SourceConfig") -> str:
-    """A data set, as tables call it."""
-    return source.folder.resolve().name if source.kind == "market" else f"{source.kind} {source.folder.resolve().name}"
+def names_of(sources: "Sequence[SourceConfig]") -> list[str]:
+    """Data sets, as tables call them."""
+    from reid.samples.sources import set_names
+
+    names = set_names([source.folder for source in sources])
+    return [
+        name if source.kind == "market" else f"{source.kind} {name}"
+        for name, source in zip(names, sources, strict=True)
+    ]
 
 
 def _positive(text: str) -> int:

@@ -84,6 +84,18 @@ class SourceConfig(Section):
         return data_folder(self.root)
 
 
+def set_names(folders: Sequence[Path]) -> list[str]:
+    """What data sets are called: the name of each folder, with so many above it as tell it from the others."""
+    whole = [folder.resolve().parts for folder in folders]
+    names = []
+    for parts in whole:
+        others = [other for other in whole if other != parts]
+        lengths = range(1, len(parts))
+        length = next((n for n in lengths if all(other[-n:] != parts[-n:] for other in others)), len(parts))
+        names.append("/".join(parts[-length:]))
+    return names
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
     """One crop.

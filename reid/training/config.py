@@ -127,7 +127,9 @@ class TrainConfig(Section):
     train: tuple[SourceConfig, ...] = Field((), description="data sets, joined")
     test: SourceConfig | None = Field(None, description="data set whose queries and gallery are scored; null: none")
     test_also: tuple[SourceConfig, ...] = Field(
-        (), description="further sets that are scored by their own rules; the names of their scores end in _on_<folder>"
+        (),
+        description="further sets that are scored by their own rules; the names of their scores end in _on_<folder>, "
+        "with the folders above it where several have one name",
     )
     test_rule: Rule | None = Field(
         None,
@@ -162,6 +164,7 @@ class TrainConfig(Section):
     def _fits(self) -> "TrainConfig":
         if not self.train:
             raise ValueError("train: name at least one data set")
+        self.select.check_scorings(self.evaluate_every)
         concatenated = {name.removeprefix("bn_") == "conct" for name in self.test_features}
         if len(concatenated) > 1:
             raise ValueError("test_features: conct is longer than the other kinds and cannot be compared beside them")
@@ -169,9 +172,9 @@ class TrainConfig(Section):
             raise ValueError("test_also: there are further test sets, but no first one; name it with test")
         if self.test is None and self.select.best_on == "test":
             raise ValueError("select.best_on: test needs a test set; name it with test")
-        folders = [source.folder.name for source in (self.test, *self.test_also) if source is not None]
+        folders = [source.folder.resolve() for source in (self.test, *self.test_also) if source is not None]
         if len(set(folders)) < len(folders):
-            raise ValueError("test_also: two test sets lie in folders of one name, so that their scores would too")
+            raise ValueError("test_also: a data set is tested twice; give each once")
         if len(set(self.test_features)) < len(self.test_features):
             raise ValueError("test_features: each kind counts once")
         if self.test_cameras and not self.camera_tokens:

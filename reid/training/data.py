@@ -9,7 +9,7 @@ import numpy as np
 
 from data.errors import UserError
 from reid.ranking.rules import Rule
-from reid.samples.sources import BadFiles, Sample, SourceConfig, default_rule, join, read_source
+from reid.samples.sources import BadFiles, Sample, SourceConfig, default_rule, join, read_source, set_names
 from reid.training.checks import check_files, check_sources, check_test, warn_of_single
 from reid.training.selection import SelectConfig, held_out, queries_and_gallery
 
@@ -42,7 +42,7 @@ class TrainingData:
         cameras: for each camera of the training sets its number there.
         validation: what the best weights are chosen on; its cameras are numbered as in ``train``.
         test: the test set.
-        also: further test sets by the name of their folder.
+        also: further test sets by their names (``set_names``).
     """
 
     train: list[Sample]
@@ -94,7 +94,8 @@ def training_data(
     check_sources(train)
     parts = [read_source(source, "train", bad_files).train for source in train]
     tested = None if test is None else _test(test, test_rule)
-    others = tuple((source.folder.name, _test(source, None)) for source in also)
+    names = set_names([source.folder for source in (*also, *([] if test is None else [test]))])[: len(also)]
+    others = tuple((name, _test(source, None)) for name, source in zip(names, also, strict=True))
     samples, known, cameras = join(parts)
     if not samples:
         raise UserError("train: no crop is left to learn from")

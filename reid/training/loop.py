@@ -378,3 +378,5 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
             self._result = {}
             if self._watched == "test":
                 self._best, self._waited, self._scored = -math.inf, 0, 0
+        if self._epoch > self._loop.epochs and self._ranks.leads:
+            logger.warning("%d epochs are done; epochs=%d leaves nothing to learn", self._epoch, self._loop.epochs)

@@ -124,6 +124,7 @@ class SanTrainConfig(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> "SanTrainConfig":
+        self.select.check_scorings(self.evaluate_every)
         if bool(self.train) == bool(self.pairs):
             raise ValueError("train, pairs: name ReID data sets (SAN), or pairs of picture and texture (SAN-PG)")
         if self.pairs and not self.model.decoder:

@@ -33,6 +33,15 @@ class SelectConfig(Section):
             raise ValueError("patience: best_on: none leaves nothing to wait for")
         return self
 
+    def check_scorings(self, evaluate_every: int) -> None:
+        """Make sure that patience has scorings to count.
+
+        Raises:
+            ValueError: when only the end is scored.
+        """
+        if self.patience and not evaluate_every:
+            raise ValueError("select.patience counts scorings, and evaluate_every=0 scores only at the end")
+
 
 def held_out(identities: IntArray, sets: IntArray, share: float, seed: int) -> IntArray:
     """Draw the identities of the validation, at least two of each set.

@@ -401,6 +401,22 @@ def test_several_sets_end_in_one_table(
     assert told[2]["models"][0]["input"]["gallery"]["crops"] == 3
 
 
+def test_sets_in_folders_of_one_name_are_told_apart_by_the_folders_above(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    roots = [str(write_site(tmp_path / name / "reid", people=3)) for name in ("a", "b")]
+    assert main(["--weights", str(weights), "--data", roots[0], "--data", roots[1], "--device", "cpu"]) == 0
+    printed = capsys.readouterr().out
+    assert printed[printed.index("mAP / rank 1") :].split("\n")[0].split() == [
+        "mAP",
+        "/",
+        "rank",
+        "1",
+        "a/reid",
+        "b/reid",
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -16,7 +16,7 @@ from reid.losses.triplet import part_triplet_loss
 from reid.models.part_head import ExternalMasks, stripe_masks
 from reid.models.spec import ModelSpec, stripe_names
 from reid.ranking.pair_statistics import PairStatistics
-from reid.samples.sources import SourceConfig, join, read_source
+from reid.samples.sources import SourceConfig, join, read_source, set_names
 from reid.training.config import OptimiserConfig, load_training
 from reid.training.engine import Trainer
 from reid.training.evaluation import masks_of
@@ -256,7 +256,7 @@ def test_further_test_sets_are_scored_under_their_own_names(site, config_file, t
     assert {"mAP", "rank1", f"mAP_on_{site.name}", f"rank1_on_{site.name}"} <= set(scores)
     alone = Trainer(load_training(config_file, ["camera_tokens=true"]), tmp_path / "b", "cpu").run()
     assert scores[f"mAP_on_{site.name}"] == alone["mAP"]
-    with pytest.raises(UserError, match="two test sets lie in folders of one name"):
+    with pytest.raises(UserError, match="a data set is tested twice"):
         load_training(config_file, [f"test_also=[{{root: {site}}}]"])
 
 
@@ -275,6 +275,41 @@ def test_a_mapping_of_cameras_is_for_test_sets_of_its_kind(config_file, site):
     moved = config.test.model_copy(update={"root": site.parent})
     assert config.cameras_in(moved) == {1: 2}
     assert not config.cameras_in(config.test.model_copy(update={"kind": "ltcc"}))
+
+
+def test_test_sets_in_folders_of_one_name_are_told_apart_by_the_folders_above(config_file, tmp_path):
+    roots = [make_site(tmp_path / name / "reid", range(5, 9)) for name in ("a", "b", "c")]
+    also = ", ".join(f"{{root: {root}}}" for root in roots[1:])
+    changes = [f"train.0.root={make_site(tmp_path / 'learnt', range(1, 5))}", f"test.root={roots[0]}"]
+    scores = Trainer(load_training(config_file, [*changes, f"test_also=[{also}]"]), tmp_path / "run", "cpu").run()
+    assert {name for name in scores if name.startswith("mAP")} == {"mAP", "mAP_on_b/reid", "mAP_on_c/reid"}
+    assert set_names([*roots, tmp_path / "learnt"]) == ["a/reid", "b/reid", "c/reid", "learnt"]
+    assert set_names(roots[:1] * 2) == ["reid", "reid"]
+
+
+@pytest.mark.parametrize("best_on", ["none", "validation", "test"])
+def test_a_finished_training_scores_a_test_that_changed(config_file, tmp_path, caplog, best_on):
+    learnt = make_site(tmp_path / "learnt", range(1, 5))
+    tests = [make_site(tmp_path / name, range(5, 9), cameras) for name, cameras in (("a", (1, 2)), ("b", (1, 2, 3)))]
+    changes = [f"train.0.root={learnt}", f"select.best_on={best_on}", "select.share=0.5", "batch.people=2", "epochs=2"]
+
+    def scores(folder, test, *more, resume=True):
+        config = load_training(config_file, [*changes, f"test.root={test}", *more])
+        return Trainer(config, tmp_path / folder, "cpu", resume).run()
+
+    first = scores("run", tests[0], resume=False)
+    assert scores("run", tests[0]) == first
+    assert scores("run", tests[1]) == scores("other", tests[1], resume=False) != first
+    assert not caplog.records or "nothing to learn" not in caplog.text
+    assert scores("run", tests[0], "epochs=1") == first
+    assert "2 epochs are done; epochs=1 leaves nothing to learn" in caplog.text
+
+
+def test_patience_needs_scorings_to_count(config_file):
+    changes = ["select.best_on=validation", "select.patience=2"]
+    assert load_training(config_file, [*changes, "evaluate_every=1"]).select.patience == 2
+    with pytest.raises(UserError, match="evaluate_every=0 scores only at the end"):
+        load_training(config_file, [*changes, "evaluate_every=0"])
 
 
 @pytest.mark.parametrize("start", ["published", "silent"])
