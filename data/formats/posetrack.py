@@ -69,8 +69,10 @@ def read_pose_result(path: Path) -> PoseResult:
         tracks = np.array([_id(one, "track_id", "person_id") for one in told], np.int64)
         points = np.array([_points(one) for one in told], np.float32).reshape(-1, _KEYPOINTS, 3)
         boxes = np.array([_box(one) for one in told], np.float64).reshape(-1, 4)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise UserError(f"{path} is no result of PoseTrack21: {error!r}") from None
+    except KeyError as error:
+        raise UserError(f"{path} is no result of PoseTrack21: an entry has no {error}") from None
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise UserError(f"{path} is no result of PoseTrack21: {error}") from None
     for ids, what in ((people, "person"), (tracks, "track")):
         _check_once(path, owners, ids, what)
     order = sorted(range(len(images)), key=lambda row: images[row].file_name)

@@ -62,8 +62,7 @@ def evaluate_folders(gt: Path, pred: Path, options: EvaluationOptions = Evaluati
     sequences, told = pair_sequences(truth, found, rule)
     warnings = [*map(str, truth.problems), *lines, *told]
     rows = score_sequences(sequences, rule, options.cross_camera)
-    if any(len(one.truth) for one in sequences) and not any(row.tally.truth_boxes for row in rows):
-        warnings.append(f"{gt}: no true box counts by {rule}: every prediction is false")
+    warnings += told_no_truth(any(row.tally.truth_boxes for row in rows), rule, str(gt))
     for warning in warnings:
         logger.warning("%s", warning)
     check_matched(rows, rule, str(pred))
@@ -91,6 +90,11 @@ def _read_truth(gt: Path, options: EvaluationOptions) -> tuple[TrackingDataset, 
     if rule.rule == "mot17" and truth.classes is not None and PEDESTRIAN not in truth.classes:
         raise UserError(f"{gt}: {LABELS_FILE} says that class {PEDESTRIAN} is no person, and the rule mot17 that it is")
     return (truth if options.limit is None else truth.first(options.limit)), rule
+
+
+def told_no_truth(any_counts: bool, rule: Rule, where: str) -> list[str]:
+    """A line where no true box counts, be it that there is none: then no figure says anything of the tracks."""
+    return [] if any_counts else [f"{where}: no true box counts by {rule}: no prediction can be right"]
 
 
 def check_matched(rows: list[ScoreRow], rule: Rule, where: str) -> None:

@@ -20,6 +20,7 @@ from data.formats.world import WorldTable
 from pipeline.evaluation.benchmarks.boxes import CameraScores, score_cameras
 from pipeline.evaluation.benchmarks.request import BenchmarkRequest
 from pipeline.evaluation.benchmarks.result import BenchmarkResult, Table
+from pipeline.evaluation.evaluate import told_no_truth
 from pipeline.evaluation.evaluate_ground import GroundRule, evaluate_ground, find_places, score_group
 from pipeline.evaluation.ground import GroundTally
 from pipeline.evaluation.predictions import read_predictions
@@ -58,6 +59,7 @@ def score_found(
         warnings += told
         joined = truth.one_site
         scores = score_cameras(sequences, rule, joined, request.seed, str(request.pred))
+        warnings += told_no_truth(scores.overall.truth_boxes > 0, rule, str(request.root))
         result = _of_boxes(truth, f"{rule}{'; ids over all cameras' if joined else ''}", scores)
     places = _places(truth, request, warnings)
     if places is not None:

@@ -170,3 +170,16 @@ def test_prepared_cameras_are_pointed_to_the_site(tmp_path: Path, capsys: pytest
     assert code == 2
     assert "is not NLPR_MCT: missing Dataset*/Cam*.dat" in error
     assert "files of cameras by themselves are the data set 'site'" in error
+
+
+@pytest.mark.parametrize("truth", ["", "1,1,10,10,20,40,0,1,1\n"], ids=["nobody", "nobody that counts"])
+def test_a_truth_without_a_box_that_counts_is_said(
+    truth: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder, text in (("gt", truth), ("pred", "1,7,10,10,20,40,1,-1,-1,-1\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "hall.txt").write_text(text)
+    code = run(evaluate.main, ["--dataset", "site", "--root", str(tmp_path / "gt"), "--pred", str(tmp_path / "pred")])
+    said = capsys.readouterr()
+    assert code == 0
+    assert "no true box counts by plain, IoU >= 0.5: no prediction can be right" in said.out + said.err
