@@ -21,6 +21,9 @@ from pipeline.evaluation.rules import Rule
 
 # Fewer predictions where nobody is are false alarms like others.
 _FEWEST_ELSEWHERE = 10
+# A tracker may lose the last people of a recording; a tenth of all true rows at its end is a run that stopped early.
+_FEWEST_LATE = 10
+_LATE_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def pair_sequences(
             lines += told
         sequence, told = _annotated_only(one, sequence, step, _shift(dataset, one))
         sequences.append(sequence)
-        lines += [*told, *_elsewhere(sequence)]
+        lines += [*told, *_elsewhere(sequence), *_untracked(sequence)]
     return sequences, lines
 
 
@@ -155,6 +158,18 @@ def _elsewhere(sequence: Sequence) -> list[str]:
     return [
         f"{sequence.name}: the truth has somebody in {len(np.unique(truth.frames))} of {sequence.length} frames; "
         f"{outside} of {len(found)} predicted rows are in the others and count as false: was all of it annotated?"
+    ]
+
+
+def _untracked(sequence: Sequence) -> list[str]:
+    """A line where much of the truth comes after the last prediction, as if only the first frames were tracked."""
+    truth, found = sequence.truth, sequence.predictions
+    late = int((truth.frames > found.frames.max()).sum()) if len(found) else 0
+    if late < _FEWEST_LATE or late <= _LATE_SHARE * len(truth):
+        return []
+    return [
+        f"{sequence.name}: {late} of {len(truth)} true rows come after the last prediction and count as missed: "
+        "was all of it tracked?"
     ]
 
 

@@ -120,3 +120,15 @@ def test_predictions_where_the_truth_has_nobody_are_told_when_they_are_the_most(
     ]
     assert pair(replace(one, truth=rows(*range(20))), rows(*range(40)))[1] == []
     assert pair(one, rows(0, 1, 7, 8, 9))[1] == []
+
+
+def test_truth_after_the_last_prediction_is_told_when_it_is_much() -> None:
+    one = TruthSequence("c1", 40, rows(*range(40)))
+    sequence, lines = pair(one, rows(*range(28)))
+    assert len(sequence.truth) == 40
+    assert lines == [
+        "c1: 12 of 40 true rows come after the last prediction and count as missed: was all of it tracked?"
+    ]
+    assert pair(one, rows(*range(31)))[1] == [], "nine rows"
+    assert pair(one, rows(0, 39))[1] == []
+    assert pair(TruthSequence("c1", 200, rows(*range(200))), rows(*range(180)))[1] == [], "a tenth"
