@@ -9,6 +9,8 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
+_LAST_STEP_S = 60
+
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Ctrl-C, a polite kill, and a terminal that goes away."""
 
@@ -46,6 +48,21 @@ def stopped_like_ctrl_c() -> Iterator[None]:
 
     with _handled_by(interrupt):
         yield
+
+
+def work_on(_: int) -> None:
+    """Have a worker process outlive a signal to the whole group, so that what is at work in its parent can be finished.
+
+    Ctrl-C is the parent's alone to answer. After any other the worker has a while left: it is also how a
+    parent that ends gets rid of what is left of its workers.
+
+    Args:
+        _: number of the worker.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "alarm"):
+        for number in sorted({*SIGNALS} - {signal.SIGINT}):
+            signal.signal(number, lambda *_: signal.alarm(_LAST_STEP_S))
 
 
 @contextmanager

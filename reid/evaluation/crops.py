@@ -13,6 +13,7 @@ from data.formats.reid_keypoints import CropSkeletons
 from data.pictures import read_picture
 from data.records import FloatArray, Image
 from data.runtime.cores import helpers
+from data.runtime.stopping import work_on
 from reid.samples.crop_files import BadFiles
 from reid.samples.labels import read_fields
 from reid.samples.sources import Sample
@@ -102,7 +103,9 @@ def read_crops(
     Raises:
         UserError: for the first such file, where that ends the reading.
     """
-    loader: DataLoader[Any] = DataLoader(_Reader(samples, labels), batch, num_workers=helpers(workers), collate_fn=list)
+    loader: DataLoader[Any] = DataLoader(
+        _Reader(samples, labels), batch, num_workers=helpers(workers), collate_fn=list, worker_init_fn=work_on
+    )
     for found in loader:
         bad = [crop for crop in found if isinstance(crop, BadCrop)]
         if bad and bad_files == "fail":

@@ -1,6 +1,5 @@
 """Batches read ahead by worker processes that stay from epoch to epoch."""
 
-import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -9,6 +8,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from data.errors import UserError
 from data.runtime.cores import helpers
+from data.runtime.stopping import work_on
 
 Item = TypeVar("Item")
 Batch = TypeVar("Batch")
@@ -58,7 +58,7 @@ class BatchLoader(Generic[Item, Batch]):
             collate_fn=self._stack,
             pin_memory=self._pinned,
             persistent_workers=self._workers > 0,
-            worker_init_fn=_work_on,
+            worker_init_fn=work_on,
             # Else the loader draws from the global generator, whenever an epoch begins.
             generator=torch.Generator(),
         )
@@ -103,9 +103,3 @@ class _Stack(Generic[Item, Batch]):
                 return item
             sound.append(item)
         return self._stack(sound)
-
-
-def _work_on(_: int) -> None:
-    """Ctrl-C reaches workers too: they work on, until the training that takes its last step lets them go."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -2,7 +2,9 @@
 
 import json
 import multiprocessing
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import cv2
@@ -233,6 +235,22 @@ class Squares(torch.utils.data.Dataset[int]):
         if index == 13:
             raise UserError("13 cannot be read")
         return index * index
+
+
+def test_workers_outlive_a_signal_to_the_whole_group() -> None:
+    loader = BatchLoader(Squares(), tuple, 1, torch.device("cpu"))
+    rows = [[row] for row in range(12)]
+    batches = loader.read(rows)
+    found = [next(batches)]
+    (worker,) = multiprocessing.active_children()
+    for sent in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(worker.pid or 0, sent)
+    found += list(batches)
+    assert found == [(row * row,) for row in range(12)]
+    assert worker.is_alive()
+    loader.close()
+    worker.join()
+    assert worker.exitcode == 0
 
 
 @pytest.mark.parametrize("workers", [0, 1])
