@@ -8,7 +8,7 @@ camera.
 are published in this format too, as ``ground_truth_2025_format.json``.
 
 People are class 1 of the boxes, every other type a class of its own; ids of other types are told from those of people
-by millions. Places on the ground are those of people.
+by millions, or by the power of ten above the largest id. Places on the ground are those of people.
 """
 
 from pathlib import Path
@@ -28,7 +28,7 @@ from data.records import DoubleArray
 TRUTH_FILES = ("ground_truth.json", "ground_truth_2025_format.json")
 _CALIBRATIONS = ("calibration.json", "calibration_2025_format.json")
 _FPS, _SIZE = 30.0, (1920, 1080)
-_PER_TYPE = 10**6
+_LEAST_PER_TYPE = 10**6
 _MOST_BYTES = 1 << 30
 _PERSON = 0
 
@@ -55,12 +55,12 @@ def read_aicity2025(root: Path, split: str) -> TrackingDataset:
     if strange:
         count = sum(len(views[name]) for name in strange)
         problems.append(Problem("row of an unknown camera", str(path), count, f"camera {strange[0]}"))
-    length = int(solids.frames.max(initial=-1)) + 1
+    length, per_type = int(solids.frames.max(initial=-1)) + 1, _per_type(path, int(solids.ids.max()))
     sequences = []
     for name, (_, size) in sensors.items():
         rows = np.array(views.get(name, []), np.float64).reshape(-1, 7)
         frames, ids, classes = rows[:, :3].astype(np.int64).T
-        table = MotTable.make(frames, ids, rows[:, 3:], class_ids=classes)
+        table = MotTable.make(frames, ids + (classes - 1) * per_type, rows[:, 3:], class_ids=classes)
         table, twice = first_of_each(name, table)
         table, flat = sound_rows(name, table)
         problems += twice + flat
@@ -88,14 +88,15 @@ def _objects(path: Path) -> tuple[SolidTable, dict[str, list[list[float]]], list
             for told in objects:
                 kind, number = _class(told["object type"]), whole(told["object id"])
                 box = [*told["3d location"], *told["3d bounding box scale"], told["3d bounding box rotation"][2]]
+                if number < 0:
+                    raise ValueError(f"the id {number} in frame {frame} is below 0")
                 if len(box) != 7:
                     raise ValueError(f"object {number} in frame {frame} has no place and size of three numbers each")
                 keys.append((frame, number, kind))
                 boxes.append([float(value) for value in box])
                 for camera, corners in (told.get("2d bounding box visible") or {}).items():
                     left, top, right, bottom = map(float, corners)
-                    row = [frame, number + kind * _PER_TYPE, kind + 1, left, top, right, bottom]
-                    views.setdefault(str(camera), []).append(row)
+                    views.setdefault(str(camera), []).append([frame, number, kind + 1, left, top, right, bottom])
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{path} is no truth of AI City 2025: {error!r}") from None
     table, values = np.array(keys, np.int64).reshape(-1, 3), np.array(boxes, np.float64).reshape(-1, 7)
@@ -111,6 +112,18 @@ def _objects(path: Path) -> tuple[SolidTable, dict[str, list[list[float]]], list
     kept = np.ones(len(solids), bool)
     kept[again] = False
     return solids.select(kept), views, [Problem("id twice in a frame", str(path), len(again), example)]
+
+
+def _per_type(path: Path, largest: int) -> int:
+    """How far apart the ids of two types lie in the boxes of cameras, where an id stands alone.
+
+    Raises:
+        UserError: ids are so large that those of all types cannot be told apart in 53 bits.
+    """
+    apart = max(_LEAST_PER_TYPE, 10 ** len(str(largest)))
+    if apart * len(CLASSES) > 2**53:
+        raise UserError(f"{path}: the id {largest} is too large; number the objects anew")
+    return apart
 
 
 def _class(name: Any) -> int:

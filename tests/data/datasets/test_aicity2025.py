@@ -70,6 +70,8 @@ def test_a_scene_has_boxes_by_camera_places_and_boxes_in_the_world(tmp_path: Pat
         ({"3d location": [1.5, 2.5]}, "no place and size of three numbers each"),
         ({"3d bounding box scale": [0.5, 0.0, 1.8]}, "a size is not above 0"),
         ({"object id": "x"}, "is no truth of AI City 2025"),
+        ({"object id": -1}, "the id -1 in frame 0 is below 0"),
+        ({"object id": 10**15}, "the id 1000000000000000 is too large; number the objects anew"),
         ({"2d bounding box visible": {"Camera": [1, 2, 3]}}, "is no truth of AI City 2025"),
     ],
 )
@@ -81,6 +83,17 @@ def test_broken_scenes(change: dict[str, Any], complaint: str, tmp_path: Path) -
 def test_the_folder_one_stands_in_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(write(tmp_path, {"0": [PERSON]}) / "train" / "Lab_000")
     assert read_dataset("aicity2025", Path()).split == "Lab_000"
+
+
+@pytest.mark.parametrize("number", [999_999, 1_000_004, 12_345_678])
+def test_a_large_id_of_a_person_is_never_that_of_another_type(number: int, tmp_path: Path) -> None:
+    lift = {**PERSON, "object type": "Forklift"}
+    person, small = {**PERSON, "object id": number}, {**lift, "object id": 4}
+    dataset = read_dataset("aicity2025", write(tmp_path, {"0": [person, small], "1": [person, small]}))
+    first = dataset.sequences[0]
+    assert dataset.people(first).tolist() == [number]
+    assert len(set(first.truth.ids.tolist())) == 2
+    assert not any("twice" in str(problem) for problem in dataset.problems)
 
 
 def test_an_object_twice_in_a_frame_counts_once(tmp_path: Path) -> None:
