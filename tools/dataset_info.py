@@ -11,8 +11,8 @@ from typing import Any
 from data.datasets.registry import TRACKING, read_dataset
 from data.datasets.tracking import TrackingDataset
 from data.errors import UserError
+from data.kernels.sampled_frames import stepped
 from pipeline.cli import run
-from pipeline.evaluation.annotated import stepped
 from pipeline.evaluation.sequences import annotated_step
 
 _PERSON_SEARCH = "posetrack21_person_search"

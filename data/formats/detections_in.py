@@ -24,6 +24,7 @@ from data.formats.features_in import (
 )
 from data.formats.mot import check_pixels, read_mot
 from data.formats.number_rows import LARGEST_WHOLE
+from data.kernels.sampled_frames import common_step, stepped
 from data.listing import by_stem, contents, listed
 from data.names import is_camera_name
 from data.records import FloatArray, IntArray, PartEmbeddings
@@ -197,12 +198,11 @@ def _looked(frames: IntArray, frame_count: int, told: IntArray | None) -> tuple[
         if len(told) == frame_count:
             return None, []
         return told, [f"it has images of {len(told)} of {frame_count} frames: the others count as not looked at"]
-    own = np.unique(frames)
-    step = int(np.gcd.reduce(np.diff(own))) if len(own) >= _FEWEST_FRAMES else 1
+    step = common_step([frames], _FEWEST_FRAMES)
     if step == 1:
         return None, []
     seldom = f"people are in one frame in {step} alone: the frames between count as not looked at"
-    return range(int(own[0]) % step, frame_count, step), [seldom]
+    return stepped(frames, step, frame_count), [seldom]
 
 
 def _from_duke(path: Path) -> CameraDetections:

@@ -6,7 +6,7 @@
 | aicity | one text file, rows of camera, id, frame, box, place (AI City 2024 on) | 0 | over cameras | whole px, place |
 | duke | one text file, rows of camera, id, frame, box, place (DukeMTMC) | 1 | over cameras | place |
 | posetrack | folder of ``<video>.json``, PoseTrack21 submissions | pictures | person_id | keypoints, pictures |
-| coco | folder of ``<camera>.json``, one image per frame | as numbered | track_id | score, keypoints, pictures |
+| coco | folder of ``<camera>.json``, or of several videos | as numbered | track_id | score, keypoints, pictures |
 | cvat_video, cvat_images | folder of ``<camera>.xml``, CVAT 1.1 | 0 | per file | size |
 
 Cameras of aicity and duke are numbers: the last number in a camera's name, and ``camera<number>`` on the way back.
@@ -24,7 +24,7 @@ from data.errors import UserError
 from data.formats.camera_rows import CameraRows, Key, read_camera_rows, write_camera_rows
 from data.formats.camera_texts import camera_texts
 from data.formats.coco import CocoImage, write_coco
-from data.formats.coco_videos import read_coco_videos
+from data.formats.coco_videos import CocoVideo, read_coco_videos
 from data.formats.cvat import read_cvat, write_cvat_images, write_cvat_video
 from data.formats.mot import MotTable, read_mot, write_mot
 from data.formats.posetrack import read_posetrack, write_posetrack
@@ -54,15 +54,21 @@ class TrackFormat:
 
 
 def _per_camera(
-    ending: str, read: Callable[[Path], CameraTracks], write: Callable[[Path, CameraTracks], None]
+    ending: str, read: Callable[[Path], Sequence[CameraTracks]], write: Callable[[Path, CameraTracks], None]
 ) -> TrackFormat:
-    """A format of one file per camera."""
+    """A format of one file per camera; ``read`` gives the cameras of a file, which may be more."""
 
     def read_folder(folder: Path) -> list[CameraTracks]:
         paths = camera_texts(folder) if ending == ".txt" else by_stem(listed(folder, f"*{ending}"))
         if not paths:
             raise UserError(f"{folder} holds no <camera>{ending}")
-        return [_sound(path, read(path)) for path in paths.values()]
+        found: dict[str, tuple[Path, CameraTracks]] = {}
+        for path in paths.values():
+            for one in read(path):
+                if one.name in found:
+                    raise UserError(f"{found[one.name][0]} and {path} both hold camera '{one.name}'; remove one")
+                found[one.name] = (path, _sound(path, one))
+        return [one for _, one in found.values()]
 
     def write_folder(folder: Path, cameras: Sequence[CameraTracks]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,6 +76,11 @@ def _per_camera(
             write(folder / f"{one.name}{ending}", one)
 
     return TrackFormat(read_folder, write_folder)
+
+
+def _alone(read: Callable[[Path], CameraTracks]) -> Callable[[Path], list[CameraTracks]]:
+    """A reader of files that hold one camera each."""
+    return lambda path: [read(path)]
 
 
 def _rows_format(what: str, base: int, fewest: int, whole: bool) -> TrackFormat:
@@ -150,12 +161,12 @@ def _write_mot(path: Path, tracks: CameraTracks) -> None:
     write_mot(path, tracks.table)
 
 
-def _read_coco(path: Path) -> CameraTracks:
-    videos = read_coco_videos(path)
-    if len(videos) > 1:
-        shown = ", ".join(video.name for video in videos[:4])
-        raise UserError(f"{path} holds {len(videos)} videos ({shown}); write one file per camera")
-    (video,) = videos
+def _read_coco(path: Path) -> list[CameraTracks]:
+    """The cameras of a file: one by the file's name, several by those of their videos."""
+    return [_coco_video(path, video) for video in read_coco_videos(path)]
+
+
+def _coco_video(path: Path, video: CocoVideo) -> CameraTracks:
     for line in video.warnings:
         logger.warning("%s", line)
     images = video.images
@@ -172,7 +183,7 @@ def _read_coco(path: Path) -> CameraTracks:
     whole = len(images) == video.length
     names = tuple(PictureName(image.image_id, image.file_name) for image in images) if whole else ()
     skeleton = poses[0].skeleton if poses else "coco17"
-    return CameraTracks(path.stem, video.length, size, table, points, skeleton, names)
+    return CameraTracks(video.name or path.stem, video.length, size, table, points, skeleton, names)
 
 
 def _write_coco(path: Path, tracks: CameraTracks) -> None:
@@ -191,11 +202,11 @@ def _write_coco(path: Path, tracks: CameraTracks) -> None:
 
 
 FORMATS = {
-    "mot": _per_camera(".txt", _read_mot, _write_mot),
+    "mot": _per_camera(".txt", _alone(_read_mot), _write_mot),
     "aicity": _rows_format("AI City", 0, 7, whole=True),
     "duke": _rows_format("DukeMTMC", 1, 7, whole=False),
-    "posetrack": _per_camera(".json", read_posetrack, write_posetrack),
+    "posetrack": _per_camera(".json", _alone(read_posetrack), write_posetrack),
     "coco": _per_camera(".json", _read_coco, _write_coco),
-    "cvat_video": _per_camera(".xml", read_cvat, write_cvat_video),
-    "cvat_images": _per_camera(".xml", read_cvat, write_cvat_images),
+    "cvat_video": _per_camera(".xml", _alone(read_cvat), write_cvat_video),
+    "cvat_images": _per_camera(".xml", _alone(read_cvat), write_cvat_images),
 }

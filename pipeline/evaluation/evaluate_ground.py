@@ -13,10 +13,11 @@ from data.datasets.layout import check_length
 from data.datasets.mot_folder import stated_lengths, truth_files
 from data.errors import UserError
 from data.formats.world import WorldTable, read_world_mot, read_world_paths
+from data.kernels.sampled_frames import common_step, stepped
 from data.listing import by_stem, listed
 from data.records import DoubleArray, IntArray
 from data.site import load_site
-from pipeline.evaluation.annotated import common_step, only, stepped
+from pipeline.evaluation.annotated import FEWEST_FRAMES, only
 from pipeline.evaluation.ground import GroundComparison, GroundTally
 from pipeline.evaluation.result import align
 from pipeline.folder.run_folder import RunFolder
@@ -175,7 +176,7 @@ def score_group(
     beyond = int((found.frames >= length).sum())
     if beyond:
         lines.append(f"{beyond} predicted rows after frame {length}, the last of the truth, are left out")
-    step = 1 if annotated is not None else common_step([true.frames])
+    step = 1 if annotated is not None else common_step([true.frames], FEWEST_FRAMES)
     if step != 1:
         annotated = stepped(true.frames, step, length)
         lines.append(f"the truth has one frame in {step}: only these {len(annotated)} are scored")

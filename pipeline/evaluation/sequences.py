@@ -14,8 +14,9 @@ import numpy as np
 from data.datasets.mot_folder import LABELS_FILE
 from data.datasets.tracking import TrackingDataset, TruthSequence
 from data.formats.mot import PEDESTRIAN, MotTable
+from data.kernels.sampled_frames import common_step, stepped
 from data.records import IntArray
-from pipeline.evaluation.annotated import common_step, only, stepped
+from pipeline.evaluation.annotated import FEWEST_FRAMES, only
 from pipeline.evaluation.region import feet_inside
 from pipeline.evaluation.rules import Rule
 
@@ -77,7 +78,7 @@ def annotated_step(sequences: Iterable[TruthSequence]) -> int:
     chosen = tuple(sequences)
     if any(one.annotated is not None for one in chosen):
         return 1
-    return common_step(one.truth.frames for one in chosen)
+    return common_step((one.truth.frames for one in chosen), FEWEST_FRAMES)
 
 
 def _pair(dataset: TrackingDataset, one: TruthSequence, found: MotTable | None) -> tuple[Sequence, list[str]]:

@@ -14,6 +14,7 @@ from data.formats.world import WorldPaths, read_world_paths
 from data.records import DoubleArray, FloatArray, IntArray, Tracklet
 from data.site import Site, load_site
 from pipeline.folder.run_folder import RunFolder
+from trackers.skeleton_gaps import bridge_skeletons
 
 _KEYPOINTS = 17
 
@@ -22,8 +23,8 @@ def read_run_tracks(folder: RunFolder, keypoint_min: float = 0.0) -> list[Camera
     """The tracks of all cameras, by name.
 
     Boxes are those of ``tracks/``. A row has the skeleton that was found in it; where none was found for as long as the
-    run fills boxes at most (``run.interpolate_s``), the joints lie on the straight line between those before and after,
-    with the lesser confidence. Places are those of ``world/`` at the instant of the row.
+    run fills boxes at most (``run.interpolate_s``), the joints lie within the box between where those before and after
+    lie, with the lesser confidence. Places are those of ``world/`` at the instant of the row.
 
     Args:
         folder: of a complete run.
@@ -109,29 +110,12 @@ def _skeletons(
     found = np.zeros((len(table), _KEYPOINTS, 3), np.float32)
     found[there] = points[chosen][place[there]]
     if max_gap_s > 0:
-        _fill(found, table, _times(tracklets, table.frames), max_gap_s)
+        rows, times_s = np.lexsort((table.frames, table.ids)), _times(tracklets, table.frames)
+        found[rows], _ = bridge_skeletons(
+            found[rows], table.boxes[rows], times_s[rows], table.ids[rows], max_gap_s, np.ones(len(rows), bool)
+        )
     found[found[..., 2] < keypoint_min] = 0
     return found
-
-
-def _fill(points: FloatArray, table: MotTable, times_s: DoubleArray, max_gap_s: float) -> None:
-    """Put missing skeletons on the straight line between their neighbours, in place."""
-    order = np.lexsort((table.frames, table.ids))
-    whose, when = table.ids[order], times_s[order]
-    seen = (points[order, :, 2] > 0).any(axis=1)
-    known = np.flatnonzero(seen)
-    if len(known) < 2:
-        return
-    after = np.searchsorted(known, np.arange(len(order))).clip(1, len(known) - 1)
-    low, high = known[after - 1], known[after]
-    between = ~seen & (low < np.arange(len(order))) & (high > np.arange(len(order)))
-    between &= (whose[low] == whose) & (whose[high] == whose) & (when[high] - when[low] <= max_gap_s)
-    rows = np.flatnonzero(between)
-    a, b = order[low[rows]], order[high[rows]]
-    share = ((when[rows] - times_s[a]) / np.maximum(times_s[b] - times_s[a], 1e-9))[:, None, None]
-    line = (1 - share) * points[a, :, :2] + share * points[b, :, :2]
-    sure = np.minimum(points[a, :, 2:], points[b, :, 2:])
-    points[order[rows]] = np.where(sure > 0, np.concatenate([line, sure], axis=2), 0.0)
 
 
 def _times(tracklets: Sequence[Tracklet], frames: IntArray) -> DoubleArray:

@@ -11,6 +11,9 @@ from data.records import FloatArray, IntArray, Tracklet, foot_points
 from pipeline.folder.track_files import root_ids
 from pipeline.rendering.scene import Scene
 from trackers.interpolation import frame_step, interpolate
+from trackers.skeleton_gaps import bridge_skeletons
+
+_KEYPOINTS = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,12 @@ class Timeline:
         self._times = _joined([piece.tracklet.times_s for piece in pieces], np.float64)[order]
         self._boxes = _joined([piece.tracklet.boxes for piece in pieces], np.float32, 4)[order]
         self._dashed = scores[order] == 0
-        found = _skeletons(pieces, order, fill_gap_s) if keypoints else None
-        self._keypoints: FloatArray | None = None if found is None else found[0]
-        self._bridged: NDArray[np.bool_] = np.zeros(len(order), bool) if found is None else found[1]
+        self._keypoints = _skeletons(pieces, order) if keypoints else None
+        self._bridged: NDArray[np.bool_] = np.zeros(len(order), bool)
+        if self._keypoints is not None:
+            self._keypoints, self._bridged = bridge_skeletons(
+                self._keypoints, self._boxes, self._times, self._codes, fill_gap_s, ~self._dashed
+            )
         self._model = model
         self._places, self._heights = _places(pieces, order) if model is not None else (None, None)
         self._by_frame = np.argsort(self._frames, kind="stable")
@@ -141,41 +147,17 @@ def _joined(columns: Sequence[np.ndarray], kind: type, *shape: int) -> np.ndarra
     return np.concatenate(columns).astype(kind, copy=False) if columns else np.zeros((0, *shape), kind)
 
 
-def _skeletons(
-    pieces: Sequence[_Rows], order: IntArray, fill_gap_s: float
-) -> tuple[FloatArray, NDArray[np.bool_]] | None:
-    """Keypoints in row order, zero where there are none, and which were bridged; None where no tracklet has any."""
-    if all(piece.tracklet.keypoints is None for piece in pieces):
+def _skeletons(pieces: Sequence[_Rows], order: IntArray) -> FloatArray | None:
+    """Keypoints in row order, zero where there are none; None where no tracklet has any."""
+    columns = [piece.tracklet.keypoints for piece in pieces]
+    if all(points is None for points in columns):
         return None
-    found = [_bridged(piece.tracklet, fill_gap_s) for piece in pieces]
-    keypoints = _joined([one for one, _ in found], np.float32, 17, 3)[order]
-    return keypoints, _joined([rows for _, rows in found], np.bool_)[order]
-
-
-def _bridged(tracklet: Tracklet, fill_gap_s: float) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Keypoints (N, 17, 3) of all rows, and which of them (N,) were not seen.
-
-    Where skeletons are made on demand, most rows have none. A detected row between two skeletons that are at
-    most ``fill_gap_s`` seconds apart gets what both show, each in its place within the box.
-    """
-    made = np.zeros(len(tracklet), bool)
-    if tracklet.keypoints is None:
-        return np.zeros((len(tracklet), 17, 3), np.float32), made
-    keypoints, times = tracklet.keypoints.copy(), tracklet.times_s
-    corner, size = tracklet.boxes[:, None, :2], np.maximum(tracklet.boxes[:, None, 2:] - tracklet.boxes[:, None, :2], 1)
-    known = (keypoints[..., 2] > 0).any(axis=1)
-    seen, rows = np.flatnonzero(known), np.flatnonzero(~known & (tracklet.scores > 0))
-    place = np.searchsorted(seen, rows)
-    inner = (place > 0) & (place < len(seen))
-    rows, a, b = rows[inner], seen[place[inner] - 1], seen[place[inner]]
-    near = times[b] - times[a] <= fill_gap_s
-    rows, a, b = rows[near], a[near], b[near]
-    share = ((times[rows] - times[a]) / (times[b] - times[a]))[:, None, None]
-    within = (keypoints[..., :2] - corner) / size
-    keypoints[rows, :, :2] = corner[rows] + ((1 - share) * within[a] + share * within[b]) * size[rows]
-    keypoints[rows, :, 2] = np.minimum(keypoints[a, :, 2], keypoints[b, :, 2])
-    made[rows] = True
-    return keypoints, made
+    shape = (_KEYPOINTS, 3)
+    filled = [
+        np.zeros((len(piece.tracklet), *shape), np.float32) if points is None else points
+        for piece, points in zip(pieces, columns, strict=True)
+    ]
+    return np.asarray(_joined(filled, np.float32, *shape)[order], np.float32)
 
 
 def _places(pieces: Sequence[_Rows], order: IntArray) -> tuple[FloatArray | None, FloatArray | None]:

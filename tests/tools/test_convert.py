@@ -1,5 +1,6 @@
 """Tracks through every format and back."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -275,3 +276,43 @@ def test_coco_keeps_frames_whose_pictures_have_other_names(tmp_path: Path) -> No
     (back,) = FORMATS["coco"].read(tmp_path / "out")
     assert back.table.frames.tolist() == TABLE.frames.tolist()
     assert back.pictures == names
+
+
+def _two_videos(path: Path) -> None:
+    """Videos 'door' and 'hall' in one COCO file; person 3 walks through both."""
+    images = [(1, "hall", 1), (2, "door", 1), (3, "hall", 2)]
+    numbers = {"door": 1, "hall": 2}
+    tree = {
+        "videos": [{"id": number, "name": name} for name, number in numbers.items()],
+        "categories": [{"id": 1, "name": "person"}],
+        "images": [
+            {
+                "id": i,
+                "video_id": numbers[video],
+                "frame_id": frame,
+                "file_name": f"{frame}.jpg",
+                "width": 640,
+                "height": 480,
+            }
+            for i, video, frame in images
+        ],
+        "annotations": [
+            {"id": i, "image_id": i, "category_id": 1, "bbox": [10 * i, 20, 30, 40], "track_id": 3}
+            for i, _, _ in images
+        ],
+    }
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(tree))
+
+
+def test_a_coco_file_of_several_videos_is_several_cameras(tmp_path: Path) -> None:
+    _two_videos(tmp_path / "in" / "all.json")
+    assert main([str(tmp_path / "in"), str(tmp_path / "out"), "--from", "coco", "--to", "mot"]) == 0
+    rows = {path.stem: path.read_text().splitlines() for path in (tmp_path / "out").iterdir()}
+    assert {camera: [row.split(",")[:3] for row in own] for camera, own in rows.items()} == {
+        "door": [["1", "3", "20.000"]],
+        "hall": [["1", "3", "10.000"], ["2", "3", "30.000"]],
+    }
+    _two_videos(tmp_path / "in" / "again.json")
+    with pytest.raises(UserError, match=r"again\.json and .*all\.json both hold camera 'door'; remove one"):
+        main([str(tmp_path / "in"), str(tmp_path / "other"), "--from", "coco", "--to", "mot"])

@@ -66,7 +66,7 @@ def test_boxes_are_those_of_the_track_files_and_cameras_without_people_stay(fold
     assert (third.length, third.places) == (0, None)
 
 
-def test_skeletons_have_global_ids_and_short_gaps_are_on_the_line(folder: RunFolder) -> None:
+def test_skeletons_have_global_ids_and_short_gaps_are_bridged(folder: RunFolder) -> None:
     points = read_run_tracks(folder)[0].keypoints
     assert points is not None
     np.testing.assert_allclose(points[:, 0, 0], [100, 101, 102, 103, 104, 230, 231], atol=1e-4)
