@@ -196,6 +196,7 @@ def _simulate(arguments: argparse.Namespace) -> tuple[Case, list[Row]]:
 
 
 def _run(arguments: argparse.Namespace) -> tuple[Case, list[Row]]:
+    from data.datasets.mot_folder import read_mot_folder
     from data.site import load_site
     from pipeline.config import load_config
     from pipeline.evaluation.association.runs import truth_of_run
@@ -208,7 +209,12 @@ def _run(arguments: argparse.Namespace) -> tuple[Case, list[Row]]:
         raise UserError("--set and --site change an association that is made anew: give --again as well")
     tracklets = folder.read_tracklets()
     site = load_site(arguments.site or folder.site)
-    case = Case(tracklets, truth_of_run(tracklets, arguments.truth), site, load_config([folder.config], arguments.set))
+    case = Case(
+        tracklets,
+        truth_of_run(tracklets, read_mot_folder(arguments.truth)),
+        site,
+        load_config([folder.config], arguments.set),
+    )
     case.facts = {"run": arguments.run.name}
     tracks = folder.read_global_tracks()
     labels = {(visit.camera, visit.local_id): track.global_id for track in tracks for visit in track.visits}

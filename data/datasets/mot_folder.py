@@ -55,7 +55,8 @@ def read_mot_folder(root: Path) -> TrackingDataset:
     sequences, problems = read_camera_files(root)
     if not sequences:
         raise UserError(
-            f"{root} holds no truth: neither <sequence>/gt/gt.txt nor <camera>.txt (there: {contents(root)})"
+            f"{root} holds no truth: neither <sequence>/gt/gt.txt nor <camera>.txt with rows of frame, id, left, top, "
+            f"width, height, flag (there: {contents(root)})"
         )
     return _dataset(root, sequences, problems, one_site=True)
 

@@ -29,5 +29,5 @@ def camera_texts(folder: Path, others: Collection[str] = ()) -> dict[str, Path]:
     tables = [path for path in texts if seems_rows(path, _FEWEST_COLUMNS)]
     for path in texts:
         if path not in tables:
-            logger.warning("%s holds no row of numbers and is passed over: is it no table?", path)
+            logger.warning("%s holds no row of %d or more numbers and is passed over", path, _FEWEST_COLUMNS)
     return by_stem(tables)

@@ -47,7 +47,7 @@ class EvaluationOptions:
 
 
 def evaluate_folders(gt: Path, pred: Path, options: EvaluationOptions = EvaluationOptions()) -> EvaluationResult:
-    """Score every sequence of a truth.
+    """Score every sequence of a folder of truth, and log what the reader of the scores must know.
 
     Args:
         gt: folder of the truth (``data.datasets.mot_folder``).
@@ -57,38 +57,55 @@ def evaluate_folders(gt: Path, pred: Path, options: EvaluationOptions = Evaluati
     Raises:
         UserError: something is absent, broken or contradictory, or nothing at all is matched.
     """
-    truth, rule = _read_truth(gt, options)
+    result = evaluate(read_mot_folder(gt), pred, options)
+    for warning in result.warnings:
+        logger.warning("%s", warning)
+    return result
+
+
+def evaluate(truth: TrackingDataset, pred: Path, options: EvaluationOptions = EvaluationOptions()) -> EvaluationResult:
+    """Score every sequence of a truth.
+
+    Args:
+        truth: all of it (``read_mot_folder``).
+        pred: folder of the predictions.
+        options: what to score and how.
+
+    Raises:
+        UserError: predictions are absent or broken, options contradict the truth, or nothing at all is matched.
+    """
+    truth, rule = _judged(truth, options)
     found, lines = read_predictions(pred, truth.choose(options.sequences), truth.names, options.allow_missing)
     sequences, told = pair_sequences(truth, found, rule)
     warnings = [*map(str, truth.problems), *lines, *told]
     rows = score_sequences(sequences, rule, options.cross_camera)
-    warnings += told_no_truth(any(row.tally.truth_boxes for row in rows), rule, str(gt))
-    for warning in warnings:
-        logger.warning("%s", warning)
+    warnings += told_no_truth(any(row.tally.truth_boxes for row in rows), rule, str(truth.root))
     check_matched(rows, rule, str(pred))
     return EvaluationResult(rule, tuple(rows), tuple(warnings))
 
 
-def check_truth(gt: Path, options: EvaluationOptions = EvaluationOptions()) -> None:
-    """Find out what is wrong with a truth before there is anything to score: it is read, and nobody is scored by it.
+def check_truth(truth: TrackingDataset, options: EvaluationOptions = EvaluationOptions()) -> None:
+    """Find out what is wrong with a truth before there is anything to score: nobody is scored by it.
 
     Args:
-        gt: folder of the truth.
+        truth: all of it.
         options: what will be scored and how.
 
     Raises:
-        UserError: it is absent or broken, or lacks a sequence that is to be scored.
+        UserError: it lacks a sequence that is to be scored, or a rule cannot hold.
     """
-    truth, rule = _read_truth(gt, options)
+    truth, rule = _judged(truth, options)
     sequences, _ = pair_sequences(truth, dict.fromkeys(truth.choose(options.sequences)), rule)
     score_sequences(sequences, rule, options.cross_camera)
 
 
-def _read_truth(gt: Path, options: EvaluationOptions) -> tuple[TrackingDataset, Rule]:
-    truth = read_mot_folder(gt)
-    rule = _choose_rule(read_rule(gt, Rule(truth.rule)), options)
+def _judged(truth: TrackingDataset, options: EvaluationOptions) -> tuple[TrackingDataset, Rule]:
+    """The part of a truth that is to be scored, and by which rule."""
+    rule = _choose_rule(read_rule(truth.root, Rule(truth.rule)), options)
     if rule.rule == "mot17" and truth.classes is not None and PEDESTRIAN not in truth.classes:
-        raise UserError(f"{gt}: {LABELS_FILE} says that class {PEDESTRIAN} is no person, and the rule mot17 that it is")
+        raise UserError(
+            f"{truth.root}: {LABELS_FILE} says that class {PEDESTRIAN} is no person, and the rule mot17 that it is"
+        )
     return (truth if options.limit is None else truth.first(options.limit)), rule
 
 

@@ -14,9 +14,6 @@ from pipeline.association.corrections import Correction, write_corrections
 from pipeline.association.splitting import find_splits
 from pipeline.association.transitions import save_transitions
 from pipeline.config import dump_config
-from pipeline.evaluation.association.links import check_links
-from pipeline.evaluation.association.runs import truth_of_run
-from pipeline.evaluation.result import EvaluationResult
 from pipeline.folder.outcome import Outcome
 from pipeline.folder.output_formats import write_outputs
 from pipeline.folder.run_folder import RunFolder
@@ -44,7 +41,7 @@ def complete(
     """
     with job.at_work():
         association = _associate(job, corrections)
-        scores = None if truth is None else _score(job, truth, association)
+        scores = None if truth is None else score_run(job, truth, association)
         if save_video:
             _render(job)
     job.write_manifest(Status.COMPLETE)
@@ -122,22 +119,6 @@ def _counts(tracklets: Sequence[Tracklet], association: Association) -> dict[str
         "calibration": association.calibration,
         "space_time": association.transitions.summary(),
     }
-
-
-def _score(job: Job, truth: Path, association: Association) -> EvaluationResult | None:
-    result = score_run(job, truth)
-    if result is None:
-        return None
-    expected = association.expectation
-    metrics = result.to_json()
-    judged = {row.name for row in result.rows if row.kind == "sequence"}
-    if len({camera for camera, _ in association.labels} & judged) > 1:
-        known = truth_of_run(job.folder.read_tracklets(), truth, limit=job.limit)
-        check = check_links(known, association.labels, expected.precision, expected.recall)
-        metrics["links_over_cameras"] = check.to_json()
-        logger.info("%s", check.line())
-    job.folder.write_json(job.folder.metrics, metrics)
-    return result
 
 
 def _render(job: Job) -> None:

@@ -200,7 +200,7 @@ def test_lists_of_labels_beside_tracks_are_no_tracks(tmp_path: Path, caplog: pyt
     FORMATS["mot"].write(tmp_path, cameras())
     (tmp_path / "labels.txt").write_text("person\n")
     assert [one.name for one in FORMATS["mot"].read(tmp_path)] == ["camera1", "camera2"]
-    assert "labels.txt holds no row of numbers and is passed over" in caplog.text
+    assert "labels.txt holds no row of 6 or more numbers and is passed over" in caplog.text
 
 
 def test_files_that_may_count_from_one_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,11 +1,10 @@
 """Whose the tracklets of a run are, by the boxes they share with ground truth."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from data.datasets.mot_folder import read_mot_folder
+from data.datasets.tracking import TrackingDataset
 from data.errors import UserError
 from data.formats.mot import MotTable
 from data.records import Tracklet
@@ -16,31 +15,30 @@ MIN_IOU = 0.5
 
 
 def truth_of_run(
-    tracklets: Sequence[Tracklet], truth: Path, min_iou: float = MIN_IOU, limit: int | None = None
+    tracklets: Sequence[Tracklet], truth: TrackingDataset, min_iou: float = MIN_IOU, limit: int | None = None
 ) -> TrackletTruth:
     """Give each row of a run's tracklets to a person: one to one in every frame, largest sum of IoU.
 
     Args:
         tracklets: of the run; cameras without truth are left out.
-        truth: folder of ``<camera>.txt`` with ids shared over cameras.
+        truth: of cameras, with ids shared over them.
         min_iou: boxes that overlap less are not one person.
         limit: the run saw only the first so many frames of every camera; None: all.
 
     Raises:
-        UserError: when the folder holds no truth, or none of the run's cameras.
+        UserError: it is about none of the run's cameras.
     """
-    found = read_mot_folder(truth)
     if limit is not None:
-        found = found.first(limit)
-    cameras = sorted({tracklet.camera for tracklet in tracklets} & set(found.names))
+        truth = truth.first(limit)
+    cameras = sorted({tracklet.camera for tracklet in tracklets} & set(truth.names))
     if not cameras:
-        raise UserError(f"{truth} has the cameras {', '.join(found.names)}, none of which the run has")
+        raise UserError(f"{truth.root} has the cameras {', '.join(truth.names)}, none of which the run has")
     kept = sorted((item for item in tracklets if item.camera in cameras), key=lambda item: item.key)
     place = {tracklet.key: row for row, tracklet in enumerate(kept)}
     owners, people, truth_rows = [], [], 0
     for camera in cameras:
-        table = found.sequence(camera).truth
-        table = table.select(table.flags & found.are_people(table))
+        table = truth.sequence(camera).truth
+        table = table.select(table.flags & truth.are_people(table))
         truth_rows += len(table)
         own = [tracklet for tracklet in kept if tracklet.camera == camera]
         boxes = MotTable.make(

@@ -26,7 +26,7 @@ def test_files_without_a_row_are_passed_over_with_a_warning(tmp_path: Path, capl
         assert sorted(camera_texts(tmp_path)) == ["broken", "c1", "c2", "nobody"]
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == 2
-    assert all("holds no row of numbers and is passed over" in line for line in told)
+    assert all("holds no row of 6 or more numbers and is passed over" in line for line in told)
     assert "README.txt" in told[0]
     assert "classes.txt" in told[1]
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from data.datasets.mot_folder import read_mot_folder
+from data.datasets.tracking import TrackingDataset
 from data.errors import UserError
 from pipeline.cli import run
 from pipeline.folder.run_folder import RunFolder
@@ -108,6 +110,35 @@ def test_a_limited_run_is_scored_in_the_frames_it_saw(tmp_path: Path, begun: Cal
     assert begun("--limit", "20") == 0
     assert scores(tmp_path)["hall"]["frames"] == 20
     assert scores(tmp_path)["hall"]["FN"] == 0
+
+
+def test_what_is_to_be_known_of_scores_is_said_once(
+    tmp_path: Path, begun: Callable[..., int], caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = rows("1,1,1").splitlines(keepends=True)
+    (tmp_path / "truth" / "hall.txt").write_text("".join(lines[::5]))
+    assert begun() == 0
+    line = "hall: the truth has one frame in 5: only these 6 are scored"
+    assert sum(line in told for told in warnings(tmp_path)) == 1
+    assert caplog.text.count(line) == 1
+
+
+def test_a_truth_is_read_once_before_a_run_and_once_after_it(
+    tmp_path: Path, begun: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("hall", "door"):
+        (tmp_path / "truth" / f"{name}.txt").write_text(rows("1,1,1"))
+    read: list[Path] = []
+
+    def counted(folder: Path) -> TrackingDataset:
+        read.append(folder)
+        return read_mot_folder(folder)
+
+    monkeypatch.setattr("pipeline.job.truth.read_mot_folder", counted)
+    monkeypatch.setattr("pipeline.evaluation.evaluate.read_mot_folder", counted)
+    assert begun() == 0
+    assert len(read) == 2
+    assert "links_over_cameras" in json.loads((tmp_path / "run" / "metrics.json").read_text())
 
 
 def test_a_truth_in_which_nobody_counts_is_told(tmp_path: Path, begun: Callable[..., int]) -> None:
