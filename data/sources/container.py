@@ -30,6 +30,8 @@ _BARE = re.compile("av1|cavsvideo|dirac|evc|h26[1345]|hevc|m4v|mjpeg|mpegvideo|o
 # (Blu-ray), with error correction (broadcast).
 _TS_PACKETS = ((188, 188), (192, 188), (204, 204))
 _TS_SYNC = 0x47
+# Transfer characteristics of ITU-T H.273.
+_HIGH_RANGES = {16: "PQ", 18: "HLG"}
 _TS_LOOKS = 4
 _OLDEST_WALL_CLOCK = datetime(1990, 1, 1, tzinfo=UTC)
 _CLOCK_TEXT = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
@@ -48,6 +50,8 @@ class Probe:
         stored_size: (width, height) of the first picture as stored.
         aspect: width of a stored pixel over its height; None: square.
         orientation: how the first picture is to be shown.
+        interlaced: any of the first frames is.
+        high_range: name of the transfer function of high dynamic range, or "".
         fps: frames per second; None where nothing tells.
         frame_count: what the header says, as far as its length agrees; None where unknown.
         end_s: where the header says the stream ends, seconds from its start; None where it does not.
@@ -61,6 +65,8 @@ class Probe:
     stored_size: Size
     aspect: Fraction | None
     orientation: Orientation
+    interlaced: bool
+    high_range: str
     fps: float | None
     frame_count: int | None
     end_s: float | None
@@ -163,6 +169,8 @@ def probe(container: Any, stream: Any, far: bool = False) -> Probe:
         stored_size=(first.width, first.height),
         aspect=aspect,
         orientation=orientation_of_frame(first),
+        interlaced=any(frame.interlaced_frame for frame in frames),
+        high_range=_HIGH_RANGES.get(int(first.color_trc), ""),
         fps=fps,
         frame_count=_frame_count(stream, end_s, fps),
         end_s=end_s,

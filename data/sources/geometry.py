@@ -1,4 +1,4 @@
-"""From stored pictures to those a viewer sees: display matrices, pixels that are not square, one size for all."""
+"""From stored pictures to those a viewer sees: fields, display matrices, pixels that are not square, one size."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from data.records import Image
+from data.sources.fields import upper_field
 
 # Of pixels nearer to square than this, or farther from it, nothing is made: the first would only blur, the second is
 # a damaged header.
@@ -131,18 +132,19 @@ class ToRgb:
         self._whole, self._few, self._aspect = VideoReformatter(), VideoReformatter(), aspect
 
     def __call__(self, frame: Any) -> Image:
-        """Convert a frame to (H, W, 3) uint8 RGB."""
-        return self._converted(self._whole, frame, self.size)
+        """Convert a frame to (H, W, 3) uint8 RGB; an interlaced one without its comb."""
+        return self._converted(self._whole, frame, self.size, upper_field(frame) if frame.interlaced_frame else frame)
 
     def sampled(self, frame: Any, size: Size) -> Image:
         """Convert evenly spread pixels of a frame to a picture of (width, height) ``size``, uint8 RGB."""
-        return self._converted(self._few, frame, size, interpolation="POINT")
+        return self._converted(self._few, frame, size, frame, interpolation="POINT")
 
-    def _converted(self, reformatter: Any, frame: Any, size: Size, **how: Any) -> Image:
+    def _converted(self, reformatter: Any, frame: Any, size: Size, lines: Any, **how: Any) -> Image:
+        """Bring what is stored in ``lines``, of the frame or of a field of it, to the size and way up of the frame."""
         orientation = orientation_of_frame(frame)
         shown = orientation.size(square_pixels((frame.width, frame.height), self._aspect))
         width, height = orientation.size(fitted(shown, size))
-        picture = reformatter.reformat(frame, width=width, height=height, format="rgb24", threads=1, **how).to_ndarray()
+        picture = reformatter.reformat(lines, width=width, height=height, format="rgb24", threads=1, **how).to_ndarray()
         return centred(orientation(np.asarray(picture, np.uint8)), size)
 
 

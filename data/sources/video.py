@@ -125,6 +125,16 @@ class VideoSource:
                 f"its pixels are {ratio}, not square: pictures and boxes are {shown}, as a player shows them, not "
                 f"{stored} as stored; scale boxes that a tool made without heeding this (OpenCV does not)"
             )
+        if found.interlaced:
+            self._warn(
+                "its frames are interlaced: pictures are made of one field each, without the comb and half as sharp "
+                "from top to bottom"
+            )
+        if found.high_range:
+            self._warn(
+                f"it has high dynamic range ({found.high_range}), which is not mapped: its colours are paler than "
+                "those of other cameras; export it in standard range if you can"
+            )
         if found.orientation.mirrored:
             self._warn(
                 "the file asks for its mirror image: pictures and boxes are as a player shows them; a tool that heeds "
@@ -137,6 +147,8 @@ class VideoSource:
             self._warn(line)
         ends = f"ends at frame {decoder.count} ({decoder.end_s:.2f} s)"
         said_s = self._probe.end_s
+        if 0 < decoder.interlaced < decoder.count or (decoder.interlaced and not self._probe.interlaced):
+            self._warn(f"{decoder.interlaced} of {decoder.count} frames are interlaced")
         if decoder.broken is not None:
             self._warn(f"{ends} with a read error ({decoder.broken}): cut off or damaged; what decodes was kept")
         elif said_s is not None and decoder.latest_s < said_s - 1.5 / self._fps - 0.1:
@@ -166,7 +178,7 @@ class _Decoder:
         self._refused, self._damaged, self._first_lost = 0, 0, -1
         self._pauses: list[tuple[int, float]] = []
         self._first_stamp_s: float | None = None
-        self.count = 0
+        self.count, self.interlaced = 0, 0
         self.end_s = 0.0
         self.latest_s = 0.0
         self.broken: str | None = None
@@ -178,6 +190,7 @@ class _Decoder:
             self.count, self.end_s = index + 1, time_s + self._step_s
             self._note_latest(stamp, time_s)
             if picture is not None:
+                self.interlaced += picture.interlaced_frame
                 yield index, time_s, picture
 
     def complaints(self) -> Iterator[str]:

@@ -31,6 +31,7 @@ def make_video(tmp_path: Path) -> MakeVideo:
         b_frames: int = 0,
         stamps: list[int] | None = None,
         options: dict[str, str] | None = None,
+        codec_options: dict[str, str] | None = None,
         metadata: dict[str, str] | None = None,
         rotation: int = 0,
         matrix: list[int] | None = None,
@@ -44,7 +45,7 @@ def make_video(tmp_path: Path) -> MakeVideo:
         path = tmp_path / name
         with av.open(str(path), "w", format=container_format, options=options or {}) as container:
             container.metadata.update(metadata or {})
-            stream = container.add_stream(codec, rate=fps)
+            stream = container.add_stream(codec, rate=fps, options=codec_options or {})
             stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
             stream.codec_context.gop_size = 10
             if codec in ("libx264", "mpeg4"):
