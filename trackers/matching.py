@@ -1,5 +1,7 @@
 """Which detection continues which track: the stages of one frame."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,10 +20,13 @@ class _Matching:
         self.detection_of = np.full(tracks, -1, np.int64)
         self.free = np.ones(detections, bool)
 
-    def stage(self, tracks: Mask, detections: Mask, cost: DoubleArray, limit: float) -> None:
+    def stage(self, tracks: Mask, detections: Mask, cost: Callable[[], DoubleArray], limit: float) -> None:
         rows = np.flatnonzero(tracks & (self.detection_of < 0))
         columns = np.flatnonzero(detections & self.free)
-        row, column = assign(cost[np.ix_(rows, columns)], limit)
+        # In most frames one side of most stages is empty, and then nobody asks what pairs cost.
+        if not len(rows) or not len(columns):
+            return
+        row, column = assign(cost()[np.ix_(rows, columns)], limit)
         self.detection_of[rows[row]] = columns[column]
         self.free[columns[column]] = False
 
@@ -56,13 +61,18 @@ def associate(
     settings = config.association
     matching = _Matching(*pairs.motion.shape)
     confident = scores >= settings.score_high
-    cost = pairs.motion - settings.appearance_weight * familiarity
     coasting = (state != TENTATIVE) & (unseen_s <= config.life.coast_s)
-    matching.stage(coasting, confident, cost, settings.max_cost)
-    overlap = np.where(pairs.possible, 1.0 - pairs.iou, np.inf)
+
+    def both() -> DoubleArray:
+        return pairs.motion - settings.appearance_weight * familiarity
+
+    def overlap() -> DoubleArray:
+        return np.where(pairs.possible, 1.0 - pairs.iou, np.inf)
+
+    matching.stage(coasting, confident, both, settings.max_cost)
     matching.stage(state == CONFIRMED, ~confident, overlap, settings.max_cost_low)
-    matching.stage(state == TENTATIVE, confident, cost, settings.max_cost_tentative)
-    matching.stage(state == LOST, confident, refind_cost(pairs.distance, familiarity, config), 0.0)
+    matching.stage(state == TENTATIVE, confident, both, settings.max_cost_tentative)
+    matching.stage(state == LOST, confident, lambda: refind_cost(pairs.distance, familiarity, config), 0.0)
     return matching.detection_of
 
 
