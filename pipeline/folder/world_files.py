@@ -1,5 +1,6 @@
 """``world/<group>.csv``: where the people of a camera group stood, from tracklets and identities."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from data.listing import listed
 from data.records import DoubleArray, IntArray, Tracklet
 from data.site import Group, Site
 from pipeline.folder.outcome import Outcome
+from trackers.interpolation import frame_step, interpolate
 
 
 def write_world_files(found: Outcome) -> None:
@@ -38,7 +40,8 @@ def world_paths(
     """Paths of a group's people.
 
     The rows of one person in several cameras at one instant are one place: the surest of them. Its time is the middle
-    of the instant.
+    of the instant. Instants are those at which somebody has a row, and those of the frames between two rows that the
+    track files fill as well, be it that nobody was looked for in them.
 
     Args:
         site: clocks of the cameras.
@@ -58,8 +61,11 @@ def world_paths(
     columns = [np.concatenate(parts) for parts in zip(*(_columns(item, site, number, ids) for item in placed))]
     columns = [column[np.isfinite(columns[3]).all(axis=1)] for column in columns]
     times, cameras, whose, xy, cov, heights = columns
-    instants = instant_numbers(times, cameras, group.sync_tolerance_s)
-    instant_s = _middles(times, instants)
+    between, seen_by = _between(placed, site, number, max_gap_s)
+    all_times, seen_by = np.concatenate([times, between]), np.concatenate([cameras, seen_by])
+    instants = instant_numbers(all_times, seen_by, group.sync_tolerance_s)
+    instant_s = _middles(all_times, instants)
+    instants = instants[: len(times)]
     spread = np.linalg.det(cov)
     order = np.lexsort((cameras, np.where(np.isfinite(spread), spread, np.inf), instants, whose))
     first = np.ones(len(order), bool)
@@ -89,6 +95,25 @@ def _columns(
         np.zeros((count, 2, 2)) if cov is None else cov.astype(np.float64),
         np.full(count, np.nan) if heights is None else heights.astype(np.float64),
     )
+
+
+def _between(
+    tracklets: Sequence[Tracklet], site: Site, number: Mapping[str, int], max_gap_s: float
+) -> tuple[DoubleArray, IntArray]:
+    """Common times and camera numbers of the frames between two rows of a tracklet in which nobody has a row."""
+    by_camera: dict[str, list[Tracklet]] = defaultdict(list)
+    for tracklet in tracklets:
+        by_camera[tracklet.camera].append(tracklet)
+    times, cameras = [np.zeros(0)], [np.zeros(0, np.int64)]
+    for camera, own in by_camera.items():
+        step = frame_step(own)
+        whole = [*own, *(interpolate(item, max_gap_s, 0, step) for item in own)]
+        # Two tracklets may put a frame at times that differ by rounding: the first counts.
+        frames, first = np.unique(np.concatenate([item.frames for item in whole]), return_index=True)
+        added = first[~np.isin(frames, np.concatenate([item.frames for item in own]))]
+        times.append(site.common_times(camera, np.concatenate([item.times_s for item in whole])[added]))
+        cameras.append(np.full(len(added), number[camera]))
+    return np.concatenate(times), np.concatenate(cameras)
 
 
 def _middles(times: DoubleArray, instants: IntArray) -> DoubleArray:

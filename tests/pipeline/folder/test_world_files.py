@@ -72,6 +72,30 @@ def test_short_absences_are_filled_where_the_group_looked() -> None:
     assert len(world_paths(site, site.groups[0], seen, ids, 0.0)) == 33
 
 
+def test_between_two_looks_people_are_on_the_line_between_them() -> None:
+    looks = [0, 2, 3, 6, 12]
+    seen = [tracklet("a", 0, looks), tracklet("b", 1, looks), tracklet("a", 2, [3, 6])]
+    site = make_site(0.02)
+    paths = world_paths(site, site.groups[0], seen, {("a", 0): 0, ("b", 1): 0, ("a", 2): 1}, 0.8)
+    mine, other = paths.select(paths.ids == 0), paths.select(paths.ids == 1)
+    np.testing.assert_allclose(mine.times_s, np.array([0, 1, 2, 3, 4, 5, 6, 12]) / 4 + 0.01)
+    np.testing.assert_allclose(mine.xy[:, 0], [0, 1, 2, 3, 4, 5, 6, 12], err_msg="12: too long after 6")
+    np.testing.assert_allclose(other.xy[:, 0], [3, 4, 5, 6], err_msg="nothing before the first look or after the last")
+
+
+def test_where_nothing_is_to_be_filled_no_instant_is_added() -> None:
+    site, seen = make_site(), [tracklet("a", 0, [0, 1, 3, 6])]
+    paths = world_paths(site, site.groups[0], seen, {("a", 0): 0}, 0.0)
+    assert (paths.times_s * 4).tolist() == [0, 1, 3, 6]
+
+
+def test_frames_that_are_never_used_are_no_instants() -> None:
+    """A video of which every third frame is used."""
+    site, seen = make_site(), [tracklet("a", 0, [0, 3, 9]), tracklet("a", 1, [6])]
+    paths = world_paths(site, site.groups[0], seen, {("a", 0): 0, ("a", 1): 1}, 2.0)
+    assert (paths.select(paths.ids == 0).times_s * 4).tolist() == [0, 3, 6, 9]
+
+
 def test_rows_without_a_place_are_passed_over() -> None:
     lost = np.array([[0, 0], [np.nan, np.nan]], np.float32)
     seen = [
