@@ -5,6 +5,7 @@ from collections.abc import Callable
 from data.runtime.choice import RuntimeName
 from data.runtime.network import Network
 from data.runtime.opener import Model
+from data.runtime.openvino import IrGraph
 from data.runtime.trial import Trial
 from data.weight_records import ResolvedWeights
 
@@ -17,7 +18,7 @@ def open_network(
     trial: Trial,
     *,
     part: str = "",
-    graph: Callable[[], bytes] | None = None,
+    graph: Callable[[], bytes | IrGraph] | None = None,
 ) -> Network:
     """Open an ONNX or OpenVINO IR network on the runtime that is best for it (see ``data.runtime.choice``).
 
@@ -28,7 +29,8 @@ def open_network(
         threads: CPU threads of one run; 0 takes all cores.
         trial: how runtimes are compared.
         part: name of a piece of the network that is opened by itself.
-        graph: makes the piece, a serialised ONNX graph; what it made is kept, and not asked for at the next start.
+        graph: makes the piece, a serialised graph of the file's own kind; what it made is kept, and not asked for at
+            the next start.
 
     Raises:
         UserError: when the file is not readable.
@@ -36,4 +38,5 @@ def open_network(
     key, label = f"{weights.name} {weights.sha256[:16]}", str(weights.path)
     if part:
         key, label = f"{key} {part}", f"{label} ({part})"
-    return weights.runtimes.open(Model(graph or weights.path, key, label), runtime, device, threads, trial)
+    model = Model(graph or weights.path, key, label, makes_ir=weights.path.suffix == ".xml")
+    return weights.runtimes.open(model, runtime, device, threads, trial)

@@ -12,7 +12,7 @@ class ReidConfig(InputOptions, NetworkChoice):
 
     name: str = Field(
         "auto",
-        description="osnet_parts (body parts of OSNet's last feature map; needs a pose), osnet_onnx (one vector per "
+        description="osnet_parts (body parts of the last feature map; needs a pose), osnet_onnx (one vector per "
         "person, any embedding network in ONNX), kpr (KPR and BPBReID checkpoints), san (SAN checkpoints), none; auto: "
         "the model that named weights are for, else kpr where weights of it that know real people are in the cache, "
         "else parts where there is a pose",

@@ -1,7 +1,7 @@
 """Fetch network weights into the cache, or list what the manifest knows.
 
 python -m tools.fetch_weights --list
-python -m tools.fetch_weights yolo11m-pose osnet_x0_25_msmt17
+python -m tools.fetch_weights yolo11m-pose person-reidentification-retail-0277
 """
 
 import argparse

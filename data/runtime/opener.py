@@ -8,7 +8,7 @@ from pathlib import Path
 from data.atomic import write_bytes
 from data.runtime.network import Network
 from data.runtime.onnx import OnnxNetwork
-from data.runtime.openvino import OpenVinoNetwork
+from data.runtime.openvino import IrGraph, OpenVinoNetwork
 from data.runtime.unfolding import is_folded, unfolded
 
 UNFOLDED = "unfolded"
@@ -21,19 +21,21 @@ class Model:
     """A network to be opened.
 
     Attributes:
-        source: ONNX or OpenVINO IR file (.xml), or what makes a serialised ONNX graph.
+        source: ONNX or OpenVINO IR file (.xml), or what makes a serialised graph.
         key: tells it from all other networks, as a name and a hash.
         label: what to call it in messages.
+        makes_ir: what makes a graph makes an ``IrGraph``, else an ONNX graph.
     """
 
-    source: Path | Callable[[], bytes]
+    source: Path | Callable[[], bytes | IrGraph]
     key: str
     label: str
+    makes_ir: bool = False
 
     @property
     def is_ir(self) -> bool:
         """Only OpenVINO reads it."""
-        return isinstance(self.source, Path) and self.source.suffix == ".xml"
+        return self.source.suffix == ".xml" if isinstance(self.source, Path) else self.makes_ir
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,31 +69,39 @@ class Opener:
         if runtime == "openvino":
             compiled = None if self.folder is None else self.folder / "openvino"
             return OpenVinoNetwork(source, self.threads, self.model.label, precision, compiled)
+        assert not isinstance(source, IrGraph)
         return OnnxNetwork(source, self.device, self.threads, self.model.label)
 
     @property
     def is_folded(self) -> bool:
         """Whether it can be opened in two forms, see ``data.runtime.unfolding``."""
-        return not self.model.is_ir and is_folded(self._stored())
+        return not self.model.is_ir and is_folded(self._onnx())
 
-    def _stored(self) -> Path | bytes:
+    def _stored(self) -> Path | bytes | IrGraph:
         source = self.model.source
         return source if isinstance(source, Path) else self._kept("", source)
 
-    def _unfolded(self) -> Path | bytes:
-        return self._kept(UNFOLDED, lambda: unfolded(self._stored(), self.model.label))
+    def _unfolded(self) -> Path | bytes | IrGraph:
+        return self._kept(UNFOLDED, lambda: unfolded(self._onnx(), self.model.label))
 
-    def _kept(self, form: str, make: Callable[[], bytes]) -> Path | bytes:
+    def _onnx(self) -> Path | bytes:
+        stored = self._stored()
+        assert not isinstance(stored, IrGraph)
+        return stored
+
+    def _kept(self, form: str, make: Callable[[], bytes | IrGraph]) -> Path | bytes | IrGraph:
         """A graph from the cache, made once: the library that takes graphs apart is slow to load."""
         if self.folder is None:
             return make()
         name = hashlib.sha256(f"{_EDITION} {self.model.key} {form}".encode()).hexdigest()[:16]
-        path = self.folder / "graphs" / f"{name}.onnx"
+        path = self.folder / "graphs" / f"{name}{'.xml' if self.model.is_ir else '.onnx'}"
         if not path.exists():
             graph = make()
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_bytes(path, graph)
+                if isinstance(graph, IrGraph):
+                    write_bytes(path.with_suffix(".bin"), graph.weights)
+                write_bytes(path, graph.xml if isinstance(graph, IrGraph) else graph)
             except OSError:
                 return graph
         return path

@@ -1,5 +1,6 @@
 """Running ONNX and OpenVINO IR networks on OpenVINO, on the CPU."""
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,20 @@ def computes_bf16() -> bool:
     return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
+@dataclass(frozen=True, slots=True)
+class IrGraph:
+    """An OpenVINO IR network in memory: what its .xml and its .bin hold."""
+
+    xml: bytes
+    weights: bytes
+
+
 class OpenVinoNetwork:
     """A ``Network`` on OpenVINO."""
 
     def __init__(
         self,
-        model: Path | bytes,
+        model: Path | bytes | IrGraph,
         threads: int,
         label: str,
         precision: str = "fp32",
@@ -39,7 +48,7 @@ class OpenVinoNetwork:
         """Load and compile a model.
 
         Args:
-            model: ONNX or IR file (.xml, its .bin beside it), or a serialised ONNX graph.
+            model: ONNX or IR file (.xml, its .bin beside it), or a serialised graph.
             threads: CPU threads of one run; 0 takes all cores.
             label: what to call the model in error messages.
             precision: fp32 or bf16, which leave what a file computes in 8 bits so; int8 is fp32 for a file that does.
@@ -48,17 +57,13 @@ class OpenVinoNetwork:
         Raises:
             UserError: when OpenVINO is absent, or does not read or compile the file.
         """
-        if not has_openvino():
-            raise UserError(f"{label} needs OpenVINO, which is not installed; run `pip install openvino`")
-        if isinstance(model, Path) and model.suffix == ".xml" and not model.with_suffix(".bin").is_file():
-            raise UserError(f"{label}: its weights {model.with_suffix('.bin').name} are not beside it; copy both files")
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": _PRECISIONS[precision], "NUM_STREAMS": 1}
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
         if compiled is not None:
             settings["CACHE_DIR"] = str(compiled)
+        source = read_openvino(model, label)
         try:
-            source = _core().read_model(model if isinstance(model, bytes) else str(model))
             self._request = _core().compile_model(source, "CPU", settings).create_infer_request()
         except Exception as error:  # OpenVINO raises RuntimeError and its own kinds, by version
             raise UserError(f"{label} is not readable by OpenVINO: {_reason(error)}") from error
@@ -93,6 +98,28 @@ class OpenVinoNetwork:
         # The request's own memory is written again by the next run.
         outputs = [self._request.get_output_tensor(index).data for index in range(len(self.output_shapes))]
         return [np.array(output, np.float32) for output in outputs]
+
+
+def read_openvino(model: Path | bytes | IrGraph, label: str) -> Any:
+    """An ``openvino.Model``, not yet compiled.
+
+    Args:
+        model: ONNX or IR file (.xml, its .bin beside it), or a serialised graph.
+        label: what to call it in error messages.
+
+    Raises:
+        UserError: when OpenVINO is absent or does not read it.
+    """
+    if not has_openvino():
+        raise UserError(f"{label} needs OpenVINO, which is not installed; run `pip install openvino`")
+    if isinstance(model, Path) and model.suffix == ".xml" and not model.with_suffix(".bin").is_file():
+        raise UserError(f"{label}: its weights {model.with_suffix('.bin').name} are not beside it; copy both files")
+    try:
+        if isinstance(model, IrGraph):
+            return _core().read_model(model.xml, model.weights)
+        return _core().read_model(str(model) if isinstance(model, Path) else model)
+    except Exception as error:  # OpenVINO raises RuntimeError and its own kinds, by version
+        raise UserError(f"{label} is not readable by OpenVINO: {_reason(error)}") from error
 
 
 @cache

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from data.errors import UserError
 from data.registry import Registry
+from data.runtime.openvino import has_openvino
 from data.weight_records import ResolvedWeights, as_weights
 from pipeline.backends.base import (
     BuildDetector,
@@ -54,7 +55,11 @@ EMBEDDERS: Registry[BuildEmbedder] = Registry(
 # What "auto" weights stand for. Back-ends that are not here need their weights named.
 DETECTOR_WEIGHTS = {"ultralytics": "yolo11m", "yolox_onnx": "yolox_s"}
 POSE_WEIGHTS = {"ultralytics": "yolo11m-pose", "movenet": "movenet_lightning_int8", "topdown_onnx": "rtmpose-m"}
-REID_WEIGHTS = {"osnet_parts": "osnet_x0_25_msmt17", "osnet_onnx": "osnet_x0_25_msmt17"}
+REID_WEIGHTS = {
+    "osnet_parts": "person-reidentification-retail-0277",
+    "osnet_onnx": "person-reidentification-retail-0277",
+}
+_REID_WITHOUT_OPENVINO = "osnet_x0_25_msmt17"
 
 _FROM_DETECTOR = "detector"
 _NONE = "none"
@@ -164,7 +169,7 @@ def build_embedder(
         elif name == "kpr":
             raise UserError(f"reid.name=kpr: no KPR weights of real people are in {weights.cache_dir}; {_BRING_KPR}")
         else:
-            logger.info("reid.weights=auto: no KPR weights of real people in %s: OSNet instead", weights.cache_dir)
+            logger.info("reid.weights=auto: no KPR weights of real people in %s: body parts instead", weights.cache_dir)
     if name == AUTO:
         name = "osnet_parts" if has_poses else "osnet_onnx"
         record = weights.records.get(value)
@@ -176,8 +181,26 @@ def build_embedder(
     build = EMBEDDERS.load(name, (AUTO, _NONE))
     if config.camera_tokens and name != "kpr":
         raise UserError(f"reid.camera_tokens: {name} has no camera tokens; leave them away, or take a KPR that has")
-    found = weights.resolve("reid", value, _default("reid", name, value, REID_WEIGHTS))
-    return build(config, found, device, threads)
+    return build(config, _reid_weights(name, value, weights), device, threads)
+
+
+def _reid_weights(name: str, value: str, weights: WeightStore) -> ResolvedWeights:
+    """Named weights, or for "auto" the default's; where these cannot be had, those that any machine computes."""
+    default = _default("reid", name, value, REID_WEIGHTS)
+    if value != AUTO:
+        return weights.resolve("reid", value, default)
+    if not has_openvino():
+        return weights.resolve("reid", value, _REID_WITHOUT_OPENVINO)
+    try:
+        return weights.resolve("reid", value, default)
+    except UserError as error:
+        try:
+            found = weights.resolve("reid", value, _REID_WITHOUT_OPENVINO)
+        except UserError:
+            raise error from None
+        weights.warnings.append(f"{error}; until then {found.name} is taken, which tells people apart less well")
+        logger.warning("%s", weights.warnings[-1])
+        return found
 
 
 def _holds_san(value: str) -> bool:

@@ -6,40 +6,53 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.errors import UserError
+from data.runtime.openvino import IrGraph
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
+
+WEIGHED_MAP = "weighed_map"
+"""Name of a trunk's output whose places the network has weighed, see ``reid.embedders.ir_graph``."""
 
 _HEAD_BATCH = "rows"
 
 
 @dataclass(frozen=True, slots=True)
 class SplitNetwork:
-    """The two halves of an embedding network, as serialised ONNX models.
+    """The two halves of an embedding network, as serialised graphs of the file's own kind.
 
     Attributes:
         trunk: pictures -> last feature map (N, C, h, w).
-        head: pooled vectors (M, C, 1, 1) -> embeddings (M, D).
+        head: averages of such maps (M, C, 1, 1) -> embeddings (M, D).
         channels: C.
     """
 
-    trunk: bytes
-    head: bytes
+    trunk: bytes | IrGraph
+    head: bytes | IrGraph
     channels: int
 
 
 def split_at_pooling(path: Path) -> SplitNetwork:
-    """Split an ONNX network where its last feature map is averaged over the whole picture.
+    """Split a network where its last feature map is averaged over the whole picture.
 
     Args:
-        path: a network that ends in global average pooling and, after it, layers that keep (M, C) vectors apart.
+        path: an ONNX or OpenVINO IR (.xml) network that ends in global average pooling and, after it, layers that keep
+            (M, C) vectors apart; an IR network also in a depthwise convolution as large as the map, see
+            ``reid.embedders.ir_graph``.
 
     Returns:
         Both halves; the head takes any number of vectors.
 
     Raises:
-        UserError: when the file is no readable ONNX model or does not end that way.
+        UserError: when the file is not readable or does not end that way.
     """
+    if path.suffix == ".xml":
+        from reid.embedders.ir_graph import split_ir_at_pooling
+
+        halves = split_ir_at_pooling(path, WEIGHED_MAP)
+        if halves is None:
+            raise _ends_otherwise(path)
+        return SplitNetwork(*halves)
     import onnx
     from onnx import shape_inference
     from onnx.utils import Extractor
@@ -52,12 +65,16 @@ def split_at_pooling(path: Path) -> SplitNetwork:
     pooling = _last_pooling(model.graph)
     shape = _shape(model.graph, pooling.input[0]) if pooling is not None else ()
     if pooling is None or len(shape) != 4 or not isinstance(shape[1], int):
-        raise UserError(f"{path} does not end in global average pooling; use it with reid.name=osnet_onnx")
+        raise _ends_otherwise(path)
     extractor = Extractor(model)
     trunk = extractor.extract_model([model.graph.input[0].name], [pooling.input[0]])
     head = extractor.extract_model([pooling.output[0]], [model.graph.output[0].name])
     _free_batch(head)
     return SplitNetwork(trunk.SerializeToString(), head.SerializeToString(), shape[1])
+
+
+def _ends_otherwise(path: Path) -> UserError:
+    return UserError(f"{path} does not end in global average pooling; use it with reid.name=osnet_onnx")
 
 
 def _last_pooling(graph: "GraphProto") -> "NodeProto | None":

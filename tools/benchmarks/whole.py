@@ -21,7 +21,7 @@ _PERMISSIVE = {
 }  # fmt: skip
 _SAME = {
     "detector.name": "yolo_onnx", "detector.weights": "weights/det/yolov8n_int8_640.onnx",
-    "reid.name": "osnet_parts", "reid.weights": "weights/reid/osnet_x0_25_msmt17_dyn.onnx",
+    "reid.name": "osnet_parts", "reid.weights": "weights/reid/person-reidentification-retail-0277.xml",
     "pose.name": "movenet", "pose.weights": "weights/pose/movenet_singlepose_lightning_int8_192.tflite",
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ import yaml
 from data.errors import UserError
 from data.records import Detections, EmbedRequest, Image, Poses
 from data.registry import Registry
-from data.weight_records import ResolvedWeights, as_weights, known_weights
+from data.weight_records import ResolvedWeights, as_weights, file_sha256, known_weights
 from pipeline.backends import registry
 from pipeline.backends.base import Detector, OnePassPerceiver, PoseEstimator
 from pipeline.backends.config import DetectorConfig, PoseConfig
@@ -20,6 +20,7 @@ from pipeline.backends.perceiver import MatchedPose, TwoPass, boxes_from_skeleto
 from pipeline.backends.registry import build_detector, build_embedder, build_perceiver, build_pose
 from pipeline.weights.store import WeightStore
 from reid.config import ReidConfig
+from tests.tiny_models import colour_network
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_missing_weights_name_the_command(store: WeightStore) -> None:
         build_perceiver(DetectorConfig(), PoseConfig(), "cpu", store)
     with pytest.raises(UserError, match=r"tools\.fetch_weights yolo11m`"):
         build_perceiver(DetectorConfig(), PoseConfig(name="none"), "cpu", store)
-    with pytest.raises(UserError, match=r"tools\.fetch_weights osnet_x0_25_msmt17`"):
+    with pytest.raises(UserError, match=r"tools\.fetch_weights person-reidentification-retail-0277`"):
         build_embedder(ReidConfig(), "cpu", store, has_poses=True)
     with pytest.raises(UserError, match=r"name a file in detector\.weights"):
         build_detector(DetectorConfig(name="yolo_onnx"), "cpu", store)
@@ -102,7 +103,7 @@ def test_the_test_data_configuration_runs_end_to_end(
     embedder = build_embedder(ReidConfig(**settings["reid"]), "cpu", store, has_poses=True, threads=1)
     assert embedder is not None
     found = embedder([EmbedRequest(image, detections.boxes, poses.keypoints, poses.spare_keypoints)])[0]
-    assert found.vectors.shape == (len(detections), 7, 512)
+    assert found.vectors.shape == (len(detections), 7, 256)
     assert (found.visibility[:3, 2:] > 0.1).any(axis=1).all()
     assert set(store.used) == {"detector", "pose", "reid"}
 
@@ -220,3 +221,30 @@ def test_all_back_ends_are_opened_alike(table: Registry[Callable[..., object]], 
 def test_camera_tokens_are_for_networks_that_have_them(store: WeightStore) -> None:
     with pytest.raises(UserError, match=r"reid\.camera_tokens: osnet_onnx has no camera tokens"):
         build_embedder(ReidConfig(name="osnet_onnx", camera_tokens={"hall": 1}), "cpu", store, has_poses=False)
+
+
+@pytest.fixture
+def osnet_only(tmp_path: Path) -> WeightStore:
+    """A cache in which the second choice lies, and no way to fetch the first."""
+    records = known_weights()
+    path = colour_network(tmp_path / records["osnet_x0_25_msmt17"].file)
+    changed = records["osnet_x0_25_msmt17"].model_copy(update={"sha256": file_sha256(path)})
+    return WeightStore(tmp_path, offline=True, records={**records, "osnet_x0_25_msmt17": changed})
+
+
+def test_where_the_default_cannot_be_had_the_next_is_taken_and_said(osnet_only: WeightStore) -> None:
+    build_embedder(ReidConfig(), "cpu", osnet_only, has_poses=True)
+    assert [found.name for found in osnet_only.used["reid"]] == ["osnet_x0_25_msmt17"]
+    (line,) = osnet_only.warnings
+    assert "tools.fetch_weights person-reidentification-retail-0277" in line
+    assert "until then osnet_x0_25_msmt17 is taken" in line
+    with pytest.raises(UserError, match="fetching is off"):
+        build_embedder(ReidConfig(weights="person-reidentification-retail-0277"), "cpu", osnet_only, has_poses=True)
+
+
+def test_without_openvino_the_default_is_what_onnx_runtime_reads(
+    osnet_only: WeightStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "has_openvino", lambda: False)
+    assert build_embedder(ReidConfig(), "cpu", osnet_only, has_poses=False) is not None
+    assert osnet_only.warnings == []

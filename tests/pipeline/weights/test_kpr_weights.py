@@ -49,7 +49,7 @@ def store(tmp_path: Path) -> WeightStore:
 def test_an_empty_cache_leaves_the_default(store: WeightStore) -> None:
     assert real_kpr(store) is None
     assert real_kpr(WeightStore(store.cache_dir / "absent", records={})) is None
-    with pytest.raises(UserError, match=r"tools\.fetch_weights osnet_x0_25_msmt17"):
+    with pytest.raises(UserError, match=r"tools\.fetch_weights person-reidentification-retail-0277"):
         build_embedder(ReidConfig(), "cpu", store, has_poses=True)
     with pytest.raises(UserError, match=r"no KPR weights of real people.*import_checkpoint FILE .*--install"):
         build_embedder(ReidConfig(name="kpr"), "cpu", store, has_poses=True)
@@ -106,7 +106,7 @@ def test_auto_takes_kpr_and_says_why(store: WeightStore, caplog: pytest.LogCaptu
     assert f"know real people are here ({path})" in caplog.text
     assert [found.trained_on for found in store.used["reid"]] == ["real", "real"]
     assert store.warnings == []
-    with pytest.raises(UserError, match=r"tools\.fetch_weights osnet_x0_25_msmt17"):
+    with pytest.raises(UserError, match=r"tools\.fetch_weights person-reidentification-retail-0277"):
         build_embedder(ReidConfig(name="osnet_parts"), "cpu", store, has_poses=True)
 
 
@@ -118,7 +118,7 @@ def test_synthetic_weights_by_name_work_with_a_warning(
     (line,) = [entry.getMessage() for entry in caplog.records if entry.levelno == logging.WARNING]
     assert store.warnings == [line]
     assert "reid.weights: small was trained on synthetic people and knows nothing of real ones" in line
-    assert "python -m tools.fetch_weights osnet_x0_25_msmt17" in line
+    assert "python -m tools.fetch_weights person-reidentification-retail-0277" in line
     assert "python -m tools.import_checkpoint FILE --install" in line
     assert store.used["reid"][0].trained_on == "synthetic"
 
