@@ -29,6 +29,9 @@ ARRAY_BYTES = 1 << 33
 _MOST_PACKED = 100
 _SUSPICIOUS_BYTES = 1 << 26
 _YAML_NODES = 1_000_000
+# Below what ends the stack of libyaml's composer, which is C and does not count.
+_YAML_DEPTH = 200
+_YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNMARKED: dict[tuple[bool, ...], str] = {
     (False, True, False, True): "utf-16-le",
     (True, False, True, False): "utf-16-be",
@@ -162,10 +165,11 @@ def parse_yaml(text: str, what: str) -> Any:
         what: where it is from, for the error.
 
     Raises:
-        UserError: when it is no YAML, or an alias stands in it for more than could be written.
+        UserError: when it is no YAML, nested too deeply, or an alias stands in it for more than could be written.
     """
     try:
-        loader = yaml.SafeLoader(text)
+        _check_depth(text, what)
+        loader = _YamlLoader(text)
         try:
             root = loader.get_single_node()
             if root is None:
@@ -176,6 +180,17 @@ def parse_yaml(text: str, what: str) -> Any:
             loader.dispose()
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{what} is not valid YAML: {_one_line(error)}") from None
+
+
+def _check_depth(text: str, what: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=_YamlLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _YAML_DEPTH:
+                raise UserError(f"{what}: its values are nested more than {_YAML_DEPTH} deep; write it flatter")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _check_nodes(root: yaml.Node, what: str) -> None:

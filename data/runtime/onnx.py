@@ -18,10 +18,10 @@ def execution_providers(device: str) -> list[Any]:
     Raises:
         UserError: for another name, or when CUDA is asked for and ONNX Runtime was built without it.
     """
-    import onnxruntime
-
     if device == "cpu":
         return ["CPUExecutionProvider"]
+    import onnxruntime
+
     kind, _, index = device.partition(":")
     if device != "auto" and (kind != "cuda" or (index and not index.isdigit())):
         raise UserError(f"unknown device '{device}'; there are: auto, cpu, cuda, cuda:<index>")

@@ -67,7 +67,7 @@ class Opener:
         runtime, precision, *form = name.split()
         source = self._unfolded() if form else self._stored()
         if runtime == "openvino":
-            compiled = None if self.folder is None else self.folder / "openvino"
+            compiled = None if self.folder is None else self.folder / "openvino" / self._name("".join(form))
             return OpenVinoNetwork(source, self.threads, self.model.label, precision, compiled)
         assert not isinstance(source, IrGraph)
         return OnnxNetwork(source, self.device, self.threads, self.model.label)
@@ -93,8 +93,7 @@ class Opener:
         """A graph from the cache, made once: the library that takes graphs apart is slow to load."""
         if self.folder is None:
             return make()
-        name = hashlib.sha256(f"{_EDITION} {self.model.key} {form}".encode()).hexdigest()[:16]
-        path = self.folder / "graphs" / f"{name}{'.xml' if self.model.is_ir else '.onnx'}"
+        path = self.folder / "graphs" / f"{self._name(form)}{'.xml' if self.model.is_ir else '.onnx'}"
         if not path.exists():
             graph = make()
             try:
@@ -105,3 +104,7 @@ class Opener:
             except OSError:
                 return graph
         return path
+
+    def _name(self, form: str) -> str:
+        """Of everything that is kept of one form of the model: other contents, other name."""
+        return hashlib.sha256(f"{_EDITION} {self.model.key} {form}".encode()).hexdigest()[:16]

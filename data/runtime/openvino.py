@@ -1,5 +1,7 @@
 """Running ONNX and OpenVINO IR networks on OpenVINO, on the CPU."""
 
+import json
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -7,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from data.atomic import write_text
 from data.errors import UserError
+from data.foreign import read_json
 from data.runtime.network import FloatArray, Shape, check_inputs, first_line, run_in_portions
 
 # OpenVINO's words; fp32 must be said, as it takes half precision by itself where the processor has it.
 _PRECISIONS = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
+_CONVERTER = "openvino.tools.ovc"
 
 
 def has_openvino() -> bool:
@@ -52,7 +57,8 @@ class OpenVinoNetwork:
             threads: CPU threads of one run; 0 takes all cores.
             label: what to call the model in error messages.
             precision: fp32 or bf16, which leave what a file computes in 8 bits so; int8 is fp32 for a file that does.
-            compiled: folder for compiled models, which opens the next one in a tenth of the time; None keeps none.
+            compiled: folder for what was compiled of this very model, which opens it the next time without reading it;
+                None keeps nothing.
 
         Raises:
             UserError: when OpenVINO is absent, or does not read or compile the file.
@@ -60,20 +66,25 @@ class OpenVinoNetwork:
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": _PRECISIONS[precision], "NUM_STREAMS": 1}
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
-        if compiled is not None:
+        if compiled is None or not isinstance(model, Path):
+            source = read_openvino(model, label)
+            self.metadata = _metadata(source)
+        else:
+            # By its path, as of a model that was read all weights are hashed to find it in the cache.
+            source = str(model)
+            self.metadata = _kept_metadata(model, compiled, label)
             settings["CACHE_DIR"] = str(compiled)
-        source = read_openvino(model, label)
         try:
-            self._request = _core().compile_model(source, "CPU", settings).create_infer_request()
+            network = _core().compile_model(source, "CPU", settings)
         except Exception as error:  # OpenVINO raises RuntimeError and its own kinds, by version
             raise UserError(f"{label} is not readable by OpenVINO: {_reason(error)}") from error
-        check_inputs([min(one.get_names(), default="") for one in source.inputs], label)
-        self._dtype = np.float16 if "f16" in source.inputs[0].element_type.get_type_name() else np.float32
+        check_inputs([min(one.get_names(), default="") for one in network.inputs], label)
+        self._request = network.create_infer_request()
+        self._dtype = np.float16 if "f16" in network.inputs[0].element_type.get_type_name() else np.float32
         self.label = label
-        self.input_shape = _shape(source.inputs[0])
-        self.output_names = tuple(min(output.get_names(), default="") for output in source.outputs)
-        self.output_shapes = tuple(_shape(output) for output in source.outputs)
-        self.metadata = _metadata(source)
+        self.input_shape = _shape(network.inputs[0])
+        self.output_names = tuple(min(output.get_names(), default="") for output in network.outputs)
+        self.output_shapes = tuple(_shape(output) for output in network.outputs)
 
     @property
     def batch(self) -> int | None:
@@ -110,10 +121,7 @@ def read_openvino(model: Path | bytes | IrGraph, label: str) -> Any:
     Raises:
         UserError: when OpenVINO is absent or does not read it.
     """
-    if not has_openvino():
-        raise UserError(f"{label} needs OpenVINO, which is not installed; run `pip install openvino`")
-    if isinstance(model, Path) and model.suffix == ".xml" and not model.with_suffix(".bin").is_file():
-        raise UserError(f"{label}: its weights {model.with_suffix('.bin').name} are not beside it; copy both files")
+    _check(model, label)
     try:
         if isinstance(model, IrGraph):
             return _core().read_model(model.xml, model.weights)
@@ -122,10 +130,22 @@ def read_openvino(model: Path | bytes | IrGraph, label: str) -> Any:
         raise UserError(f"{label} is not readable by OpenVINO: {_reason(error)}") from error
 
 
+def _check(model: Path | bytes | IrGraph, label: str) -> None:
+    if not has_openvino():
+        raise UserError(f"{label} needs OpenVINO, which is not installed; run `pip install openvino`")
+    if isinstance(model, Path) and model.suffix == ".xml" and not model.with_suffix(".bin").is_file():
+        raise UserError(f"{label}: its weights {model.with_suffix('.bin').name} are not beside it; copy both files")
+
+
 @cache
 def _core() -> Any:
+    if "openvino" not in sys.modules:
+        # Its package loads the converter of other formats, which is half of what importing it takes, where it can.
+        sys.modules[_CONVERTER] = None  # type: ignore[assignment]
     import openvino
 
+    if sys.modules.get(_CONVERTER, openvino) is None:
+        del sys.modules[_CONVERTER]
     return openvino.Core()
 
 
@@ -138,6 +158,22 @@ def _metadata(model: Any) -> dict[str, str]:
     told = dict(model.get_rt_info()).get("framework")
     pairs = getattr(told, "value", told)
     return {str(name): str(getattr(value, "value", value)) for name, value in dict(pairs or {}).items()}
+
+
+def _kept_metadata(model: Path, folder: Path, label: str) -> dict[str, str]:
+    """Those of a model, which is read once for them: what is compiled of it does not hold them."""
+    _check(model, label)
+    path = folder / "metadata.json"
+    try:
+        return {str(name): str(value) for name, value in read_json(path).items()}
+    except (UserError, AttributeError):
+        found = _metadata(read_openvino(model, label))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(found, indent=1) + "\n")
+    except OSError:
+        pass  # It is read again the next time.
+    return found
 
 
 def _reason(error: Exception) -> str:

@@ -4,6 +4,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from data.instants import Instants
 from data.records import Frame
@@ -108,11 +109,18 @@ def by_instant(frames: Iterator[TimedFrame], scopes: Sequence[Scope]) -> Iterato
     yield from (waiting.frames for waiting in queue)
 
 
-def batches(instants: Iterator[Instant], batching: Batching) -> Iterator[list[Instant]]:
+def batches(instants: Iterator[Instant], batching: Batching, *, at_once: bool = False) -> Iterator[list[Instant]]:
     """Cut the order of instants into batches of so many frames and so much time at most, but no instant in two.
 
     Only timestamps decide, so the same input always gives the same batches, however fast it is read.
+
+    Args:
+        instants: in the global order.
+        batching: the limits.
+        at_once: the first instant is a batch by itself, so that it is not kept waiting for those that follow.
     """
+    if at_once:
+        yield from ([first] for first in islice(instants, 1))
     batch: list[Instant] = []
     frames = 0
     for instant in instants:

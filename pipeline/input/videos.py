@@ -115,7 +115,9 @@ class VideoInput:
             decoders[camera] = Ahead(frames, self._depth, f"decode-{camera}")
         self._threads.extend(decoders.values())
         merged = merge_by_time({camera: iter(decoder) for camera, decoder in decoders.items()}, self._common_time)
-        grouped = batches(by_instant(merged, self._scopes), self._batching)
+        # A run that goes on must form the batches of one that was never stopped.
+        begins = all(index < 0 for index in after.values())
+        grouped = batches(by_instant(merged, self._scopes), self._batching, at_once=begins)
         perceived = Ahead(perceive(grouped, self._look, clock, self._schedule), self._batching.waiting, "perceive")
         self._threads.append(perceived)
         yield from perceived

@@ -70,8 +70,10 @@ def around(boxes: FloatArray, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """
     if not len(rows):
         return rows
-    touching = np.flatnonzero((coverage_matrix(boxes[rows], boxes) > 0).any(axis=0))
-    return np.union1d(rows, touching)
+    near = np.zeros(len(boxes), np.bool_)
+    near[rows] = True
+    near |= (coverage_matrix(boxes[rows], boxes) > 0).any(axis=0)
+    return np.flatnonzero(near)
 
 
 def _rows(detections: Detections, rows: NDArray[np.int64]) -> Detections:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data.errors import UserError
 from data.runtime.choice import Runtimes
@@ -21,7 +22,9 @@ from data.weight_records import (
     file_sha256,
     known_weights,
 )
-from pipeline.weights.downloads import Progress, download
+
+if TYPE_CHECKING:
+    from pipeline.weights.downloads import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +133,7 @@ class WeightStore:
         record = self.records[name]
         return (SHIPPED_FOLDER if record.url == SHIPPED else self.cache_dir) / record.file
 
-    def fetch(self, name: str, progress: Progress | None = None) -> Path:
+    def fetch(self, name: str, progress: "Progress | None" = None) -> Path:
         """Make sure the file of a manifest entry is here and undamaged.
 
         Args:
@@ -140,6 +143,8 @@ class WeightStore:
         Raises:
             UserError: for an unknown name, a file nobody serves, or a failed transfer.
         """
+        from pipeline.weights.downloads import download
+
         if name not in self.records:
             raise UserError(f"unknown weights '{name}'; there are: {', '.join(sorted(self.records))}")
         record, path = self.records[name], self.path_of(name)

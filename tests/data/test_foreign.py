@@ -40,6 +40,13 @@ def test_odd_yaml_is_one_line(text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ("{a: ", "}"), ("- ", "")])
+def test_yaml_is_nested_only_so_deep(opening: str, closing: str) -> None:
+    with pytest.raises(UserError, match="x: its values are nested more than 200 deep"):
+        parse_yaml(opening * 100_000 + "1", "x")
+    assert parse_yaml(opening * 50 + "1" + closing * 50, "x")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_texts_with_and_without_a_mark_read_alike(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "a.txt"

@@ -1,5 +1,6 @@
 """OpenVINO gives what ONNX Runtime gives, reads IR files, and says what it cannot do."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -57,6 +58,41 @@ def test_metadata_of_an_export_come_through(tmp_path: Path) -> None:
     helper.set_model_props(model, {"task": "detect", "names": "{0: 'person'}"})
     onnx.save(model, tmp_path / "told.onnx")
     assert OpenVinoNetwork(tmp_path / "told.onnx", 1, "n").metadata == {"task": "detect", "names": "{0: 'person'}"}
+
+
+def test_what_was_compiled_is_opened_without_reading_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnx
+    import openvino
+    from onnx import helper
+
+    model = onnx.load(colour_network(tmp_path / "n.onnx"))
+    helper.set_model_props(model, {"task": "detect"})
+    onnx.save(model, tmp_path / "told.onnx")
+    blob = np.random.default_rng(0).random((2, 3, 32, 16)).astype(np.float32)
+    first = OpenVinoNetwork(tmp_path / "told.onnx", 1, "n", compiled=tmp_path / "kept")
+
+    def none(*_: object) -> None:
+        raise RuntimeError("it is read")
+
+    monkeypatch.setattr(openvino.Core, "read_model", none)
+    again = OpenVinoNetwork(tmp_path / "told.onnx", 1, "n", compiled=tmp_path / "kept")
+    assert again.metadata == first.metadata == {"task": "detect"}
+    assert (again.input_shape, again.output_names) == (first.input_shape, first.output_names)
+    np.testing.assert_array_equal(again.run(blob)[0], first.run(blob)[0])
+    with pytest.raises(UserError, match="it is read"):
+        OpenVinoNetwork(tmp_path / "told.onnx", 1, "n", compiled=tmp_path / "elsewhere")
+
+
+def test_a_model_that_changed_is_not_taken_for_what_was_compiled_before(tmp_path: Path) -> None:
+    path, trial = tmp_path / "n.onnx", Trial(lambda _: np.zeros((1, 3, 32, 16), np.float32))
+    blob, found = np.ones((1, 3, 32, 16), np.float32), []
+    for width in (6, 7, 7):
+        # Of the same age, as a copy that keeps its time may be.
+        colour_network(path, width=width)
+        os.utime(path, (1, 1))
+        model = Model(path, f"n of {width}", "n")
+        found.append(Runtimes(tmp_path / "cache").open(model, "openvino", "cpu", 1, trial).run(blob)[0].shape[1])
+    assert found == [6, 7, 7]
 
 
 def test_an_ir_file_is_read_and_needs_its_numbers(ir: Path) -> None:

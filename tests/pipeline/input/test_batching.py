@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,14 +47,26 @@ def test_batches_keep_every_frame_once_and_respect_both_limits(times: list[float
         assert batch[-1][0].common_s - batch[0][0].common_s <= window_s
 
 
-@given(times=st.lists(st.floats(0, 100), min_size=2, max_size=60).map(sorted), size=st.integers(1, 9))
-def test_batching_goes_on_alike_from_any_batch_boundary(times: list[float], size: int) -> None:
+@given(
+    times=st.lists(st.floats(0, 100), min_size=2, max_size=60).map(sorted),
+    size=st.integers(1, 9),
+    at_once=st.booleans(),
+)
+def test_batching_goes_on_alike_from_any_batch_boundary(times: list[float], size: int, at_once: bool) -> None:
     """A resumed run starts at a batch boundary and must form the batches an unbroken run forms."""
     items = [[TimedFrame(frame.time_s, frame)] for frame in _frames("a", times)]
-    whole = list(batches(iter(items), Batching(size, 5.0)))
+    whole = list(batches(iter(items), Batching(size, 5.0), at_once=at_once))
     for done in range(1, len(whole)):
         rest = items[sum(len(batch) for batch in whole[:done]) :]
         assert list(batches(iter(rest), Batching(size, 5.0))) == whole[done:]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_the_first_instant_may_come_by_itself(at_once: bool) -> None:
+    items = [[TimedFrame(frame.time_s, frame)] for frame in _frames("a", [0.0, 0.1, 0.2, 0.3])]
+    sizes = [len(batch) for batch in batches(iter(items), Batching(3, 5.0), at_once=at_once)]
+    assert sizes == ([1, 3] if at_once else [3, 1])
+    assert list(batches(iter([]), Batching(3, 5.0), at_once=at_once)) == []
 
 
 def _site(tolerance_s: float) -> Site:
