@@ -19,7 +19,7 @@ from reid.models.part_head import part_visibility
 from reid.models.precision import reduced_dtype
 from reid.models.spec import ModelSpec
 from reid.prompts.assignment import finite_keypoints, negatives_for
-from reid.samples.camera_tokens import NO_TOKEN, tokens_of_names
+from reid.samples.camera_tokens import NO_TOKEN, tokens_id, tokens_of_names
 from reid.samples.crops import check_request, covering_pixels, grey_world_gains
 from reid.samples.device_input import device_input
 from reid.weights.checkpoints import load_model
@@ -74,7 +74,7 @@ class KprEmbedder:
         self.part_kinds: tuple[str, ...] = ("holistic", *("part" for _ in info.spec.part_names))
         self.dim = model.dim
         self._tokens = tokens_of_names(info.cameras, cameras or {}, weights_path.name)
-        self.model_id += "+tokens" if self._tokens else ""
+        self.model_id += tokens_id(self._tokens)
         if info.spec.cameras and not self._tokens:
             logger.warning(
                 "%s has camera tokens (of its training cameras %s), and they are off: reid.camera_tokens is empty",

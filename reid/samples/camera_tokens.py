@@ -1,5 +1,7 @@
 """Which token of a network stands for a crop's camera (SIE; TransReID, ICCV 2021, section 3.4)."""
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -52,3 +54,14 @@ def tokens_of_names(training: Sequence[int], use: Mapping[str, int], network: st
                 + (f"it has those of {there}" if known else "it tells no camera of any token; leave camera_tokens away")
             )
     return {camera: known[other] for camera, other in use.items()}
+
+
+def tokens_id(tokens: Mapping[str, int]) -> str:
+    """What tells vectors made with these tokens from others: "+tokens" and a digest of which camera has which.
+
+    Args:
+        tokens: name of a camera -> its token; empty gives an empty text.
+    """
+    if not tokens:
+        return ""
+    return "+tokens" + hashlib.sha256(json.dumps(sorted(tokens.items())).encode()).hexdigest()[:8]
