@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import UserError
 from pipeline.cli import run
-from tools.training_options import print_tree, run_training, training_parser
+from tools.training_options import check_out, run_training, tell_preview, training_parser
 
 if TYPE_CHECKING:
     from pipeline.person_pose.training import Trainer
@@ -22,13 +22,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train; 0 when training reached its end."""
     parser = training_parser("train_detector", __doc__ or "", "configs/detector/*.yaml")
     arguments = parser.parse_intermixed_args(argv)
+    check_out(arguments, arguments.dry_run)
 
     from pipeline.person_pose.config import load_training
 
     config = load_training(arguments.config, arguments.overrides)
     if arguments.dry_run:
-        print_tree(config.model_dump(mode="json"))
-        return 0
+        from pipeline.person_pose.training import preview
+
+        return tell_preview(preview(config))
 
     def build(device: str, writer: "ScalarWriter", ranks: "Ranks") -> "Trainer":
         from pipeline.person_pose.training import Trainer

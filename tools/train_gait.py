@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.cli import run
 from tools.gait_scores import print_scores
+from tools.training_options import add_dry_run, check_out, tell_preview
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -24,7 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="changes to the configuration")
     parser.add_argument("--config", type=Path, required=True, help="a file as configs/gait/*.yaml")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the model")
+    parser.add_argument("--out", type=Path, help="folder of the model")
     parser.add_argument(
         "--encoder", type=Path, action="append", default=[], metavar="FILE",
         help="finished encoder; only recognition is trained; given three times for rev_rec_plus: reverse, prediction, "
@@ -33,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<n> (default: auto)")
     parser.add_argument("--resume", action="store_true", help="go on with the encoders' trainings in --out")
     parser.add_argument("--overwrite", action="store_true", help="replace a model in --out")
-    parser.add_argument("--dry-run", action="store_true", help="print the configuration, defaults included, and leave")
+    add_dry_run(parser)
     return parser
 
 
@@ -44,14 +45,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     from data.section_files import load_section
     from reid.gait.config import GaitConfig
 
+    check_out(arguments, arguments.dry_run)
     config = load_section(GaitConfig, arguments.config, arguments.overrides)
-    if arguments.dry_run:
-        import yaml
-
-        print(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), end="")
-        return 0
     if arguments.resume and (arguments.overwrite or arguments.encoder):
         raise UserError("--resume goes on with encoders in --out: leave --overwrite and --encoder out")
+    if arguments.dry_run:
+        from reid.gait.experiment import preview_gait
+
+        return tell_preview(preview_gait(config, arguments.encoder))
     from data.runtime.torch_device import torch_device
     from reid.gait.experiment import train_gait
 

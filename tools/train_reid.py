@@ -2,7 +2,7 @@
 
 python -m tools.train_reid --config configs/reid/kpr_small_synthetic.yaml --out runs/kpr_small epochs=30
 python -m tools.train_reid --config configs/reid/kpr_small_synthetic.yaml --out runs/kpr_small epochs=30 --resume
-python -m tools.train_reid --config configs/reid/kpr_small_synthetic.yaml --out runs/kpr_small --batch-picture batch.png
+python -m tools.train_reid --config configs/reid/kpr_small_synthetic.yaml --batch-picture batch.png
 torchrun --nproc-per-node 2 -m tools.train_reid --config configs/reid/kpr_small_synthetic.yaml --out runs/kpr_small
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from data.errors import UserError
 from pipeline.cli import run
-from tools.training_options import print_tree, run_training, training_parser
+from tools.training_options import check_out, run_training, tell_preview, training_parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,6 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="draw the first batch as the network would see it, with prompts and part labels, and leave",
     )  # fmt: skip
     arguments = parser.parse_intermixed_args(argv)
+    draws = arguments.batch_picture is not None
+    check_out(arguments, arguments.dry_run, draws)
+    if arguments.dry_run and draws:
+        raise UserError("--dry-run and --batch-picture: give one of them")
 
     from reid.training.config import load_training
 
@@ -30,15 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.dry_run:
         from reid.training.preview import preview
 
-        told = preview(config)
-        print_tree(told.tree)
-        print("\n".join(f"# {line}" for line in told.facts))
-        if told.problems:
-            more = f" (and {len(told.problems) - 1} more)" if len(told.problems) > 1 else ""
-            raise UserError(f"{told.problems[0]}{more}")
-        return 0
+        return tell_preview(preview(config))
 
-    if arguments.batch_picture is not None:
+    if draws:
         from pipeline.rendering.batch_sheet import write_batch
         from reid.training.first_batch import first_batch
 

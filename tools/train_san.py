@@ -9,19 +9,21 @@ import sys
 from collections.abc import Sequence
 
 from pipeline.cli import run
-from tools.training_options import print_tree, run_training, training_parser
+from tools.training_options import check_out, run_training, tell_preview, training_parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, and print the last scores; 0 when training reached its end."""
     parser = training_parser("train_san", __doc__ or "", "configs/san/*.yaml")
     arguments = parser.parse_intermixed_args(argv)
+    check_out(arguments, arguments.dry_run)
     from reid.training.san_config import load_san_training
 
     config = load_san_training(arguments.config, arguments.overrides)
     if arguments.dry_run:
-        print_tree(config.model_dump(mode="json"))
-        return 0
+        from reid.training.preview import preview_san
+
+        return tell_preview(preview_san(config))
 
     from reid.training.san import SanTrainer
 

@@ -1,13 +1,15 @@
 """What the command lines of trainings share: options, where numbers go, and how a training is run to its end."""
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from data.config import Section
+from data.errors import UserError
 
 if TYPE_CHECKING:
+    from data.training_preview import Preview
     from reid.training.ranks import Ranks
     from reid.training.writers import ScalarWriter
 
@@ -39,10 +41,12 @@ def training_parser(tool: str, description: str, configs: str) -> argparse.Argum
     )
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="changes to the configuration")
     parser.add_argument("--config", type=Path, required=True, help=f"a file as {configs}")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the training")
+    parser.add_argument("--out", type=Path, help="folder of the training")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<n> (default: auto)")
     parser.add_argument("--resume", action="store_true", help="go on where the training in --out stopped")
-    parser.add_argument("--dry-run", action="store_true", help="print the configuration, check it, and leave")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the configuration, check it and the data, and leave"
+    )
     add_writer_options(parser)
     return parser
 
@@ -53,11 +57,37 @@ def add_writer_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wandb", metavar="PROJECT", help="also send the numbers to this Weights & Biases project")
 
 
-def print_tree(tree: Mapping[str, Any]) -> None:
-    """Print a configuration."""
+def add_dry_run(parser: argparse.ArgumentParser) -> None:
+    """Let a command line look at a training before it is begun."""
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the configuration, check it and the data, and leave"
+    )
+
+
+def check_out(arguments: argparse.Namespace, *instead: bool) -> None:
+    """Make sure that a training has a folder, unless one of these other things is to be done instead.
+
+    Raises:
+        UserError: when it has none.
+    """
+    if arguments.out is None and not any(instead):
+        raise UserError("--out is missing: name the folder of the training")
+
+
+def tell_preview(preview: "Preview") -> int:
+    """Print how a training would run, and what was found; the exit code.
+
+    Raises:
+        UserError: when it could not run.
+    """
     import yaml
 
-    print(yaml.safe_dump(tree, sort_keys=False), end="")
+    print(yaml.safe_dump(preview.tree, sort_keys=False), end="")
+    print("".join(f"# {line}\n" for line in preview.facts), end="")
+    if preview.problems:
+        more = f" (and {len(preview.problems) - 1} more)" if len(preview.problems) > 1 else ""
+        raise UserError(f"{preview.problems[0]}{more}")
+    return 0
 
 
 def run_training(arguments: argparse.Namespace, config: Section, build: "Build") -> int:

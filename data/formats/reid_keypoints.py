@@ -17,6 +17,8 @@ from data.errors import UserError
 from data.foreign import read_json
 from data.records import FloatArray
 
+TEXTURES = "textures"
+"""Folder beside a synthetic site's ``crops_*.json`` with the textures of its people."""
 _KEYPOINTS = 17
 # A synthetic keypoint marked "labelled but hidden" lies behind something: no pose estimator would be sure of it.
 _SYNTHETIC_CONFIDENCE = np.array([0.0, 0.2, 1.0], np.float32)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from data.formats.reid_keypoints import TEXTURES
 from data.synthetic.cameras import Camera
 from data.synthetic.gait import pose
 from data.synthetic.identities import Identity
@@ -23,7 +24,6 @@ from data.synthetic.world import DoubleArray, World
 logger = logging.getLogger(__name__)
 
 FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
-TEXTURES = "textures"
 _TRIES = 12
 _LEAST_VISIBLE = 0.3
 _LEAST_INSIDE = 0.85

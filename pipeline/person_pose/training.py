@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from data.pictures import read_picture
 from data.records import Image, IntArray
 from data.synthetic.training_set import RECIPE
 from data.training_folder import TrainingFolder
+from data.training_preview import Preview
 from pipeline.person_pose.config import TrainConfig
 from pipeline.person_pose.files import load_network, save_network
 from pipeline.person_pose.loss import pose_loss
@@ -51,13 +52,9 @@ class Trainer(TrainingLoop[PersonPoseNet, WindowBatch]):
     ) -> None:
         self._config = config
         folder = TrainingFolder(out, config, counted="step", resume=resume, may_change=("save_every", "workers"))
-        if not config.train:
-            raise UserError("train: name at least one COCO keypoint file")
-        self._pictures = [picture for path in config.train for picture in read_pictures(config.found(path))]
+        self._pictures = _pictures_of(config)
         torch.manual_seed(config.seed)
-        model = PersonPoseNet(config.network)
-        if config.pretrained is not None and not resume:
-            model = _started(config)
+        model = PersonPoseNet(config.network) if config.pretrained is None or resume else _started(config)
         place = torch.device(device)
         model = model.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._people = _people_of([config.found(path) for path in config.train], config.pretrained)
@@ -145,6 +142,25 @@ def learning_rate(config: TrainConfig, step: int) -> float:
         return config.rate * (step + 1) / config.warmup
     done = (step - config.warmup) / max(config.steps - config.warmup, 1)
     return config.rate * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
+
+
+def preview(config: TrainConfig) -> Preview:
+    """Read the truth, look for every picture, open the first, and put the starting weights in."""
+    found = Preview(config.model_dump(mode="json"))
+    pictures = found.attempt(partial(_pictures_of, config))
+    if pictures is not None:
+        people = sum(len(picture.boxes) for picture in pictures)
+        found.facts.append(f"train: {len(pictures)} pictures of {people} people")
+        found.attempt(partial(read_picture, pictures[0].path))
+    if config.pretrained is not None:
+        found.attempt(partial(_started, config))
+    return found
+
+
+def _pictures_of(config: TrainConfig) -> list[Picture]:
+    if not config.train:
+        raise UserError("train: name at least one COCO keypoint file")
+    return [picture for path in config.train for picture in read_pictures(config.found(path))]
 
 
 def _people_of(truths: Sequence[Path], pretrained: Path | None) -> str:

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from torch import Tensor
 from data.atomic import write_text
 from data.datasets.gait_layouts import GAIT_LAYOUTS, GaitSplits
 from data.errors import UserError
+from data.folder_lock import locked_folder
 from data.section_files import load_section
 from data.skeleton_sequences import hold_out
 from data.training_folder import BEST, CONFIG, STATE
+from data.training_preview import Preview
 from data.weight_records import file_sha256
 from reid.gait.config import GaitConfig
 from reid.gait.encoder import GaitEncoder
@@ -39,8 +42,8 @@ from reid.gait.files import (
     save_recognition,
 )
 from reid.gait.recognition import RecognitionNetwork, classes_of, scores, train_recognition
-from reid.gait.spec import tasks_of
-from reid.gait.training import train_encoder
+from reid.gait.spec import Task, tasks_of
+from reid.gait.training import learnt_and_judged, train_encoder
 
 RECOGNITION, SCORES = "recognition.safetensors", "scores.json"
 _RANKS = (1, 5, 10)
@@ -87,30 +90,38 @@ def train_gait(
         config: the recipe.
         out: the folder.
         device: torch device.
-        resume: go on with the encoders' trainings in the folder; one that is complete is taken as it is.
+        resume: go on with the encoders' trainings in the folder; one that is complete is taken as it is, and a model
+            that is finished is made again, to the same bytes.
         overwrite: a model in the folder may be replaced.
         encoders: finished encoders, in the order of the model's tasks; only the recognition network is trained then.
 
     Raises:
-        UserError: when data, folder or encoders do not fit.
+        UserError: when data, folder or encoders do not fit, or another process writes into the folder.
     """
-    if (out / RECOGNITION).exists() and not overwrite:
+    if (out / RECOGNITION).exists() and not overwrite and not resume:
         raise UserError(f"{out} holds a gait model already; choose another folder, or --overwrite")
-    splits = read_splits(config)
-    files = list(encoders)
-    if files:
-        _open_encoders(files, config, device)
-    people = tuple(np.unique(splits.train.people).tolist())
-    for name, test in splits.tests.items():
-        classes_of(test.people, people, name)
+    if resume and not any(_training(out, task, STATE).exists() for task in tasks_of(config.model)):
+        raise UserError(f"{out} holds no training to resume: no encoder has a {STATE}")
+    splits, people = _checked(config, encoders, device)
     # A training that cannot be leaves the folder as it was.
-    write_text(out / CONFIG, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
-    if not files:
-        for task in tasks_of(config.model):
-            folder = out / "encoders" / task
-            going_on = resume and (folder / STATE).exists()
-            train_encoder(splits.train, task, config, folder, device, going_on, overwrite, {"data": config.data.layout})
-            files.append(folder / BEST)
+    with locked_folder(out, "--out"):
+        write_text(out / CONFIG, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+        files = list(encoders)
+        if not files:
+            for task in tasks_of(config.model):
+                going_on = resume and _training(out, task, STATE).exists()
+                train_encoder(
+                    splits.train, task, config, _training(out, task), device, going_on, overwrite,
+                    {"data": config.data.layout},
+                )  # fmt: skip
+                files.append(_training(out, task, BEST))
+        return _recognise(config, out, splits, people, files, device)
+
+
+def _recognise(
+    config: GaitConfig, out: Path, splits: GaitSplits, people: tuple[int, ...], files: Sequence[Path], device: str
+) -> GaitScores:
+    """Train the recognition network on finished encoders, score and write."""
     models = _open_encoders(files, config, device)
     train = splits.train
     features = extract(models, train, "training")
@@ -144,6 +155,20 @@ def train_gait(
     return found
 
 
+def preview_gait(config: GaitConfig, encoders: Sequence[Path] = ()) -> Preview:
+    """Read the sequences and the encoders, and look whether a training can be made of them."""
+    found = Preview(config.model_dump(mode="json"))
+    ready = found.attempt(partial(_checked, config, encoders, "cpu"))
+    if ready is not None:
+        splits, people = ready
+        found.facts.append(f"train: {len(splits.train)} sequences of {len(people)} people")
+        found.facts += [f"test {name}: {len(test)} sequences" for name, test in splits.tests.items()]
+        learnt = found.attempt(partial(learnt_and_judged, splits.train, config.data.validation))
+        if learnt is not None:
+            found.facts.append(f"validation: {len(learnt[1])} of the sequences of train")
+    return found
+
+
 def evaluate_gait(folder: Path, overrides: Sequence[str] = (), device: str = "cpu") -> GaitScores:
     """Score a model that ``train_gait`` made; nothing is written, ``scores.json`` stays that of the training.
 
@@ -172,6 +197,22 @@ def read_splits(config: GaitConfig) -> GaitSplits:
         UserError: when it is absent or does not fit.
     """
     return GAIT_LAYOUTS[config.data.layout](config.data.root, config.data.frames, config.data.view)
+
+
+def _training(out: Path, task: Task, *name: str) -> Path:
+    """The training of an encoder, or a file of it."""
+    return out.joinpath("encoders", task, *name)
+
+
+def _checked(config: GaitConfig, encoders: Sequence[Path], device: str) -> tuple[GaitSplits, tuple[int, ...]]:
+    """The data set, and the people of its training, once all is there that a training takes."""
+    splits = read_splits(config)
+    if encoders:
+        _open_encoders(encoders, config, device)
+    people = tuple(np.unique(splits.train.people).tolist())
+    for name, test in splits.tests.items():
+        classes_of(test.people, people, name)
+    return splits, people
 
 
 def _open_encoders(files: Sequence[Path], config: GaitConfig, device: str) -> list[GaitEncoder]:

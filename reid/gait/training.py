@@ -18,6 +18,7 @@ from torch import Tensor
 
 from data.errors import UserError
 from data.learning_curves import draw_curves
+from data.records import IntArray
 from data.runtime.stopping import stop_signals
 from data.skeleton_sequences import SkeletonSequences, check_sequences, hold_out
 from data.training_folder import TrainingFolder
@@ -102,15 +103,9 @@ def train_encoder(
         UserError: when sequences are unfit or too few, the loss is no longer finite, or the folder does not fit.
         InterruptedTraining: when a signal asked the process to end; the state is saved.
     """
-    check_sequences(sequences, "training sequences")
+    learn, judge = learnt_and_judged(sequences, config.data.validation)
     locality = config.encoder.locality if config.encoder.locality is not None else task == "reverse"
     spec = GaitSpec(joints=sequences.joints, frames=sequences.frames, task=task, locality=locality)
-    learn, judge = hold_out(sequences, config.data.validation)
-    if len(learn) < 2 or not len(judge):
-        raise UserError(
-            f"{len(sequences)} sequences leave {len(learn)} to learn from and {len(judge)} to judge by; "
-            "a person needs 4 sequences, or 3 recordings, to be in both"
-        )
     told = {"sequences": hashlib.sha256(sequences.points.tobytes()).hexdigest(), "network": spec.model_dump_json()}
     folder = TrainingFolder(output, config, counted="epoch", resume=resume, overwrite=overwrite, data=told)
     torch.manual_seed(config.seed)
@@ -140,6 +135,22 @@ def train_encoder(
         draw_curves(folder.root)
         save_encoder(folder.last, model, {**header, "epoch": str(trainer.epoch)})
     return load_encoder(folder.best, device)
+
+
+def learnt_and_judged(sequences: SkeletonSequences, share: float) -> tuple[IntArray, IntArray]:
+    """Rows to learn from, and rows held out to judge by, see ``hold_out``.
+
+    Raises:
+        UserError: when there are too few for both, or sequences are unfit.
+    """
+    check_sequences(sequences, "training sequences")
+    learn, judge = hold_out(sequences, share)
+    if len(learn) < 2 or not len(judge):
+        raise UserError(
+            f"{len(sequences)} sequences leave {len(learn)} to learn from and {len(judge)} to judge by; "
+            "a person needs 4 sequences, or 3 recordings, to be in both"
+        )
+    return learn, judge
 
 
 class _Trainer:

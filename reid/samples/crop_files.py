@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from data.errors import UserError
-from data.formats.reid_keypoints import CropSkeletons, read_keypoint_file, read_synthetic_crops
+from data.formats.reid_keypoints import TEXTURES, CropSkeletons, read_keypoint_file, read_synthetic_crops
 from data.listing import listed
 from data.pictures import PICTURE_ENDINGS, is_picture, read_picture
 from data.records import Image
@@ -47,6 +47,8 @@ class Crop:
 def crop_names(folder: Path, leave_out: Path | None = None) -> list[str]:
     """Paths of all pictures below a folder, with slashes, sorted.
 
+    The textures beside the crops of a synthetic site are no pictures of people.
+
     Args:
         folder: where to look.
         leave_out: a folder in it whose pictures do not count (what an earlier run wrote).
@@ -59,6 +61,8 @@ def crop_names(folder: Path, leave_out: Path | None = None) -> list[str]:
     found = [path for path in listed(folder, "**/*") if is_picture(path) and path.is_file()]
     if leave_out is not None and leave_out.resolve() != folder.resolve():
         found = [path for path in found if not path.resolve().is_relative_to(leave_out.resolve())]
+    textures = {sidecar.parent / TEXTURES for sidecar in listed(folder, f"**/{_SIDECARS}")}
+    found = [path for path in found if path.parent not in textures]
     if not found:
         raise UserError(f"{folder} holds no pictures ({', '.join(PICTURE_ENDINGS)})")
     return sorted(path.relative_to(folder).as_posix() for path in found)

@@ -1,5 +1,6 @@
 """What would end a training after hours is looked for before its first step."""
 
+import filecmp
 import logging
 from collections.abc import Sequence
 from itertools import combinations
@@ -32,6 +33,26 @@ def check_sources(sources: Sequence[SourceConfig]) -> None:
         if one.same_crops(other):
             raise UserError(
                 f"train.{first} and train.{second} are one data set, {other.folder}: each of its people would be two"
+            )
+
+
+def check_copies(parts: Sequence[Sequence[Sample]]) -> None:
+    """Make sure that no two data sets hold the same pictures: of those of one name, some are compared.
+
+    Args:
+        parts: the training crops of each data set.
+
+    Raises:
+        UserError: when two do: each of their people would count as two.
+    """
+    for (first, one), (second, other) in combinations(enumerate(parts), 2):
+        known = {sample.path.name: sample.path for sample in one}
+        both = [sample.path for sample in other if sample.path.name in known]
+        probes = both[:: max(1, len(both) // _READ)][:_READ]
+        if probes and all(filecmp.cmp(known[path.name], path, shallow=False) for path in probes):
+            raise UserError(
+                f"train.{first} and train.{second} hold the same pictures, as {known[probes[0].name]} and {probes[0]}: "
+                "each of their people would be two; name one of the sets"
             )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from data.errors import UserError
 from reid.ranking.rules import Rule
 from reid.samples.sources import BadFiles, Sample, SourceConfig, default_rule, join, read_source, set_names
-from reid.training.checks import check_files, check_sources, check_test, warn_of_single
+from reid.training.checks import check_copies, check_files, check_sources, check_test, warn_of_single
 from reid.training.selection import SelectConfig, held_out, queries_and_gallery
 
 logger = logging.getLogger(__name__)
@@ -93,6 +93,7 @@ def training_data(
     """
     check_sources(train)
     parts = [read_source(source, "train", bad_files).train for source in train]
+    check_copies(parts)
     tested = None if test is None else _test(test, test_rule)
     names = set_names([source.folder for source in (*also, *([] if test is None else [test]))])[: len(also)]
     others = tuple((name, _test(source, None)) for name, source in zip(names, also, strict=True))

@@ -8,11 +8,9 @@ decoder's own steps, Adam being blind to scale, hardly depend on them. Classifie
 from the decoder's losses in either way.
 """
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +19,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from data.errors import UserError
-from data.records import IntArray
 from data.training_folder import TrainingFolder
 from reid.evaluation import retrieval
 from reid.evaluation.embedders import SanExtractor
@@ -31,20 +28,17 @@ from reid.losses.triplet import part_triplet_loss
 from reid.models.precision import reduced_dtype
 from reid.models.san import SAN
 from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD
-from reid.samples.crop_files import crop_names
 from reid.samples.network_input import normalise
-from reid.samples.textures import TextureFolder
-from reid.training.data import Split, training_data
+from reid.training.data import Split
 from reid.training.loading import BatchLoader
 from reid.training.loop import LoopConfig, Scored, TrainingLoop
 from reid.training.memory import smaller_batch
 from reid.training.people import provenance_of
 from reid.training.ranks import Ranks
-from reid.training.sampler import IdentityBatches, ShuffledBatches
 from reid.training.san_config import PairSource, SanOptimiserConfig, SanTrainConfig, TexturedSource
 from reid.training.san_data import Pictures, TexturedBatch, TexturedPicture, augmented, stacked
+from reid.training.san_sets import batches_of, digest, san_data
 from reid.training.schedule import learning_rate
-from reid.training.selection import held_out
 from reid.training.writers import ScalarWriter
 from reid.weights.pretrained import load_resnet50, starting_file
 from reid.weights.san import load_san, save_san
@@ -86,25 +80,19 @@ class SanTrainer(TrainingLoop[SAN, TexturedBatch]):
         self._config = config
         ranks, place, batch = ranks or Ranks(), torch.device(device), config.batch
         ranks.check_batch(batch.people)
-        self._data = _pairs_of(config) if config.pairs else _people_of(config)
+        self._data = san_data(config)
         pictures = self._data.pictures
         folder = TrainingFolder(
             out, config, counted="step", resume=resume, may_change=_MAY_CHANGE,
-            data={"pictures": _digest(pictures)}, leads=ranks.leads,
+            data={"pictures": digest(pictures)}, leads=ranks.leads,
         )  # fmt: skip
-        identities: IntArray = np.array([picture.identity for picture in pictures], np.int64)
-        sampler = (
-            ShuffledBatches(len(identities), batch.people * batch.pictures, config.seed)
-            if config.pairs
-            else IdentityBatches(identities, batch.people, batch.pictures, config.seed)
-        )
-        torch.manual_seed(config.seed)
-        model = SAN(config.model.model_copy(update={"identities": 1 if config.pairs else self._data.people}))
+        sampler = batches_of(self._data, config)
+        model = new_network(config, self._data.people)
         # Gone on with, a training needs the file no more.
         begun = config.start if config.start is not None and (not resume or config.start.exists()) else None
         self._began = None if begun is None else load_san(begun)[1].provenance
         if not resume:
-            _begin(model, config)
+            begin(model, config)
         model = model.to(place)
         self._size = (model.spec.height, model.spec.width)
         loader = BatchLoader(Pictures(pictures, self._size), stacked, batch.workers, place)
@@ -198,76 +186,18 @@ class SanTrainer(TrainingLoop[SAN, TexturedBatch]):
         return smaller_batch(pictures, batch.people, batch.pictures, batch.accumulate, self._ranks.count)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Data:
-    """What is learnt from, and what is judged by: retrieval, or pairs of picture and texture."""
-
-    pictures: list[TexturedPicture]
-    people: int
-    judged: Mapping[Scored, Split | list[TexturedPicture]]
+def new_network(config: SanTrainConfig, people: int) -> SAN:
+    """A network with the random weights of the configuration's seed, for so many people."""
+    torch.manual_seed(config.seed)
+    return SAN(config.model.model_copy(update={"identities": 1 if config.pairs else people}))
 
 
-def _people_of(config: SanTrainConfig) -> _Data:
-    """The training pictures of ReID data sets, with their textures where there is a decoder."""
-    data = training_data(
-        config.train, config.test, config.test_rule, config.select, config.batch.people, config.seed
-    )  # fmt: skip
-    textures: list[Path | None] = [None] * len(data.train)
-    if config.model.decoder:
-        for number, source in enumerate(config.train):
-            rows = [row for row, owner in enumerate(data.sets) if owner == number]
-            for row, texture in zip(rows, _textures(source).find([data.train[row].path for row in rows]), strict=True):
-                textures[row] = texture
-    pictures = [
-        TexturedPicture(sample.path, texture, sample.identity)
-        for sample, texture in zip(data.train, textures, strict=True)
-    ]
-    splits: dict[Scored, Split | None] = {"validation": data.validation, "test": data.test}
-    return _Data(pictures, data.people, {name: split for name, split in splits.items() if split is not None})
+def begin(model: SAN, config: SanTrainConfig) -> None:
+    """Put in the weights to start from; later ones win.
 
-
-def _pairs_of(config: SanTrainConfig) -> _Data:
-    """The pairs to learn from; those of some textures are held out where the best weights are chosen by them."""
-    pictures, people = _pairs(config.pairs)
-    judged: dict[Scored, Split | list[TexturedPicture]] = {}
-    if config.test_pairs is not None:
-        judged["test"] = _pairs([config.test_pairs])[0]
-    if config.select.best_on != "validation":
-        return _Data(pictures, people, judged)
-    identities = np.array([picture.identity for picture in pictures], np.int64)
-    chosen = set(held_out(identities, np.zeros_like(identities), config.select.share, config.seed).tolist())
-    left = [picture for picture in pictures if picture.identity not in chosen]
-    if not left:
-        raise UserError(f"validation leaves none of {people} textures; train on all with select.best_on=none")
-    return _Data(left, people - len(chosen), judged | {"validation": [p for p in pictures if p.identity in chosen]})
-
-
-def _digest(pictures: Sequence[TexturedPicture]) -> str:
-    told = hashlib.sha256()
-    for picture in pictures:
-        texture = None if picture.texture is None else picture.texture.name
-        told.update(f"{picture.path.name} {texture} {picture.identity}\n".encode())
-    return told.hexdigest()
-
-
-def _textures(source: TexturedSource) -> TextureFolder:
-    return TextureFolder(source.folder / source.textures)
-
-
-def _pairs(sources: Sequence[PairSource]) -> tuple[list[TexturedPicture], int]:
-    """Pictures with their textures, sorted by path, and how many textures there are."""
-    pictures: list[TexturedPicture] = []
-    known: dict[Path, int] = {}
-    for source in sources:
-        place = source.folder / source.images
-        paths = [place / name for name in crop_names(place, source.folder / source.textures)]
-        for path, texture in zip(paths, TextureFolder(source.folder / source.textures).find(paths), strict=True):
-            pictures.append(TexturedPicture(path, texture, known.setdefault(texture, len(known))))
-    return pictures, len(known)
-
-
-def _begin(model: SAN, config: SanTrainConfig) -> None:
-    """Put in the weights to start from; later ones win."""
+    Raises:
+        UserError: when a file is absent, damaged, or of a network of another size.
+    """
     if config.start is not None:
         start, _ = load_san(config.start, config.model.decoder)
         own = model.state_dict()

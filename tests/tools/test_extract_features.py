@@ -10,6 +10,7 @@ from data.formats.reid_keypoints import write_keypoint_file
 from pipeline.cli import run
 from reid.embedders.extraction import camera_of
 from reid.models.spec import PART_NAMES, ModelSpec
+from reid.samples.crop_files import crop_names
 from reid.weights.checkpoints import build_model, cameras_entry, save_checkpoint
 from tests.reid.prompts.test_prompts import standing
 from tests.tiny_models import colour_network
@@ -176,3 +177,15 @@ def test_mistakes(crops, kpr, tmp_path, capsys):
     assert (code, "3 crops, 1 left out" in told) == (0, True)
     assert read_part_features(out).names == NAMES
     assert "exists; give another --out" in call(capsys, crops, "--out", out, *kpr_options)[2]
+
+
+def test_textures_beside_a_synthetic_site_are_no_crops(tmp_path):
+    root = tmp_path / "set"
+    for name in ("query/0001_c1s1_000001_00.png", "textures/0001.png", "textures/deep/a.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(root / name), np.zeros((64, 32, 3), np.uint8))
+    everything = ["query/0001_c1s1_000001_00.png", "textures/0001.png", "textures/deep/a.png"]
+    assert crop_names(root) == everything, "nothing says that these are not people"
+    (root / "crops_a.json").write_text("{}")
+    assert crop_names(root) == [everything[0], everything[2]]
+    assert crop_names(tmp_path) == [f"set/{name}" for name in (everything[0], everything[2])]

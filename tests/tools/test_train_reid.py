@@ -75,6 +75,14 @@ def test_a_dry_run_names_what_is_missing(
         dry_run(config, *changes)
 
 
+def test_a_look_at_a_training_needs_no_folder(config: Path) -> None:
+    assert main(["--config", str(config), "--dry-run"]) == 0
+    with pytest.raises(UserError, match="--out is missing: name the folder of the training"):
+        main(["--config", str(config)])
+    with pytest.raises(UserError, match="--dry-run and --batch-picture: give one of them"):
+        main(["--config", str(config), "--dry-run", "--batch-picture", "batch.png"])
+
+
 def test_a_training_without_its_backbone_does_not_begin(config: Path) -> None:
     with pytest.raises(UserError, match="pretrained is not set"):
         main(["--config", str(config), "--out", str(config.parent / "out"), "--no-tensorboard", "pretrained=null"])
@@ -98,10 +106,8 @@ def test_the_first_batch_is_drawn_as_the_training_sees_it(
 ) -> None:
     picture = tmp_path / "batch.png"
     changes = ["augment.occlude=0.8", "select.best_on=none", "epochs=1"]
-    arguments = ["--config", str(config), "--out", str(tmp_path / "out"), *changes]
-    assert main([*arguments, "--batch-picture", str(picture)]) == 0
+    assert main(["--config", str(config), *changes, "--batch-picture", str(picture)]) == 0
     assert picture.stat().st_size > 1000
-    assert not (tmp_path / "out").exists()
     seen: list[TrainBatch] = []
 
     def spying(*told: Any) -> TrainBatch:

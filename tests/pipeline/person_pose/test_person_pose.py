@@ -322,6 +322,21 @@ def test_training_mistakes_are_one_line(data: Path, tmp_path: Path, capsys: pyte
     assert "there is no picture" in capsys.readouterr().err
 
 
+def test_a_dry_run_looks_at_pictures_and_starting_weights(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text(f"train: [{data}]\n")
+    look = ["--config", str(config), "--dry-run"]
+    assert run(main, look) == 0
+    assert capsys.readouterr().out.endswith("# train: 3 pictures of 3 people\n")
+    assert run(main, [*look, f"pretrained={tmp_path / 'absent.safetensors'}"]) == 2
+    assert "absent.safetensors" in capsys.readouterr().err
+    (data.parent / "frames" / "0.jpg").write_bytes(b"no picture")
+    assert run(main, look) == 2
+    assert "0.jpg is no picture" in capsys.readouterr().err
+
+
 def test_the_shipped_configuration_loads(repository: Path) -> None:
     config = load_training(repository / "configs" / "detector" / "person_pose_synthetic.yaml")
     assert config.train

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 
 from data.datasets.gait_layouts import GAIT_LAYOUTS
 from data.errors import UserError
+from data.folder_lock import locked_folder
 from data.formats.skeleton_recordings import write_recordings
 from data.skeleton_sequences import SkeletonSequences, cut
 from data.synthetic.gait_set import GaitSetOptions, make_gaits
@@ -196,6 +198,31 @@ def test_choosing_on_the_test_is_said_in_the_file(trained: Path, recordings: Pat
 def test_a_model_is_not_overwritten(trained: Path, recordings: Path) -> None:
     with pytest.raises(UserError, match="holds a gait model already"):
         train_gait(config(recordings), trained)
+
+
+def test_a_finished_model_resumed_is_the_same(trained: Path, recordings: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "model"
+    shutil.copytree(trained, copy)
+    (copy / "scores.json").unlink()
+    train_gait(config(recordings), copy, resume=True)
+    for name in ("recognition.safetensors", "scores.json", "encoders/reverse/best.safetensors"):
+        assert (copy / name).read_bytes() == (trained / name).read_bytes(), name
+    with pytest.raises(UserError, match="was trained with seed=0, not 1"):
+        train_gait(config(recordings, seed=1), copy, resume=True)
+
+
+def test_a_model_on_given_encoders_is_no_training_to_resume(trained: Path, recordings: Path, tmp_path: Path) -> None:
+    encoders = [trained / "encoders/reverse/best.safetensors"]
+    train_gait(config(recordings, recognition={"epochs": 1}), tmp_path / "model", encoders=encoders)
+    with pytest.raises(UserError, match="holds no training to resume: no encoder has a state"):
+        train_gait(config(recordings), tmp_path / "model", resume=True)
+
+
+def test_two_trainings_do_not_write_one_model(recordings: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    with locked_folder(out, "--out"), pytest.raises(UserError, match="is being written by another process"):
+        train_gait(config(recordings), out)
+    assert not out.exists()
 
 
 def test_sequences_of_another_length_are_refused(trained: Path) -> None:

@@ -133,6 +133,18 @@ def test_people_of_whom_there_is_one_picture_are_counted(
     assert "nobody has a second picture" in refused(config, [], tmp_path / "other")
 
 
+def test_copies_of_one_data_set_are_not_trained_on_together(config: Path, train: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(train, copy)
+    both = [f"train=[{{root: {train}}}, {{root: {copy}}}]"]
+    told = refused(config, both, tmp_path / "run")
+    assert told.startswith("train.0 and train.1 hold the same pictures, as ")
+    for path in (copy / "bounding_box_train").iterdir():
+        cv2.imwrite(str(path), 255 - cv2.imread(str(path)))
+    trainer = Trainer(load_training(config, both), tmp_path / "run", "cpu")
+    assert trainer.spec.identities == 8, "other pictures of the same names are other people"
+
+
 def test_a_batch_is_not_larger_than_what_validation_leaves(config: Path, tmp_path: Path) -> None:
     told = refused(config, ["batch.people=5"], tmp_path / "run")
     assert told.startswith("validation leaves 4 of 6 identities, fewer than one batch of 5; lower batch.people")
