@@ -1,9 +1,8 @@
 """The tracker of one camera."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +30,9 @@ from trackers.lifecycle import confirmable, ended, mark, starters
 from trackers.matching import associate, refind_cost
 from trackers.motion import MotionModel, MotionState
 from trackers.scope import Embed, Proposal, embed_request
+from trackers.steps import Step, step_after, tell_skipped, usable_rows
 from trackers.table import KEYPOINTS, TrackTable
 from trackers.tracklets import TrackletBuilder
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ class _Prediction:
     """
 
     revision: int
-    step: Literal["track", "skip", "cut"]
+    step: Step
     rows: IntArray
     boxes: FloatArray
     scores: FloatArray
@@ -123,7 +121,9 @@ class CameraTracker:
             raise ValueError(f"camera '{view.camera}': this proposal is out of date; commit each before the next")
         self._revision += 1
         if prediction.step == "skip":
-            self._warn_of_skip(view)
+            self.skipped += 1
+            what = f"camera '{view.camera}': frame {view.frame_index}"
+            tell_skipped(what, view.time_s, self._time_s, self.skipped)
             return [Tracks.empty()], []
         if prediction.step == "cut":
             self._end(np.ones(len(self._table), bool))
@@ -205,13 +205,13 @@ class CameraTracker:
 
     def _predict(self, view: View) -> _Prediction:
         elapsed = 0.0 if self._time_s is None else view.time_s - self._time_s
-        step: Literal["track", "skip", "cut"] = "track"
-        if abs(elapsed) > self._config.max_gap_s:
-            step = "cut"
-        elif elapsed <= 0 and self._time_s is not None:
-            step = "skip"
+        step = step_after(self._time_s, view.time_s, self._config.max_gap_s)
         table = self._table if step == "track" else TrackTable.empty()
-        rows = _usable(view, self._config.association.score_low) if step != "skip" else np.zeros(0, np.int64)
+        rows = (
+            usable_rows(view.detections, self._config.association.score_low)
+            if step != "skip"
+            else np.zeros(0, np.int64)
+        )
         boxes, scores = view.detections.boxes[rows], view.detections.scores[rows]
         keypoints = None if view.poses is None else view.poses.keypoints[rows]
         motion = self._model.predict(table.motion, max(elapsed, 0.0) if step == "track" else 0.0)
@@ -381,23 +381,3 @@ class CameraTracker:
             state=table.state[tracks],
             group_id=np.full(len(tracks), -1, np.int64),
         )
-
-    def _warn_of_skip(self, view: View) -> None:
-        self.skipped += 1
-        level = logging.WARNING if self.skipped == 1 else logging.DEBUG
-        logger.log(
-            level,
-            "camera '%s': frame %d at %.3f s is not later than the one before (%.3f s); left out",
-            view.camera,
-            view.frame_index,
-            view.time_s,
-            self._time_s,
-        )
-
-
-def _usable(view: View, score_low: float) -> IntArray:
-    """Rows with a score worth using and a real box, best first; ties by position, so that row order does not matter."""
-    boxes, scores = view.detections.boxes, view.detections.scores
-    real = np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    rows = np.flatnonzero(real & (scores >= score_low))
-    return rows[np.lexsort((*boxes[rows].T[::-1], -scores[rows]))]

@@ -17,7 +17,6 @@ for all rows of a person at one instant; heights are NaN where all cameras are k
 written is decided ``settle_s`` to twice that later; what ``commit`` returns at once is what was known then.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,8 +41,7 @@ from trackers.group.senses import Senses
 from trackers.group.tracklets import GroupTracklets
 from trackers.group.writing import rows_of_view, settled_rows
 from trackers.scope import Proposal
-
-logger = logging.getLogger(__name__)
+from trackers.steps import Step, step_after, tell_skipped, usable_rows
 
 _FORGET_ODDS = -5.0
 
@@ -54,7 +52,7 @@ class _Prediction:
 
     Attributes:
         revision: number of commits before this proposal; another number means that it is out of date.
-        kind: "track"; "cut" after too long a gap; "skip" where time does not rise.
+        step: how this instant follows the last one.
         time_s: common time of the instant.
         people: predicted to it.
         eyes: the cameras, in the group's order.
@@ -62,7 +60,7 @@ class _Prediction:
     """
 
     revision: int
-    kind: str
+    step: Step
     time_s: float
     people: People
     eyes: list[Eye]
@@ -144,10 +142,11 @@ class GroupTracker:
         if prediction.revision != self._revision:
             raise ValueError(f"group '{self.name}': this proposal is out of date; commit each before the next")
         self._revision += 1
-        if prediction.kind == "skip":
-            self._warn_of_skip(prediction.time_s)
+        if prediction.step == "skip":
+            self.skipped += 1
+            tell_skipped(f"group '{self.name}': an instant", prediction.time_s, self._time_s, self.skipped)
             return [Tracks.empty() for _ in proposal.views], []
-        if prediction.kind == "cut":
+        if prediction.step == "cut":
             self._close_all()
         looks = [embeddings[place] for place in prediction.order]
         looks = [
@@ -206,23 +205,15 @@ class GroupTracker:
         )
         now = float(np.median(times))
         elapsed = 0.0 if self._time_s is None else now - self._time_s
-        kind = "track"
-        if abs(elapsed) > self._config.max_gap_s:
-            kind = "cut"
-        elif elapsed <= 0 and self._time_s is not None:
-            kind = "skip"
-        people = self._people if kind == "track" else People.empty(len(self.cameras))
+        step = step_after(self._time_s, now, self._config.max_gap_s)
+        people = self._people if step == "track" else People.empty(len(self.cameras))
         order = np.argsort(numbers, kind="stable").tolist()
         eyes = [self._eye(numbers[place], views[place], float(times[place]) - now) for place in order]
-        return _Prediction(self._revision, kind, now, moved(people, elapsed, self._group), eyes, order)
+        return _Prediction(self._revision, step, now, moved(people, elapsed, self._group), eyes, order)
 
     def _eye(self, number: int, view: View, lag_s: float) -> Eye:
-        detections = view.detections
-        boxes, scores = detections.boxes, detections.scores
-        real = np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-        rows = np.flatnonzero(real & (scores >= self._config.association.score_low))
-        # Best first; ties by position, so that the order of the detections does not matter.
-        rows = rows[np.lexsort((*boxes[rows].T[::-1], -scores[rows]))]
+        boxes, scores = view.detections.boxes, view.detections.scores
+        rows = usable_rows(view.detections, self._config.association.score_low)
         worth = self._senses.worth(scores[rows])
         return Eye(
             number=number,
@@ -395,14 +386,3 @@ class GroupTracker:
         for rows, group, place, cov, height in settled_rows(instant, real_s, self._group_of, self._area):
             heights = height if self._heights_known else np.full_like(height, np.nan)
             self._tracklets.add(rows, group, place, cov, heights)
-
-    def _warn_of_skip(self, time_s: float) -> None:
-        self.skipped += 1
-        level = logging.WARNING if self.skipped == 1 else logging.DEBUG
-        logger.log(
-            level,
-            "group '%s': an instant at %.3f s is not later than the one before (%.3f s); left out",
-            self.name,
-            time_s,
-            self._time_s,
-        )
