@@ -84,12 +84,11 @@ def demo_request(preset: str) -> RunRequest:
 
 
 def describe(result: RunResult) -> str:
-    """What to read and look at when the tour has ended: scores and paths."""
+    """What to look at when the tour has ended; the run itself said its scores."""
     folder = result.folder
     videos = ", ".join(str(path) for path in listed(folder.root, "video/*.mp4"))
     return "\n".join(
         (
-            *([] if result.scores is None else [result.scores.table()]),
             "",
             f"look at   {folder.report} (people, evidence of every link, timings)",
             f"videos    {videos}",

@@ -28,6 +28,7 @@ class Progress:
         self._total, self._done, self._first, self._told = total, done, done, ""
         self._start = self._last = time.monotonic()
         self._bar: Any = None
+        self._said = -1
 
     def __enter__(self) -> "Progress":
         if self._shown and sys.stderr.isatty():
@@ -44,7 +45,7 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
-        else:
+        elif self._done != self._said:
             self._line()
 
     def expect(self, total: int) -> None:
@@ -70,7 +71,7 @@ class Progress:
     def _line(self) -> None:
         if not self._shown:
             return
-        self._last = time.monotonic()
+        self._last, self._said = time.monotonic(), self._done
         rate = (self._done - self._first) / max(self._last - self._start, 1e-9)
         of, left = "", ""
         if self._total is not None:

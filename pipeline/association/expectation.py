@@ -52,8 +52,9 @@ class Expectation:
         """For the log."""
         if not self.made:
             return "no tracklets of two cameras were joined"
+        pairs = "1 pair" if self.made == 1 else f"{self.made} pairs"
         return (
-            f"{self.made} pairs of tracklets over cameras were made one person; by their probabilities "
+            f"{pairs} of tracklets over cameras made one person; by their probabilities "
             f"{100 * self.precision:.0f} % of them are right, and {100 * self.recall:.0f} % of all there are were made"
         )
 

@@ -67,11 +67,14 @@ def look(spec: CameraSpec, config: SourcesConfig, detector: Detector, seconds: f
     sharpness: list[float] = []
     brightness: list[float] = []
     backgrounds: list[NDArray[np.uint8]] = []
+    looked_s = 0.0
     try:
         frames: list[Frame] = []
         for frame in source.frames():
             if frame.time_s > config.start_s + seconds:
+                looked_s = seconds
                 break
+            looked_s = min(frame.time_s - config.start_s + 1 / source.info.fps, seconds)
             frames.append(frame)
             if len(frames) == _BATCH:
                 people.extend(_people(detector, frames, source.info))
@@ -87,7 +90,7 @@ def look(spec: CameraSpec, config: SourcesConfig, detector: Detector, seconds: f
         source.close()
     heights = np.concatenate([np.zeros(0, np.float32), *people])
     observed = Observed(
-        seconds=seconds,
+        seconds=round(looked_s, 2),
         frames=len(sharpness),
         people_per_frame=round(len(heights) / max(len(sharpness), 1), 2),
         person_height_px=_rounded(np.median(heights)) if len(heights) else None,

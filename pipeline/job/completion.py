@@ -31,7 +31,8 @@ def complete(
 ) -> RunResult:
     """Associate the run's tracklets; write identities, track files, evidence, scores, videos and the report.
 
-    Global ids of an earlier association of the same run are inherited where people overlap.
+    Global ids of an earlier association of the same run are inherited where people overlap. Its scores go; its videos
+    stay, and a warning tells that they are older.
 
     Args:
         job: a run whose tracklets are complete.
@@ -41,9 +42,16 @@ def complete(
     """
     with job.at_work():
         association = _associate(job, corrections)
+        job.folder.metrics.unlink(missing_ok=True)
         scores = None if truth is None else score_run(job, truth, association)
         if save_video:
             _render(job)
+        elif any(job.folder.video(camera).exists() for camera in job.cameras):
+            job.warn(
+                WarningKind.VIDEO,
+                "the videos were drawn before this association and may show other identities; `python -m tools.render "
+                "RUN --overwrite` draws them anew",
+            )
     job.write_manifest(Status.COMPLETE)
     write_report(job.folder, job.config.report)
     logger.info("done: %s (look at %s)", job.folder.root, job.folder.report)

@@ -158,7 +158,8 @@ def duration_text(seconds: float | None) -> str:
     """``12.4 s``, ``3:05`` or ``1:02:05``."""
     if seconds is None:
         return "–"
-    return f"{seconds:.1f} s" if abs(seconds) < 60 else time_text(seconds)
+    # What rounds to nothing has no sign.
+    return f"{round(seconds, 1) + 0.0:.1f} s" if abs(seconds) < 60 else time_text(seconds)
 
 
 def date_text(seconds: float) -> str:

@@ -46,10 +46,17 @@ def folder(path: Path, picture: Image, count: int = 40) -> CameraSpec:
     return CameraSpec(path.name, str(path))
 
 
+def test_a_short_video_was_looked_at_for_as_long_as_it_lasts(tmp_path):
+    """The last of the looks, one a second, is at 1 s, and a frame lasts a quarter."""
+    spec = folder(tmp_path / "cam", scene(0), 6)
+    assert look(spec, SourcesConfig(image_fps=4), Heights(100), 5).observed.seconds == 1.25
+
+
 def test_a_look(tmp_path):
     detector = Heights(100, 120, 140)
     seen = look(folder(tmp_path / "cam", scene(0)), SourcesConfig(image_fps=4), detector, 5)
     assert detector.pictures == seen.observed.frames == 6, "one look a second, from 0 to 5 s"
+    assert seen.observed.seconds == 5
     assert seen.observed.people_per_frame == 3
     assert seen.observed.person_height_px == 120
     assert seen.observed.person_height_p10_px == 100

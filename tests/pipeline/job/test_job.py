@@ -171,6 +171,23 @@ def test_truth_is_scored(videos: list[str], tmp_path: Path, config: Config) -> N
     assert scores["scores"][-1]["IDF1"] == 1.0
 
 
+def test_what_is_left_of_an_earlier_association_is_not_taken_for_this_one(
+    videos: list[str], tmp_path: Path, config: Config
+) -> None:
+    job = _run(videos, tmp_path / "run", config)
+    job.folder.write_json(job.folder.metrics, {"scores": []})
+    again = load_job(job.folder, config)
+    complete(again)
+    assert not job.folder.metrics.exists()
+    assert not any(warning.kind == WarningKind.VIDEO for warning in again.warnings), "there is none"
+    job.folder.video("hall").parent.mkdir()
+    job.folder.claim(job.folder.video("hall")).write_bytes(b"drawn")
+    once_more = load_job(job.folder, config)
+    complete(once_more)
+    (told,) = [warning.text for warning in once_more.warnings if warning.kind == WarningKind.VIDEO]
+    assert "drawn before this association" in told
+
+
 def test_other_videos_cannot_be_resumed(videos: list[str], tmp_path: Path, config: Config) -> None:
     job = _run(videos, tmp_path / "run", config)
     other = {camera: dict(found) for camera, found in job.inputs.items()}
