@@ -16,7 +16,7 @@ from data.weight_records import file_sha256
 from reid.models.bpbreid import BPBReID
 from reid.models.kpr import KPR
 from reid.models.part_head import part_visibility
-from reid.models.precision import reduced_dtype
+from reid.models.precision import hold_products, reduced_dtype
 from reid.models.spec import ModelSpec
 from reid.prompts.assignment import finite_keypoints, negatives_for
 from reid.samples.camera_tokens import NO_TOKEN, tokens_id, tokens_of_names
@@ -65,6 +65,8 @@ class KprEmbedder:
         if info.spec.needs_masks:
             raise UserError(f"{weights_path} has no attention of its own: it needs parsing labels and cannot run here")
         self._model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if reduced is not None:
+            hold_products(model.backbone_appearance_feature_extractor, reduced)
         self._device, self._batch = torch.device(device), batch
         self._reduced, self._adapt = reduced, adapt
         self.spec: ModelSpec = info.spec

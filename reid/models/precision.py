@@ -1,6 +1,7 @@
 """Which arithmetic a network runs in, and which of them a device computes fast."""
 
 import torch
+from torch import nn
 
 from data.errors import UserError
 
@@ -27,6 +28,22 @@ def reduced_dtype(precision: str, device: torch.device) -> torch.dtype | None:
     if precision == "bf16" or (precision == "auto" and _native_bf16(device)):
         return torch.bfloat16
     return None
+
+
+def hold_products(network: nn.Module, dtype: torch.dtype) -> None:
+    """Keep the weights of linear layers and convolutions in the precision they are multiplied in, in place.
+
+    Autocast rounds them anew at every call: the same numbers, for as much memory traffic as the layers themselves
+    where a batch is small. All else stays in fp32 (sub-classes of these layers too, as they use weights in their own
+    way), and the network still runs under autocast.
+
+    Args:
+        network: for inference alone.
+        dtype: float16 or bfloat16.
+    """
+    for layer in network.modules():
+        if type(layer) in (nn.Linear, nn.Conv2d):
+            layer.to(dtype)
 
 
 def _native_bf16(device: torch.device) -> bool:

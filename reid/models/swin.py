@@ -132,16 +132,16 @@ class WindowAttention(nn.Module):
             padding = self.qkv.bias.to(projected.dtype)
             return self.proj(window_attention(projected, padding, bias.contiguous(), self.window, shift))
         into, padded, back, mask = _window_plan(height, width, self.window, shift, x.device)
-        slots = projected.flatten(1, 2)[:, into]
+        slots = projected.flatten(1, 2).index_select(1, into)
         if len(padded):
-            slots[:, padded] = self.qkv.bias.to(slots.dtype)
+            slots.index_copy_(1, padded, self.qkv.bias.to(slots.dtype).expand(count, len(padded), -1))
         query, key, value = slots.view(-1, size, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
         bias = bias[None]
         if mask is not None:
             windows = len(mask)
             bias = (bias + mask)[None].expand(count, -1, -1, -1, -1).reshape(count * windows, self.heads, size, size)
         out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query.dtype))
-        out = out.transpose(1, 2).reshape(count, -1, dim)[:, back]
+        out = out.transpose(1, 2).reshape(count, -1, dim).index_select(1, back)
         return self.proj(out).view(count, height, width, dim)
 
 
@@ -209,6 +209,14 @@ class _Stage(nn.Module):
         self.downsample = PatchMerging(dim) if downsample else None
 
 
+class SemanticLine(nn.Linear):
+    """One line of SOLIDER's modulation: read at the two numbers (w, 1 - w) and never called, so always in fp32."""
+
+    def at(self, weight: float) -> Tensor:
+        """(width,); no tensor is made for the two numbers, as a captured CUDA graph could not."""
+        return weight * self.weight[:, 0] + (1 - weight) * self.weight[:, 1] + self.bias
+
+
 class Swin(nn.Module):
     """The backbone: token map in, one normalised map per stage out.
 
@@ -246,8 +254,8 @@ class Swin(nn.Module):
         if semantic_weight >= 0:
             # SOLIDER keeps a pair for the last stage too, where nothing follows: unused, but part of every checkpoint.
             following = [*widths[1:], widths[-1]]
-            self.semantic_embed_w = nn.ModuleList(nn.Linear(2, width) for width in following).requires_grad_(False)
-            self.semantic_embed_b = nn.ModuleList(nn.Linear(2, width) for width in following).requires_grad_(False)
+            self.semantic_embed_w = nn.ModuleList(SemanticLine(2, width) for width in following).requires_grad_(False)
+            self.semantic_embed_b = nn.ModuleList(SemanticLine(2, width) for width in following).requires_grad_(False)
         self.apply(_initialise)
 
     def stage_maps(self, x: Tensor) -> list[Tensor]:
@@ -272,13 +280,9 @@ class Swin(nn.Module):
     def _modulate(self, x: Tensor, stage: int) -> Tensor:
         if self.semantic_weight < 0:
             return x
-        scale, shift = self._mixed(self.semantic_embed_w[stage]), self._mixed(self.semantic_embed_b[stage])
+        lines: list[Any] = [self.semantic_embed_w[stage], self.semantic_embed_b[stage]]
+        scale, shift = (line.at(self.semantic_weight) for line in lines)
         return x * F.softplus(scale) + shift
-
-    def _mixed(self, layer: Any) -> Tensor:
-        """The layer at (w, 1 - w); no tensor is made for these two numbers, as a captured CUDA graph could not."""
-        weight, w = layer.weight, self.semantic_weight
-        return w * weight[:, 0] + (1 - w) * weight[:, 1] + layer.bias
 
 
 def _initialise(module: nn.Module) -> None:

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from reid.models.kpr import KPR, _fused_by_product
+from reid.models.kpr import KPR, fuse_levels
+from reid.models.precision import hold_products
 from reid.models.spec import PART_NAMES, ModelSpec
 from reid.models.swin import WindowAttention, runs_fused
 
@@ -14,7 +15,7 @@ SPEC = ModelSpec(
 )  # fmt: skip
 
 
-def test_one_product_interpolates_and_adds_all_stages() -> None:
+def test_products_interpolate_and_add_all_stages() -> None:
     torch.manual_seed(0)
     maps = [
         torch.randn(2, 8, *size).contiguous(memory_format=torch.channels_last) for size in ((12, 5), (6, 3), (3, 2))
@@ -22,7 +23,41 @@ def test_one_product_interpolates_and_adds_all_stages() -> None:
     expected = maps[0].clone()
     for level in maps[1:]:
         expected += F.interpolate(level, (12, 5), mode="bilinear", align_corners=True)
-    torch.testing.assert_close(_fused_by_product(maps), expected)
+    assert not torch.allclose(maps[0], expected)
+    torch.testing.assert_close(fuse_levels(maps), expected)
+
+
+def test_weights_that_are_held_in_half_precision_give_what_autocast_gives() -> None:
+    torch.manual_seed(3)
+    model = KPR(SPEC).eval()
+    images, prompts = torch.randn(2, 3, 96, 64), torch.rand(2, SPEC.prompt_channels, 96, 64)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        cast = model.feature_map(images, prompts)
+        hold_products(model.backbone_appearance_feature_extractor, torch.bfloat16)
+        held = model.feature_map(images, prompts)
+    block = model.get_submodule("backbone_appearance_feature_extractor.model.stages.0.blocks.0")
+    assert block.attn.w_msa.qkv.weight.dtype == torch.bfloat16
+    assert block.norm1.weight.dtype == block.attn.w_msa.relative_position_bias_table.dtype == torch.float32
+    assert torch.equal(cast, held)
+    # SOLIDER's modulation is no product: rounding its weights would move every map.
+    assert (
+        model.get_submodule("backbone_appearance_feature_extractor.model.semantic_embed_w.0").weight.dtype
+        == torch.float32
+    )
+
+
+def test_padding_has_a_gradient_where_networks_learn() -> None:
+    """Outside training padding is written in place; a gradient must still reach the bias that fills it."""
+    torch.manual_seed(4)
+    attention = WindowAttention(16, heads=2, window=4)
+    x = torch.randn(1, 5, 6, 16, requires_grad=True)
+    attention(x, 2).square().sum().backward()
+    learnt = attention.qkv.bias.grad
+    padded = F.pad(x.detach(), (0, 0, 0, 2, 0, 3))
+    attention.zero_grad()
+    attention(padded, 2)[:, :5, :6].square().sum().backward()
+    assert learnt is not None
+    torch.testing.assert_close(learnt, attention.qkv.bias.grad)
 
 
 def test_fused_attention_is_only_for_half_precision_on_a_gpu() -> None:
