@@ -24,8 +24,7 @@ from pipeline.person_pose.loss import pose_loss
 from pipeline.person_pose.network import PersonPoseNet
 from pipeline.person_pose.pictures import Picture, Window, WindowBatch, WindowConfig, collate, cut, read_pictures
 from reid.training.loading import BatchLoader
-from reid.training.loop import LoopConfig, Scored, TrainingLoop
-from reid.training.selection import SelectConfig
+from reid.training.loop import LoopConfig, TrainingLoop
 from reid.training.writers import ScalarWriter
 
 logger = logging.getLogger(__name__)
@@ -60,14 +59,10 @@ class Trainer(TrainingLoop[PersonPoseNet, WindowBatch]):
         self._people = _people_of([config.found(path) for path in config.train], config.pretrained)
         windows = _Windows(self._pictures, config.windows, config.seed)
         loader: BatchLoader[Window, WindowBatch] = BatchLoader(windows, collate, config.workers, place)
-        loop = LoopConfig(1, config.save_every, 0, config.clip, config.seed, 1, 0.0, SelectConfig(best_on="none"))
+        loop = LoopConfig(1, config.save_every, config.clip, config.seed, 1, 0.0)
         super().__init__(loop, folder, model, _optimiser(config, model), _Steps(config), loader, None, writer)
         if resume:
             self._restore()
-
-    @property
-    def _tested(self) -> bool:
-        return False
 
     def _begin(self) -> None:
         size = sum(value.numel() for value in self.model.parameters()) / 1e6
@@ -84,12 +79,6 @@ class Trainer(TrainingLoop[PersonPoseNet, WindowBatch]):
         people = batch.people.changed(lambda value: value.to(self._device, non_blocking=True))
         return pose_loss(self.model(images), people, self._config.loss)
 
-    def _evaluate(self, scored: Scored) -> dict[str, float]:
-        raise NotImplementedError("tools.evaluate_detector scores what was trained")
-
-    def _worth(self, scores: Mapping[str, float]) -> float:
-        raise NotImplementedError("nothing is scored")
-
     def _export(self, path: Path, told: Mapping[str, str]) -> None:
         config = self._config
         provenance = {
@@ -100,9 +89,6 @@ class Trainer(TrainingLoop[PersonPoseNet, WindowBatch]):
             "people": self._people,
         }
         save_network(path, self.model, provenance)
-
-    def _load(self, path: Path) -> None:
-        self.model.load_state_dict(load_network(path)[0].state_dict())
 
     def _smaller(self, pictures: int) -> str:
         return f"batch={pictures}"

@@ -30,13 +30,14 @@ from reid.training.dataset import CropDataset, LoadedCrop, collate
 from reid.training.evaluation import Way, evaluate, masks_of
 from reid.training.first_batch import augmented
 from reid.training.loading import BatchLoader
-from reid.training.loop import LoopConfig, Scored, TrainingLoop
+from reid.training.loop import LoopConfig
 from reid.training.memory import smaller_batch
 from reid.training.occluders import OccluderBank
 from reid.training.people import provenance_of
 from reid.training.ranks import Ranks
 from reid.training.sampler import IdentityBatches
 from reid.training.schedule import learning_rate
+from reid.training.scored import Scored, ScoredLoop
 from reid.training.writers import ScalarWriter
 from reid.weights.checkpoints import build_model, cameras_entry, load_model, save_checkpoint
 from reid.weights.pretrained import began_with, load_start, starting_file
@@ -52,7 +53,7 @@ _MAY_CHANGE = (
 _EVALUATION_BATCH = 64
 
 
-class Trainer(TrainingLoop[KPR | BPBReID, ReadBatch]):
+class Trainer(ScoredLoop[KPR | BPBReID, ReadBatch]):
     """One training in one folder.
 
     Args:
@@ -110,12 +111,12 @@ class Trainer(TrainingLoop[KPR | BPBReID, ReadBatch]):
         sampler = IdentityBatches(identities, config.batch.people, config.batch.pictures, config.seed)
         optimiser, self._rate_factors = _optimiser(config.optimiser, model)
         loop = LoopConfig(
-            config.epochs, config.save_every, config.evaluate_every, config.optimiser.clip, config.seed,
-            config.batch.accumulate, config.ema, config.select,
-        )  # fmt: skip
-        super().__init__(
-            loop, folder, model, optimiser, sampler, loader, reduced_dtype(config.precision, place), writer, ranks
+            config.epochs, config.save_every, config.optimiser.clip, config.seed, config.batch.accumulate, config.ema
         )
+        super().__init__(
+            loop, config.select, config.evaluate_every, folder, model, optimiser, sampler, loader,
+            reduced_dtype(config.precision, place), writer, ranks,
+        )  # fmt: skip
         self._unlabelled = 0
         if resume:
             self._restore()

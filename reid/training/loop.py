@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -21,18 +21,10 @@ from data.runtime.progress import Progress
 from data.runtime.stopping import stop_signals
 from data.training_folder import TrainingFolder
 from reid.training.ranks import Ranks
-from reid.training.selection import SelectConfig
 from reid.training.steps import AnyBatch, Batch, GradientSteps, Model, Step
 from reid.training.writers import ScalarWriter
 
 logger = logging.getLogger(__name__)
-
-Scored = Literal["validation", "test"]
-
-_DRAWN_EVERY_S = 60.0
-# Keys of a configuration that say what is scored, and how.
-_OF_THE_TEST = ("test", "label_use.test")
-
 
 Read_co = TypeVar("Read_co", bound=AnyBatch, covariant=True)
 
@@ -64,22 +56,18 @@ class LoopConfig:
     Attributes:
         epochs: passes over the training pictures.
         save_every: steps between saved states, beside those at the end of each epoch.
-        evaluate_every: epochs between scorings, beside the one at the end; 0: no other.
         clip: largest gradient norm; 0: no limit.
         seed: of every step's random numbers.
         accumulate: batches whose gradients make up one step.
-        ema: decay of the average of the weights that is scored and written; 0: the weights themselves.
-        select: what the best weights are chosen on.
+        ema: decay of the average of the weights that is written; 0: the weights themselves.
     """
 
     epochs: int
     save_every: int
-    evaluate_every: int
     clip: float
     seed: int
     accumulate: int
     ema: float
-    select: SelectConfig
 
 
 def step_seed(seed: int, step: int, salt: Sequence[int] = ()) -> int:
@@ -94,9 +82,9 @@ def step_seed(seed: int, step: int, salt: Sequence[int] = ()) -> int:
 
 
 class TrainingLoop(ABC, Generic[Model, Batch]):
-    """Steps, scorings and saved states of one training in one folder; what a step learns is the subclass's.
+    """Steps and saved states of one training in one folder; what a step learns is the subclass's.
 
-    The log gets one line per step and scoring.
+    The log gets one line per step. ``reid.training.scored.ScoredLoop`` also scores and keeps the best weights.
 
     Args:
         config: length, saving, seed.
@@ -135,14 +123,10 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
             model, optimiser, self._ranks, reduced == torch.float16, config.clip, config.ema, self._smaller
         )
         self._epoch = self._batch = self._step = 0
-        self._best, self._waited, self._scored = -math.inf, 0, 0
-        self._best_scores: dict[str, float] = {}
-        self._result: dict[str, float] = {}
-        self._drawn_at = time.monotonic()
 
     @property
     def judged(self) -> Model:
-        """The network that is scored and written: the average of the weights where there is one."""
+        """The network that is written: the average of the weights where there is one."""
         return self._steps.judged
 
     def run(self, stop_after: int | None = None) -> dict[str, float]:
@@ -152,8 +136,7 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
             stop_after: leave after so many steps, state saved, as an interruption would.
 
         Returns:
-            The scores on the test set, or else the last ones on what was held out; empty without either, and when
-            stopped.
+            The scores at the end; empty where nothing is scored, and when stopped.
 
         Raises:
             InterruptedTraining: when a signal asked the process to end; the state is saved.
@@ -165,21 +148,14 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
         with self._folder.writing(), closing(self._loader), stop_signals("step") as stopped, progress:
             self._begin()
             while True:
-                if self._due():
-                    self._choose()
-                    self._save()
-                if self._epoch >= config.epochs or self._patience_ends():
+                self._look_back()
+                if self._epoch >= config.epochs or self._enough():
                     return self._finish()
                 if not self._run_epoch(progress, stopped, last):
                     if self._step == last:
                         return {}
                     self._draw()
                     raise self._folder.interrupted(f"step {self._step}")
-
-    @property
-    @abstractmethod
-    def _tested(self) -> bool:
-        """Whether there is a test set."""
 
     @abstractmethod
     def _begin(self) -> None:
@@ -194,14 +170,6 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
         """The loss of a batch, and what else is logged; all random numbers come from the generator, on the CPU."""
 
     @abstractmethod
-    def _evaluate(self, scored: Scored) -> dict[str, float]:
-        """Score the judged network on what was held out, or on the test set."""
-
-    @abstractmethod
-    def _worth(self, scores: Mapping[str, float]) -> float:
-        """How good a scoring is: the weights of the largest are kept."""
-
-    @abstractmethod
     def _export(self, path: Path, told: Mapping[str, str]) -> None:
         """Write the judged network's weights.
 
@@ -211,12 +179,15 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
         """
 
     @abstractmethod
-    def _load(self, path: Path) -> None:
-        """Put weights that were exported into the judged network."""
-
-    @abstractmethod
     def _smaller(self, pictures: int) -> str:
         """The setting that makes a batch of at most so many pictures, for a message; empty where there is none."""
+
+    def _look_back(self) -> None:
+        """Before each epoch and after the last: judge what was learnt so far."""
+
+    def _enough(self) -> bool:
+        """Whether training ends before its last epoch."""
+        return False
 
     def _end_epoch(self, rows: Sequence[Sequence[int]]) -> None:
         """Look back at an epoch, of whose batches these were read."""
@@ -224,7 +195,6 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
     def _run_epoch(self, progress: Progress, stopped: Sequence[int], last: int | None) -> bool:
         """Train to the end of an epoch; False: left before it, state saved."""
         config = self._loop
-        self._result = {}
         rows = [self._ranks.own(batch.tolist()) for batch in self._sampler.epoch(self._epoch)]
         steps = [rows[first : first + config.accumulate] for first in range(0, len(rows), config.accumulate)]
         left = steps[self._batch :]
@@ -265,70 +235,11 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
     def _autocast(self) -> AbstractContextManager[object]:
         return nullcontext() if self._reduced is None else torch.autocast(self._device.type, self._reduced)
 
-    @property
-    def _watched(self) -> Scored | None:
-        """What is scored while training goes on."""
-        if self._loop.select.best_on == "validation":
-            return "validation"
-        return "test" if self._tested else None
-
-    def _due(self) -> bool:
-        every, ends = self._loop.evaluate_every, self._epoch >= self._loop.epochs
-        return self._watched is not None and self._scored < self._epoch and (
-            ends or bool(every and self._epoch % every == 0)
-        )  # fmt: skip
-
-    def _patience_ends(self) -> bool:
-        patience = self._loop.select.patience
-        if not patience or self._waited < patience:
-            return False
-        logger.info("epoch %d: no better for %d scorings, training ends", self._epoch, self._waited)
-        return True
-
-    def _choose(self) -> None:
-        """Score, and keep the weights if they are the best so far."""
-        watched, best_on = self._watched, self._loop.select.best_on
-        assert watched is not None
-        scores = self._scores(watched)
-        self._scored = self._epoch
-        if watched == "test":
-            self._result = scores
-        worth = self._worth(scores)
-        if best_on != "none" and worth > self._best:
-            self._best, self._best_scores, self._waited = worth, scores, 0
-            self._write(self._folder.best if best_on == "validation" else self._folder.best_on_test, best_on, scores)
-        else:
-            self._waited += 1
-        if time.monotonic() - self._drawn_at > _DRAWN_EVERY_S:
-            self._draw()
-
-    def _scores(self, scored: Scored) -> dict[str, float]:
-        """Scores by the leading process, known to all."""
-        scores = self._ranks.told(self._evaluate(scored) if self._ranks.leads else {})
-        self._note(scored, scores)
-        told = ", ".join(f"{name} {value:.3f}" for name, value in list(scores.items())[:2])
-        logger.info("epoch %d, %s: %s", self._epoch, scored, told)
-        return scores
-
     def _finish(self) -> dict[str, float]:
-        """Write the last weights, and score the chosen ones on the test set."""
+        """Write the last weights; the scores at the end."""
         self._write(self._folder.last)
-        if self._watched == "validation" and not self._result:
-            self._result = {f"validation_{name}": value for name, value in self._best_scores.items()}
-            if self._tested:
-                self._result = self._scores_of_best()
-            self._save()
         self._draw()
-        return self._result
-
-    def _scores_of_best(self) -> dict[str, float]:
-        last = {name: value.clone() for name, value in self.judged.state_dict().items()}
-        if self._ranks.leads:
-            self._load(self._folder.best)
-        try:
-            return self._scores("test")
-        finally:
-            self.judged.load_state_dict(last)
+        return {}
 
     def _write(self, path: Path, chosen_on: str = "none", scores: Mapping[str, float] | None = None) -> None:
         if not self._ranks.leads:
@@ -349,34 +260,21 @@ class TrainingLoop(ABC, Generic[Model, Batch]):
     def _draw(self) -> None:
         if self._ranks.leads:
             draw_curves(self._folder.root)
-        self._drawn_at = time.monotonic()
+
+    def _state(self) -> dict[str, Any]:
+        """What a resumed training needs."""
+        return {**self._steps.state_dict(), "epoch": self._epoch, "batch": self._batch, "step": self._step}
+
+    def _take_up(self, state: Mapping[str, Any]) -> None:
+        self._steps.load_state_dict(state)
+        self._epoch, self._batch, self._step = state["epoch"], state["batch"], state["step"]
 
     def _save(self) -> None:
-        self._folder.save(
-            {
-                **self._steps.state_dict(),
-                "epoch": self._epoch,
-                "batch": self._batch,
-                "step": self._step,
-                "scored": self._scored,
-                "waited": self._waited,
-                "best": self._best,
-                "best_scores": self._best_scores,
-                "result": self._result,
-            }
-        )
+        self._folder.save(self._state())
 
     def _restore(self) -> None:
         """Take up the state in the folder."""
         with self._folder.resuming() as state:
-            self._steps.load_state_dict(state)
-            self._epoch, self._batch, self._step = state["epoch"], state["batch"], state["step"]
-            self._scored, self._waited = state["scored"], state["waited"]
-            self._best, self._best_scores, self._result = state["best"], state["best_scores"], state["result"]
-        if any(key.startswith(_OF_THE_TEST) for key in self._folder.changed):
-            # What was found on the test set as it was is no result of this one.
-            self._result = {}
-            if self._watched == "test":
-                self._best, self._waited, self._scored = -math.inf, 0, 0
+            self._take_up(state)
         if self._epoch > self._loop.epochs and self._ranks.leads:
             logger.warning("%d epochs are done; epochs=%d leaves nothing to learn", self._epoch, self._loop.epochs)

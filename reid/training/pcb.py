@@ -24,12 +24,11 @@ from reid.samples.network_input import normalise
 from reid.samples.pcb_input import resize_bytes
 from reid.training.erasing import erase_rectangles
 from reid.training.loading import BatchLoader
-from reid.training.loop import LoopConfig, Scored, TrainingLoop
+from reid.training.loop import LoopConfig, TrainingLoop
 from reid.training.ranks import Ranks
 from reid.training.sampler import WholeEpochs
-from reid.training.selection import SelectConfig
 from reid.training.writers import ScalarWriter
-from reid.weights.pcb import load_pcb, save_pcb
+from reid.weights.pcb import save_pcb
 
 logger = logging.getLogger(__name__)
 
@@ -138,16 +137,12 @@ class PcbTrainer(TrainingLoop[PCB, PcbBatch]):
             nesterov=config.momentum > 0,
         )
         loader = BatchLoader(_Pictures(paths, labels), _stacked, config.workers, place)
-        loop = LoopConfig(config.epochs, _SAVED_STEPS, 0, 0.0, config.seed, 1, 0.0, SelectConfig(best_on="none"))
+        loop = LoopConfig(config.epochs, _SAVED_STEPS, 0.0, config.seed, 1, 0.0)
         # Every process needs a picture of every batch.
         sampler = WholeEpochs(len(paths), config.batch, config.seed, max(2, ranks.count))
         super().__init__(loop, folder, model, optimiser, sampler, loader, None, writer, ranks)
         if resume:
             self._restore()
-
-    @property
-    def _tested(self) -> bool:
-        return False
 
     def _begin(self) -> None:
         logger.info("%d pictures of %d people", self._pictures, self.model.identities)
@@ -173,17 +168,8 @@ class PcbTrainer(TrainingLoop[PCB, PcbBatch]):
             with self._folder.storing():
                 save_pcb(self.model, self._folder.root / f"pcb_{self._epoch + 1:03d}.safetensors")
 
-    def _evaluate(self, scored: Scored) -> dict[str, float]:
-        raise NotImplementedError("nothing is held out, and there is no test set")
-
-    def _worth(self, scores: Mapping[str, float]) -> float:
-        raise NotImplementedError("nothing is scored")
-
     def _export(self, path: Path, told: Mapping[str, str]) -> None:
         save_pcb(self.model, path)
-
-    def _load(self, path: Path) -> None:
-        self.model.load_state_dict(load_pcb(path).state_dict())
 
     def _smaller(self, pictures: int) -> str:
         return f"batch={pictures}"

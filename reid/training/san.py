@@ -31,7 +31,7 @@ from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD
 from reid.samples.network_input import normalise
 from reid.training.data import Split
 from reid.training.loading import BatchLoader
-from reid.training.loop import LoopConfig, Scored, TrainingLoop
+from reid.training.loop import LoopConfig
 from reid.training.memory import smaller_batch
 from reid.training.people import provenance_of
 from reid.training.ranks import Ranks
@@ -39,6 +39,7 @@ from reid.training.san_config import PairSource, SanOptimiserConfig, SanTrainCon
 from reid.training.san_data import Pictures, TexturedBatch, TexturedPicture, augmented, stacked
 from reid.training.san_sets import batches_of, digest, san_data
 from reid.training.schedule import learning_rate
+from reid.training.scored import Scored, ScoredLoop
 from reid.training.writers import ScalarWriter
 from reid.weights.pretrained import load_resnet50, starting_file
 from reid.weights.san import load_san, save_san
@@ -53,7 +54,7 @@ _MAY_CHANGE = (
 _EVALUATION_BATCH = 64
 
 
-class SanTrainer(TrainingLoop[SAN, TexturedBatch]):
+class SanTrainer(ScoredLoop[SAN, TexturedBatch]):
     """One training in one folder, of SAN or, where the configuration names pairs, of SAN-PG.
 
     Args:
@@ -97,13 +98,13 @@ class SanTrainer(TrainingLoop[SAN, TexturedBatch]):
         self._size = (model.spec.height, model.spec.width)
         loader = BatchLoader(Pictures(pictures, self._size), stacked, batch.workers, place)
         loop = LoopConfig(
-            config.epochs, config.save_every, config.evaluate_every, config.optimiser.clip, config.seed,
-            batch.accumulate, config.ema, config.select,
-        )  # fmt: skip
+            config.epochs, config.save_every, config.optimiser.clip, config.seed, batch.accumulate, config.ema
+        )
         optimiser = _optimiser(config.optimiser, model)
         super().__init__(
-            loop, folder, model, optimiser, sampler, loader, reduced_dtype(config.precision, place), writer, ranks
-        )
+            loop, config.select, config.evaluate_every, folder, model, optimiser, sampler, loader,
+            reduced_dtype(config.precision, place), writer, ranks,
+        )  # fmt: skip
         if resume:
             self._restore()
 

@@ -12,10 +12,10 @@ from data.records import IntArray
 from reid.samples.crop_files import crop_names
 from reid.samples.textures import TextureFolder, read_texture
 from reid.training.data import Split, training_data
-from reid.training.loop import Scored
 from reid.training.sampler import IdentityBatches, ShuffledBatches
 from reid.training.san_config import PairSource, SanTrainConfig, TexturedSource
 from reid.training.san_data import TexturedPicture
+from reid.training.scored import Scored
 from reid.training.selection import held_out
 
 # Textures that are read before training; that the others are there is looked up.

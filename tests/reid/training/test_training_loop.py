@@ -19,8 +19,9 @@ from data.config import Section
 from data.errors import UserError
 from data.records import IntArray
 from data.training_folder import InterruptedTraining, TrainingFolder
-from reid.training.loop import LoopConfig, Scored, TrainingLoop
+from reid.training.loop import LoopConfig
 from reid.training.memory import smaller_batch
+from reid.training.scored import Scored, ScoredLoop
 from reid.training.selection import SelectConfig
 
 STEPS = 4
@@ -67,16 +68,16 @@ class Reader:
         self.closed = True
 
 
-class Line(TrainingLoop[nn.Sequential, Numbers]):
+class Line(ScoredLoop[nn.Sequential, Numbers]):
     """Learns to double numbers; ``poison`` and ``room`` make a step or a batch fail."""
 
     def __init__(
         self, folder: Path, resume: bool = False, tested: bool = True, norm: bool = True, size: int = 2, **changed: Any
     ) -> None:
         settings: dict[str, Any] = {
-            "epochs": 3, "save_every": 100, "evaluate_every": 1, "clip": 0.0, "seed": 1, "accumulate": 1, "ema": 0.0,
-            "select": SelectConfig(best_on="validation"),
+            "epochs": 3, "save_every": 100, "clip": 0.0, "seed": 1, "accumulate": 1, "ema": 0.0,
         }  # fmt: skip
+        select, every = changed.pop("select", SelectConfig(best_on="validation")), changed.pop("evaluate_every", 1)
         config = Config(epochs=changed.get("epochs", 3), test=changed.pop("test", "first"))
         settings |= changed
         torch.manual_seed(0)
@@ -84,7 +85,7 @@ class Line(TrainingLoop[nn.Sequential, Numbers]):
         model = nn.Sequential(nn.Linear(1, 1), middle, nn.Linear(1, 1))
         kept = TrainingFolder(folder, config, counted="step", resume=resume, may_change=("epochs", "test"))
         optimiser = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
-        super().__init__(LoopConfig(**settings), kept, model, optimiser, Epochs(size), Reader())
+        super().__init__(LoopConfig(**settings), select, every, kept, model, optimiser, Epochs(size), Reader())
         self.has_test = tested
         self.poison: set[int] = set()
         self.room = 1000
