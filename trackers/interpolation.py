@@ -6,9 +6,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from data.kernels.boxes import row_ious
 from data.records import DoubleArray, FloatArray, Tracklet
 
 _REACH = 3.0
+# Longer than any pause between two looks at a resting picture (``detector.pace.rest_s``).
+STILL_S = 2.5
+_STILL_IOU = 0.7
 
 
 def frame_step(tracklets: Iterable[Tracklet]) -> int:
@@ -26,7 +30,8 @@ def interpolate(tracklet: Tracklet, max_gap_s: float, smooth_s: float = 0.25, st
 
     Args:
         tracklet: rows rising in time.
-        max_gap_s: gaps between two rows that last longer stay open; 0 fills nothing.
+        max_gap_s: gaps between two rows that last longer stay open, but for one of up to ``STILL_S`` between boxes that
+            overlap so well that the person stood there; 0 fills nothing.
         smooth_s: see ``smooth``; 0 leaves the boxes as they were detected.
         step: spacing of the frames that were used of its camera (``frame_step``); None: as the tracklet alone tells.
     """
@@ -77,7 +82,9 @@ def _fill(tracklet: Tracklet, max_gap_s: float, spacing: int) -> Tracklet:
     steps = np.diff(tracklet.frames)
     if not len(steps):
         return tracklet
-    short = np.diff(tracklet.times_s) <= max_gap_s
+    gaps_s = np.diff(tracklet.times_s)
+    still = row_ious(tracklet.boxes[:-1], tracklet.boxes[1:]) >= _STILL_IOU
+    short = (max_gap_s > 0) & (gaps_s <= np.where(still, max(max_gap_s, STILL_S), max_gap_s))
     missing = np.where(short, (steps - 1) // spacing, 0)
     if not missing.any():
         return tracklet

@@ -11,7 +11,10 @@ from data.listing import listed
 from data.records import DoubleArray, IntArray, Tracklet
 from data.site import Group, Site
 from pipeline.folder.outcome import Outcome
-from trackers.interpolation import frame_step, interpolate
+from trackers.interpolation import STILL_S, frame_step, interpolate
+
+# Places of somebody who stands, as far apart as noise puts them.
+_STILL_M = 0.25
 
 
 def write_world_files(found: Outcome) -> None:
@@ -49,7 +52,7 @@ def world_paths(
         tracklets: those of other cameras, and those without places, are passed over.
         ids: the id of each tracklet, by (camera, local_id).
         max_gap_s: a person missing from the group's instants for at most so long is put on the straight line, seconds;
-            0 fills nothing.
+            0 fills nothing. For ``STILL_S`` where the places before and after are one.
     """
     number = {camera: index for index, camera in enumerate(sorted(group.cameras))}
     placed = sorted(
@@ -130,7 +133,9 @@ def _filled(
 ) -> tuple[IntArray, IntArray, DoubleArray]:
     """Add rows on straight lines for short absences; rows are sorted by id, then instant."""
     steps = np.diff(instants)
-    short = (np.diff(whose) == 0) & (instant_s[instants[1:]] - instant_s[instants[:-1]] <= max_gap_s)
+    still = np.linalg.norm(np.diff(values[:, :2], axis=0), axis=1) <= _STILL_M
+    longest_s = np.where(still, max(max_gap_s, STILL_S), max_gap_s)
+    short = (np.diff(whose) == 0) & (instant_s[instants[1:]] - instant_s[instants[:-1]] <= longest_s)
     missing = np.where(short, steps - 1, 0)
     if max_gap_s <= 0 or not missing.any():
         return whose, instants, values

@@ -8,6 +8,8 @@ the memory back, decides as an unbroken one.
   people are so near one another that they could be taken for one another;
 * every ``carry_s``: people who are known walk, each by himself; between two looks their motion carries them;
 * every ``floor_s``: nothing changes; who stands still stays known;
+* every ``rest_s``: nothing has changed for ``rest_after_s``, and who was found was found again each time: somebody who
+  stands or sits, or a thing taken for a person;
 * every ``empty_s``: nothing changes, and there is nobody.
 """
 
@@ -35,6 +37,7 @@ class Watch:
         background: at the last look.
         looked_s: source time of the last look, seconds.
         alert_s: every frame is looked at up to this source time.
+        stirred_s: source time of the last look at which something had changed, or other people were found than before.
         boxes: (N, 4) float32 everybody found at the last look, xyxy px.
         scores: (N,) float32 of the boxes.
     """
@@ -42,6 +45,7 @@ class Watch:
     background: Background
     looked_s: float
     alert_s: float
+    stirred_s: float
     boxes: FloatArray
     scores: FloatArray
 
@@ -52,6 +56,7 @@ class Watch:
             "noise": self.background.noise,
             "looked_s": self.looked_s,
             "alert_s": self.alert_s,
+            "stirred_s": self.stirred_s,
             "boxes": self.boxes,
             "scores": self.scores,
         }
@@ -61,7 +66,7 @@ class Watch:
         """Read back what ``tree`` gave."""
         background = Background(np.asarray(tree["blocks"], np.uint8), np.asarray(tree["noise"], np.float32))
         boxes, scores = np.asarray(tree["boxes"], np.float32), np.asarray(tree["scores"], np.float32)
-        return Watch(background, tree["looked_s"], tree["alert_s"], boxes, scores)
+        return Watch(background, tree["looked_s"], tree["alert_s"], tree["stirred_s"], boxes, scores)
 
 
 class LookSchedule(Protocol):
@@ -120,9 +125,11 @@ class Schedule:
         config = self._config
         people = watch.boxes[watch.scores >= config.score]
         since_s = frame.time_s - watch.looked_s
-        if since_s <= 0 or frame.time_s <= watch.alert_s + _TICK_S or _close(people, config.close_iou):
+        resting, close = frame.time_s - watch.stirred_s >= config.rest_after_s, _close(people, config.close_iou)
+        if since_s <= 0 or frame.time_s <= watch.alert_s + _TICK_S or (close and not resting):
             return True
-        if since_s >= (config.floor_s if len(people) else config.empty_s) - _TICK_S:
+        floor_s = config.rest_s if resting else config.floor_s
+        if since_s >= (floor_s if len(people) else config.empty_s) - _TICK_S:
             return True
         blocks = blocks_of(frame)
         if blocks.shape != watch.background.blocks.shape:
@@ -131,7 +138,7 @@ class Schedule:
         known = covered(people, frame.size, changed.shape, config.reach)
         if (changed & ~known).any():
             return True
-        return bool(changed.any()) and since_s >= config.carry_s - _TICK_S
+        return bool(changed.any()) and (close or since_s >= config.carry_s - _TICK_S)
 
     def looked(self, frame: Frame, found: Detections) -> None:
         """Remember a look."""
@@ -139,16 +146,18 @@ class Schedule:
         blocks = blocks_of(frame)
         watch = self._watches.get(frame.camera)
         if watch is None or watch.background.blocks.shape != blocks.shape:
-            watch = Watch(Background.of(blocks), frame.time_s, frame.time_s, *_NOBODY)
+            watch = Watch(Background.of(blocks), frame.time_s, frame.time_s, frame.time_s, *_NOBODY)
         people = covered(np.concatenate([found.boxes, watch.boxes]), frame.size, blocks.shape[:2], config.reach)
-        moved = _unmatched(watch.boxes, watch.scores, found.boxes, config.sure)
-        moved = moved or _unmatched(found.boxes, found.scores, watch.boxes, config.sure)
+        moved = _differ(watch.boxes, watch.scores, found.boxes, found.scores, config.sure)
+        stirred = bool(watch.background.changed(watch.background.differences(blocks)).any())
+        stirred = stirred or _differ(watch.boxes, watch.scores, found.boxes, found.scores, config.score)
         elapsed_s, until_s = max(frame.time_s - watch.looked_s, 0.0), frame.time_s + config.alert_s
         self._watches[frame.camera] = replace(
             watch,
             background=watch.background.after_look(blocks, elapsed_s, people),
             looked_s=frame.time_s,
             alert_s=until_s if moved else min(watch.alert_s, until_s),
+            stirred_s=frame.time_s if stirred else min(watch.stirred_s, frame.time_s),
             boxes=found.boxes,
             scores=found.scores,
         )
@@ -162,9 +171,14 @@ class Schedule:
         self._watches = {camera: Watch.from_tree(tree) for camera, tree in memory.items()}
 
 
-def _unmatched(boxes: FloatArray, scores: FloatArray, others: FloatArray, sure: float) -> bool:
-    """Somebody who is surely there overlaps none of the others, weak ones included: he has come, or gone."""
-    return bool((~(iou_matrix(boxes[scores >= sure], others) > 0).any(axis=1)).any())
+def _differ(boxes: FloatArray, scores: FloatArray, later: FloatArray, later_scores: FloatArray, least: float) -> bool:
+    """Somebody of at least this score has come or gone between two looks."""
+    return _unmatched(boxes, scores, later, least) or _unmatched(later, later_scores, boxes, least)
+
+
+def _unmatched(boxes: FloatArray, scores: FloatArray, others: FloatArray, least: float) -> bool:
+    """Somebody of at least this score overlaps none of the others, weak ones included."""
+    return bool((~(iou_matrix(boxes[scores >= least], others) > 0).any(axis=1)).any())
 
 
 def _close(boxes: FloatArray, least_iou: float) -> bool:

@@ -49,6 +49,16 @@ def test_nothing_to_fill(frames: list[int]) -> None:
     np.testing.assert_allclose(filled.boxes, tracklet.boxes, atol=1e-3)
 
 
+def test_who_stood_in_one_place_was_there_in_a_longer_gap_too() -> None:
+    frames = [0, 1, 22, 23]
+    still = replace(straight(frames), boxes=np.tile(np.array([5, 10, 25, 60], np.float32), (4, 1)))
+    assert interpolate(still, 1.0).frames.tolist() == list(range(24))
+    assert interpolate(still, 0.0).frames.tolist() == frames
+    assert interpolate(straight(frames), 1.0).frames.tolist() == frames, "who walked may have been elsewhere"
+    longer = replace(still, times_s=still.times_s * 2)
+    assert interpolate(longer, 1.0).frames.tolist() == frames
+
+
 def test_zero_seconds_fill_nothing() -> None:
     assert interpolate(straight([1, 2, 4]), 0.0).frames.tolist() == [1, 2, 4]
 

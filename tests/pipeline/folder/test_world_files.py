@@ -83,6 +83,15 @@ def test_between_two_looks_people_are_on_the_line_between_them() -> None:
     np.testing.assert_allclose(other.xy[:, 0], [3, 4, 5, 6], err_msg="nothing before the first look or after the last")
 
 
+def test_who_stood_in_one_place_is_there_between_two_looks_at_a_resting_picture() -> None:
+    site, walks = make_site(), tracklet("a", 0, [0, 8, 20, 21])
+    stands = replace(walks, world_xy=np.zeros((4, 2), np.float32))
+    paths = world_paths(site, site.groups[0], [stands], {("a", 0): 0}, 1.0)
+    assert (paths.times_s * 4).tolist() == [*range(9), 20, 21], "2 s are filled, 3 s are not"
+    paths = world_paths(site, site.groups[0], [walks], {("a", 0): 0}, 1.0)
+    assert (paths.times_s * 4).tolist() == [0, 8, 20, 21]
+
+
 def test_where_nothing_is_to_be_filled_no_instant_is_added() -> None:
     site, seen = make_site(), [tracklet("a", 0, [0, 1, 3, 6])]
     paths = world_paths(site, site.groups[0], seen, {("a", 0): 0}, 0.0)

@@ -162,6 +162,50 @@ def test_people_who_stand_still_are_looked_at_at_the_floor_rate() -> None:
     assert set(np.diff([index for index in looks if index >= 6]).tolist()) == {9}
 
 
+def _rest(boxes: Callable[[int], Boxes], count: int, finds: Finds | None = None, fps: float = 5) -> list[int]:
+    """Looks at a camera that has rested from frame 100 on, 5 s after the last that stirs it."""
+    schedule = Schedule(PaceConfig(rest_after_s=5.0))
+    frames = _frames(_with_people(boxes), count, fps=fps)
+    return _looks(frames, finds or (lambda frame: boxes(frame.index)), schedule)["a"]
+
+
+@pytest.mark.parametrize("boxes", [[(100, 50, 120, 110)], [(100, 50, 120, 110), (112, 50, 132, 110)]])
+def test_people_who_have_not_moved_for_long_are_looked_at_as_seldom_as_an_empty_room(boxes: Boxes) -> None:
+    looks = np.array(_rest(lambda _: boxes, 200))
+    before, after = looks[(looks > 2) & (looks < 20)], looks[looks >= 60]
+    assert np.diff(before).max() <= 5, "alone every 0.9 s, touching in every frame"
+    assert np.diff(after).tolist() == [10] * (len(after) - 1)
+    assert len(after) > 10
+
+
+def test_who_moves_after_a_rest_is_looked_at_and_ends_it() -> None:
+    def boxes(index: int) -> Boxes:
+        left = 100 + 3 * max(index - 134, 0)
+        return [(left, 50, left + 20, 110)] if index < 150 else [(145, 50, 165, 110)]
+
+    looks = _rest(boxes, 180)
+    first = next(index for index in looks if index > 134)
+    assert first <= 136
+    assert np.diff([index for index in looks if index >= 155]).max() <= 5, "he has just moved"
+
+
+def test_people_who_touch_are_looked_at_as_soon_as_one_of_them_moves() -> None:
+    def boxes(index: int) -> Boxes:
+        left = 112 + max(index - 134, 0)
+        return [(100, 50, 120, 110), (left, 50, left + 20, 110)]
+
+    looks = _rest(boxes, 150, fps=10)
+    first = next(index for index in looks if index > 134)
+    assert set(range(first, first + 3)) <= set(looks)
+
+
+def test_whom_the_detector_finds_only_now_and_then_does_not_rest() -> None:
+    shown: Boxes = [(100, 50, 120, 110)]
+    looks = _rest(lambda _: shown, 300, lambda frame: shown if frame.index % 3 else [])
+    late = [index for index in looks if index >= 100]
+    assert np.diff(late).max() <= 5, "or his track would break"
+
+
 def test_cameras_of_different_rates_do_not_disturb_one_another() -> None:
     slow = _frames(_empty(), 20, "slow", 2)
     fast = _frames(_with_people(lambda index: [(100, 50, 118, 100)] if index > 33 else []), 100, "fast", 10)
