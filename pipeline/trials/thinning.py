@@ -61,5 +61,6 @@ def thinned(found: CameraDetections, looks: IntArray, size: tuple[int, int]) -> 
         rows = found.rows(frame)
         people = Detections(found.boxes[rows], found.scores[rows], found.class_ids[rows])
         nobody = np.full(len(people), -1, np.int64)
-        images.append(CocoImage(frame + 1, f"{frame:06d}.png", size, people, None, nobody, frame=frame))
+        # From 1, so that a file whose first frame is missing is not read as one that counts from 0.
+        images.append(CocoImage(frame + 1, f"{frame + 1:06d}.png", size, people, None, nobody, frame=frame + 1))
     return images

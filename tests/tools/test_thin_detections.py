@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.formats.coco import write_coco
 from data.formats.detections_in import read_detection_folder
 from data.formats.mot import MotTable, write_mot
 from data.records import DoubleArray
 from data.site import Site, save_site
 from data.synthetic.drawn import DrawnCamera
 from pipeline.cli import run
+from pipeline.trials.thinning import thinned
 from tools.thin_detections import main
 
 FRAMES, FPS, SIZE = 100, 10.0, (640, 360)
@@ -127,3 +129,10 @@ def test_a_drawn_frame_is_the_same_wherever_reading_begins_and_shows_people_wher
     rows, columns = np.nonzero(moved)
     assert columns.min() >= 600 - 80 - 8
     assert 120 - 8 <= rows.min() < rows.max() <= 260 + 8
+
+
+def test_frames_keep_their_numbers_where_the_first_is_not_looked_at(folder: Path) -> None:
+    given = read_detection_folder(folder / "det")["a"]
+    (folder / "late").mkdir()
+    write_coco(folder / "late" / "a.json", thinned(given, np.array([1, 4, 9]), SIZE))
+    assert looks(folder, output="late") == [1, 4, 9]
