@@ -2,11 +2,11 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -205,31 +205,44 @@ def _sizes_elsewhere(container: Any, stream: Any, aspect: Fraction | None, end_s
 
     if end_s is None:
         stream.codec_context.skip_frame = "NONKEY"
-        return [shown_size(frame, aspect) for frame in _decoded(container, stream, _PASS_PACKETS)]
-    sizes = []
+        return [shown_size(frame, aspect) for frame in _decoded(_packets(container, stream, _PASS_PACKETS))]
+    found: list[Size | None] = []
+    known: dict[int | None, Size | None] = {}
     for number in range(1, _LOOKS + 1):
         at_s = end_s * number / (_LOOKS + 1)
         try:
             container.seek((stream.start_time or 0) + round(at_s / stream.time_base), stream=stream)
         except av.FFmpegError:
             continue
-        frame = next(_decoded(container, stream, _LOOK_PACKETS), None)
-        if frame is not None:
-            sizes.append(shown_size(frame, aspect))
-    return sizes
+        packets = _packets(container, stream, _LOOK_PACKETS)
+        first = next(packets, None)
+        if first is None:
+            continue
+        # Where key frames are few, several places lead to one.
+        if first.pos is None or first.pos not in known:
+            frame = next(_decoded(chain([first], packets)), None)
+            known[first.pos] = None if frame is None else shown_size(frame, aspect)
+        found.append(known[first.pos])
+    return [size for size in found if size is not None]
 
 
-def _decoded(container: Any, stream: Any, packets: int) -> Iterator[Any]:
+def _packets(container: Any, stream: Any, most: int) -> Iterator[Any]:
     import av
 
     try:
-        for packet in islice(container.demux(stream), packets):
-            try:
-                yield from packet.decode()
-            except av.FFmpegError:
-                continue
+        yield from islice(container.demux(stream), most)
     except av.FFmpegError:
         return
+
+
+def _decoded(packets: Iterable[Any]) -> Iterator[Any]:
+    import av
+
+    for packet in packets:
+        try:
+            yield from packet.decode()
+        except av.FFmpegError:
+            continue
 
 
 def _frame_count(stream: Any, end_s: float | None, fps: float | None) -> int | None:

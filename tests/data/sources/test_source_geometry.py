@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.config import SourcesConfig
+from data.sources import container
 from data.sources.base import CameraSpec
 from data.sources.geometry import (
     Orientation,
@@ -179,6 +180,16 @@ def test_a_stream_that_changes_size_is_worked_at_its_commonest_with_proportions_
     assert max(last[:, :30].max(), last[:, -30:].max()) < 40, "black beside a picture that stands"
     assert seen(last[:, 44:84]) == SHOWN["upright"]
     assert sum("size changes" in line for line in source.warnings) == 1
+
+
+def test_a_key_frame_is_decoded_once_however_many_places_lead_to_it(make_video, monkeypatch):
+    path, decoded, looks = make_video(frames=60), container._decoded, []
+    monkeypatch.setattr(container, "_decoded", lambda packets: looks.append(1) or decoded(packets))
+    source, _ = read(path)
+    assert (source.info.width, source.info.height) == (64, 48)
+    with container.open_container(str(path), 1.0) as opened:
+        keys = sum(packet.is_keyframe for packet in opened.demux(video=0))
+    assert 1 < len(looks) <= keys < 12, "places that are looked at"
 
 
 def test_opencv_keeps_proportions_too(make_video, tmp_path):
