@@ -29,7 +29,8 @@ from reid.samples.crops import Crops, cut_crops
 # Share that places outside a part's mask keep where the network weighs every place by weights of either sign: they were
 # learnt together, so what is left out is missed. mAP of parts with 0, .5 and 1 (the whole crop), on PETS09-S2L1 (665
 # ground-truth boxes of 10 people, 5 s apart): person-reidentification-retail-0277 86.7, 89.6, 87.4 and -0288 81.9,
-# 85.7, 82.9; on the rendered site heldout1 -0288 67.6, 72.3, 72.5. OSNet averages: 76.3, 76.8, 74.4; 18.7, 12.5, 9.9.
+# 85.7, 82.9; on rendered people (heldout1, seed 1) -0288 67.6, 72.3, 72.5. OSNet averages: 76.3, 76.8, 74.4 and 18.7,
+# 12.5, 9.9.
 _OUTSIDE_IF_WEIGHED = np.float32(0.5)
 
 _NO_SKELETON = np.zeros((17, 3), np.float32)
