@@ -1,7 +1,6 @@
 """Measure our code beside straightforward references: wall time, CPU time and peak memory, on the same input."""
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.registry import resolve
 from pipeline.cli import run
+from tools.result_file import write_result
 
 if TYPE_CHECKING:
     from tools.benchmarks.base import Case, Contender, Measurement
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for case in cases(arguments.quick):
             agree &= _run_case(case, arguments, records, measured)
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+        write_result(arguments.json, records)
     return 0 if agree else 1
 
 

@@ -1,7 +1,6 @@
 """Score a run or predictions by the rules of a public benchmark: a table, JSON, one self-contained page."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from data.errors import UserError
 from pipeline.cli import run
 from tools.network_options import add_network_options, network_config
+from tools.result_file import write_result
 
 if TYPE_CHECKING:
     from pipeline.evaluation.benchmarks.result import BenchmarkResult
@@ -92,16 +92,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _write(arguments: argparse.Namespace, result: "BenchmarkResult") -> None:
     """JSON and page; before anything is printed, because a reader of the text may close the pipe."""
-    try:
-        if arguments.json is not None:
-            text = json.dumps(result.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
-            arguments.json.write_text(text + "\n", encoding="utf-8")
-        if arguments.html is not None:
-            from pipeline.evaluation.benchmarks.page import write_page
+    if arguments.json is not None:
+        write_result(arguments.json, result.to_json())
+    if arguments.html is not None:
+        from pipeline.evaluation.benchmarks.page import write_page
 
+        try:
             write_page(arguments.html, result)
-    except OSError as error:
-        raise UserError(f"{error.filename}: cannot be written ({error.strerror}); give another file") from None
+        except OSError as error:
+            raise UserError(f"{error.filename}: cannot be written ({error.strerror}); give another file") from None
 
 
 def _make_run(arguments: argparse.Namespace) -> None:

@@ -1,7 +1,6 @@
 """Score the associator on tracklets of which it is known who they are, so that no setting is decided blindly."""
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import UserError
 from pipeline.cli import run
+from tools.result_file import write_result
 
 if TYPE_CHECKING:
     from data.records import Tracklet
@@ -116,7 +116,9 @@ def build_parser() -> argparse.ArgumentParser:
             help="also without each of these, one at a time: appearance, camera_means, competition, motion, parts, "
             "refinement, rerank, space_time, visibility, walk",
         )
-        source.add_argument("--json", metavar="FILE", help="write all to a file, or in place of the table to -")
+        source.add_argument(
+            "--json", type=Path, metavar="FILE", help="write all to a file, or in place of the table to -"
+        )
         source.add_argument("--set", nargs="+", default=[], metavar="key.sub=value", help="configuration values")
     return parser
 
@@ -137,15 +139,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "scores": [row.to_json() for row in rows],
         "peak_gb": round(_peak_gb(), 3),
     }
-    text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    if arguments.json == "-":
-        sys.stdout.write(text)
-        return 0
     if arguments.json is not None:
-        try:
-            Path(arguments.json).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{arguments.json}: cannot be written ({error.strerror}); give another --json") from None
+        write_result(arguments.json, result)
+    if arguments.json == Path("-"):
+        return 0
     if arguments.plot is not None:
         from pipeline.evaluation.association.reliability_plot import draw_reliability
 

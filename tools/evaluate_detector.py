@@ -5,13 +5,13 @@ python -m tools.evaluate_detector --truth pictures/frames.json --config configs/
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.cli import run
+from tools.result_file import write_result
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -59,10 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, value in scores.items():
         print(f"{name:12} {value:.4f}" if isinstance(value, float) else f"{name:12} {value}")
     if arguments.json is not None:
-        try:
-            arguments.json.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{arguments.json}: cannot be written ({error.strerror})") from None
+        write_result(arguments.json, scores)
     return 0
 
 

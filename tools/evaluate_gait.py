@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.cli import run
 from tools.gait_scores import print_confusion, print_scores
+from tools.result_file import write_result
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -39,11 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = evaluate_gait(arguments.model, arguments.overrides, torch_device(arguments.device))
     print_scores(found)
     if arguments.json is not None:
-        import json
-
-        from data.atomic import write_text
-
-        write_text(arguments.json, json.dumps(found.plain()) + "\n")
+        write_result(arguments.json, found.plain())
     if arguments.confusion:
         print_confusion(found)
     return 0

@@ -1,7 +1,6 @@
 """Score appearance models by searching a gallery for queries, and look at what they found."""
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import UserError
 from pipeline.cli import run
+from tools.result_file import write_result
 from tools.retrieval_options import build_parser, check_options, names_of, sources_of, training_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print("\n".join(["", *cross_table(names_of(sources), results)]))
     if arguments.out is not None:
-        _write(arguments.out, trees[0] if len(sources) == 1 else {"sets": trees})
+        write_result(arguments.out, trees[0] if len(sources) == 1 else {"sets": trees})
     return 0
 
 
@@ -188,15 +188,6 @@ def _draw(
     named = queries_named(result.query.samples, arguments.show_names)
     worst = [number for number in worst_queries(scores, arguments.show or 0) if number not in named]
     return write_rankings(rankings, [*named, *worst], folder)
-
-
-def _write(path: Path, tree: dict[str, Any]) -> None:
-    from data.atomic import write_text
-
-    try:
-        write_text(path, json.dumps(tree, indent=1, allow_nan=False) + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Score retrieval by appearance and space-time, with and without re-ranking, under both conventions of mAP."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import UserError
 from pipeline.cli import run
+from tools.result_file import write_result
 
 if TYPE_CHECKING:
     from data.formats.reid_names import ReidNames
@@ -103,9 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{len(query)} queries, {len(gallery)} gallery pictures; transition times from {identities} other identities")
     _print(rows)
     if arguments.json is not None:
-        from data.atomic import write_text
-
-        write_text(arguments.json, json.dumps([_as_json(row) for row in rows], indent=1) + "\n")
+        write_result(arguments.json, [_as_json(row) for row in rows])
     return 0
 
 

@@ -1,7 +1,6 @@
 """Score tracks: HOTA, CLEAR and identity measures, per camera, combined, across cameras, on the ground in metres."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from pipeline.evaluation.evaluate import EvaluationOptions, evaluate_folders
 from pipeline.evaluation.evaluate_ground import GroundResult, evaluate_ground
 from pipeline.evaluation.result import EvaluationResult
 from pipeline.evaluation.rules import RULE_NAMES
+from tools.result_file import write_result
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -50,7 +50,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--fps", type=float, help="with --ground: frames per second of the truth (default: that of the run's cameras)"
     )
     parser.add_argument(
-        "--json", metavar="FILE", help="write the scores (fractions) to a file, or in place of the table to - (stdout)"
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write the scores (fractions) to a file, or in place of the table to - (stdout)",
     )
     return parser
 
@@ -59,16 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Score and print."""
     arguments = build_parser().parse_args(argv)
     result = _on_ground(arguments) if arguments.ground is not None else _in_pictures(arguments)
-    text = json.dumps(result.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    if arguments.json == "-":
-        sys.stdout.write(text)
-        return 0
     if arguments.json is not None:
-        try:
-            Path(arguments.json).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{arguments.json}: cannot be written ({error.strerror}); give another --json") from None
-    print(result.table())
+        write_result(arguments.json, result.to_json())
+    if arguments.json != Path("-"):
+        print(result.table())
     return 0
 
 
