@@ -65,6 +65,15 @@ class SourceInfo:
     timestamps: str
 
 
+class Warnings(list[str]):
+    """What a source has to say, each line once, in the order in which it came up."""
+
+    def tell(self, line: str) -> None:
+        """Add a line that is not there yet."""
+        if line not in self:
+            self.append(line)
+
+
 class FrameSource(Protocol):
     """An opened source.
 
@@ -73,7 +82,7 @@ class FrameSource(Protocol):
     """
 
     info: SourceInfo
-    warnings: list[str]
+    warnings: Warnings
     counted: int | None
 
     def frames(self, start_index: int = 0) -> Iterator[Frame]:

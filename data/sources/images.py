@@ -12,7 +12,7 @@ from data.formats.sequence_info import SEQUENCE_FILE, read_sequence_section
 from data.listing import listed
 from data.pictures import PICTURE_ENDINGS, is_picture, read_picture
 from data.records import Frame, Image
-from data.sources.base import CameraSpec, SourceInfo
+from data.sources.base import CameraSpec, SourceInfo, Warnings
 from data.sources.geometry import common_size, fit
 from data.sources.select import FrameSelector
 
@@ -82,7 +82,7 @@ class ImageFolderSource:
             UserError: for a folder without pictures, or whose pictures do not decode.
         """
         self._spec, self._config = spec, config
-        self.warnings: list[str] = []
+        self.warnings = Warnings()
         self.counted: int | None = None
         folder = Path(spec.uri)
         sequence = _sequence_section(folder)
@@ -94,7 +94,7 @@ class ImageFolderSource:
             )
         self._indices, remark = frame_numbers([path.name for path in self._paths])
         if remark:
-            self._warn(remark)
+            self.warnings.tell(remark)
         looks = (image for path in _spread(self._paths) if (image := _read(path)) is not None)
         sizes = [(image.shape[1], image.shape[0]) for image in looks]
         if not sizes:
@@ -138,7 +138,7 @@ class ImageFolderSource:
         self.counted = self._indices[-1] + 1
         self._warn_of_gaps()
         if lost:
-            self._warn(f"{len(lost)} pictures do not decode and were left out, the first is {lost[0].name}")
+            self.warnings.tell(f"{len(lost)} pictures do not decode and were left out, the first is {lost[0].name}")
 
     def close(self) -> None:
         """Stop a pass that is under way."""
@@ -149,7 +149,7 @@ class ImageFolderSource:
         if image.shape[1::-1] != self._size and not self._resized:
             self._resized = True
             width, height = self._size
-            self._warn(
+            self.warnings.tell(
                 f"the picture size changes, frame {index} has another: all are fitted into {width}x{height}, "
                 "proportions kept"
             )
@@ -160,14 +160,10 @@ class ImageFolderSource:
         if steps:
             most, after = max(steps, key=lambda step: step[0])
             missing = sum(step for step, _ in steps) - len(steps)
-            self._warn(
+            self.warnings.tell(
                 f"{missing} numbers are missing among the names: as many frames are taken to be missing, the longest "
                 f"pause is {most / self.info.fps:.2f} s before frame {after}"
             )
-
-    def _warn(self, line: str) -> None:
-        if line not in self.warnings:
-            self.warnings.append(line)
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -108,7 +108,7 @@ def _open_file(spec: CameraSpec, config: SourcesConfig) -> FrameSource:
             if config.decoder == "pyav" or named:
                 raise
             source = OpenCvSource(spec, config)
-            source.warnings.append("PyAV cannot open it: decoded by OpenCV, frame times are index / fps")
+            source.warnings.tell("PyAV cannot open it: decoded by OpenCV, frame times are index / fps")
             return source
     except (Unreadable, OSError) as error:
         raise UserError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from data.config import SourcesConfig
 from data.records import Frame, Image
-from data.sources.base import CameraSpec, SourceInfo
+from data.sources.base import CameraSpec, SourceInfo, Warnings
 from data.sources.container import Unreadable
 from data.sources.geometry import believed_aspect, fit, square_pixels
 from data.sources.select import FrameSelector
@@ -35,7 +35,7 @@ class OpenCvSource:
         import cv2
 
         self._spec, self._config = spec, config
-        self.warnings: list[str] = []
+        self.warnings = Warnings()
         self.counted: int | None = None
         capture = self._open()
         decoded, first = capture.read()
@@ -87,10 +87,10 @@ class OpenCvSource:
         if not self._closed:
             self.counted = index
         if lost:
-            self._warn(f"{lost} damaged frames were left out")
+            self.warnings.tell(f"{lost} damaged frames were left out")
         # OpenCV estimates the count from the duration, so one frame more or less means nothing.
         if not self._closed and index + refused < (self.info.frame_count or 0) - 1:
-            self._warn(
+            self.warnings.tell(
                 f"ends at frame {index} ({index / self.info.fps:.2f} s), but its header says {self.info.frame_count} "
                 "frames: the file is cut off, or its header is wrong; what decodes was kept"
             )
@@ -121,12 +121,8 @@ class OpenCvSource:
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
         if size != self._size:
             width, height = self._size
-            self._warn(f"the picture size changes: all are fitted into {width}x{height}, proportions kept")
+            self.warnings.tell(f"the picture size changes: all are fitted into {width}x{height}, proportions kept")
         return fit(image, self._size)
-
-    def _warn(self, line: str) -> None:
-        if line not in self.warnings:
-            self.warnings.append(line)
 
 
 def _aspect(capture: Any) -> Fraction | None:

@@ -13,7 +13,7 @@ from data.config import SourcesConfig
 from data.errors import UserError
 from data.records import Frame, Image
 from data.redaction import redact
-from data.sources.base import CameraSpec, SourceInfo
+from data.sources.base import CameraSpec, SourceInfo, Warnings
 from data.sources.container import Unreadable, open_container, video_stream
 from data.sources.geometry import ToRgb, believed_aspect, fit, shown_size
 from data.sources.select import FrameSelector
@@ -160,7 +160,7 @@ class LiveSource:
             UserError: when it cannot be reached or sends no picture in time.
         """
         self._spec, self._config, self._connect = spec, config, connect
-        self.warnings: list[str] = []
+        self.warnings = Warnings()
         self.counted: int | None = None
         shown = redact(spec.uri)
         try:
@@ -204,11 +204,11 @@ class LiveSource:
             if selector.wants(number, time_s):
                 yield Frame(self._spec.camera, start_index + number, time_s, self._sized(picture(), number))
         if self._dropped:
-            self._warn(
+            self.warnings.tell(
                 f"{self._dropped} of {self._arrived} frames arrived faster than they were taken and were dropped"
             )
         if self._ended is not None:
-            self._warn(f"ended after frame {start_index + self._arrived - 1}: {self._ended}")
+            self.warnings.tell(f"ended after frame {start_index + self._arrived - 1}: {self._ended}")
 
     def close(self) -> None:
         """Stop the reader."""
@@ -223,7 +223,7 @@ class LiveSource:
         size = (self.info.width, self.info.height)
         if image.shape[1::-1] != size and not self._resized:
             self._resized = True
-            self._warn(
+            self.warnings.tell(
                 f"the picture size changes at frame {number}: all are fitted into the first, {size[0]}x{size[1]}, "
                 "proportions kept"
             )
@@ -272,7 +272,9 @@ class LiveSource:
                     return
                 wait_s = min(self._config.reconnect_wait_s * 2 ** (failures - 1), _LONGEST_WAIT_S)
                 if failures == 1:
-                    self._warn(f"lost after frame {self._arrived - 1} ({error}); opened again after {wait_s:g} s")
+                    self.warnings.tell(
+                        f"lost after frame {self._arrived - 1} ({error}); opened again after {wait_s:g} s"
+                    )
                 self._stopped.wait(wait_s)
         self._hang_up()
 
@@ -295,7 +297,3 @@ class LiveSource:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-    def _warn(self, line: str) -> None:
-        if line not in self.warnings:
-            self.warnings.append(line)

@@ -7,7 +7,7 @@ from data.config import SourcesConfig
 from data.errors import UserError
 from data.records import Frame
 from data.redaction import redact
-from data.sources.base import CameraSpec, SourceInfo, file_and_stream, is_address
+from data.sources.base import CameraSpec, SourceInfo, Warnings, file_and_stream, is_address
 from data.sources.container import (
     Probe,
     Unreadable,
@@ -45,7 +45,7 @@ class VideoSource:
         """
         self._spec, self._config = spec, config
         self._shown_uri = redact(spec.uri)
-        self.warnings: list[str] = []
+        self.warnings = Warnings()
         self.counted: int | None = None
         path, number = file_and_stream(spec.uri)
         self._place, self._stream_number = (spec.uri, 1) if is_address(spec.uri) else (str(path), number or 1)
@@ -58,7 +58,7 @@ class VideoSource:
                 raise UserError(f"camera '{spec.camera}': {self._shown_uri} {error}{_others(streams)}") from None
         self._fps = self._probe.fps or config.image_fps
         if streams > 1 and number is None:
-            self._warn(f"holds {streams} video streams, the first is taken{_others(streams)}")
+            self.warnings.tell(f"holds {streams} video streams, the first is taken{_others(streams)}")
         self._warn_of_facts()
         self.info = SourceInfo(
             camera=spec.camera,
@@ -92,7 +92,7 @@ class VideoSource:
                 if not resized and shown_size(picture, self._probe.aspect) != self._probe.size:
                     resized = True
                     width, height = self._probe.size
-                    self._warn(
+                    self.warnings.tell(
                         f"the picture size changes, frame {index} has another: all are fitted into {width}x{height}, "
                         "proportions kept"
                     )
@@ -115,28 +115,28 @@ class VideoSource:
         """Say what of the header and the first frames one should know."""
         found = self._probe
         if found.fps is None:
-            self._warn(f"the file gives no frame rate: {self._fps:g} fps assumed (sources.image_fps)")
+            self.warnings.tell(f"the file gives no frame rate: {self._fps:g} fps assumed (sources.image_fps)")
         if not found.stamped:
-            self._warn(f"timestamps are missing or do not rise: frame times are index / {self._fps:g} fps")
+            self.warnings.tell(f"timestamps are missing or do not rise: frame times are index / {self._fps:g} fps")
         stored, shown = "{}x{}".format(*found.stored_size), "{}x{}".format(*found.size)
         if found.aspect is not None:
             ratio = f"{found.aspect.numerator}:{found.aspect.denominator}"
-            self._warn(
+            self.warnings.tell(
                 f"its pixels are {ratio}, not square: pictures and boxes are {shown}, as a player shows them, not "
                 f"{stored} as stored; scale boxes that a tool made without heeding this (OpenCV does not)"
             )
         if found.interlaced:
-            self._warn(
+            self.warnings.tell(
                 "its frames are interlaced: pictures are made of one field each, without the comb and half as sharp "
                 "from top to bottom"
             )
         if found.high_range:
-            self._warn(
+            self.warnings.tell(
                 f"it has high dynamic range ({found.high_range}), which is not mapped: its colours are paler than "
                 "those of other cameras; export it in standard range if you can"
             )
         if found.orientation.mirrored:
-            self._warn(
+            self.warnings.tell(
                 "the file asks for its mirror image: pictures and boxes are as a player shows them; a tool that heeds "
                 "only rotation (OpenCV) sees them otherwise"
             )
@@ -144,24 +144,22 @@ class VideoSource:
     def _complain(self, decoder: "_Decoder") -> None:
         """Say what a whole pass found wrong."""
         for line in decoder.complaints():
-            self._warn(line)
+            self.warnings.tell(line)
         ends = f"ends at frame {decoder.count} ({decoder.end_s:.2f} s)"
         said_s = self._probe.end_s
         if 0 < decoder.interlaced < decoder.count or (decoder.interlaced and not self._probe.interlaced):
-            self._warn(f"{decoder.interlaced} of {decoder.count} frames are interlaced")
+            self.warnings.tell(f"{decoder.interlaced} of {decoder.count} frames are interlaced")
         if decoder.broken is not None:
-            self._warn(f"{ends} with a read error ({decoder.broken}): cut off or damaged; what decodes was kept")
+            self.warnings.tell(
+                f"{ends} with a read error ({decoder.broken}): cut off or damaged; what decodes was kept"
+            )
         elif said_s is not None and decoder.latest_s < said_s - 1.5 / self._fps - 0.1:
-            self._warn(
+            self.warnings.tell(
                 f"{ends}, but its header says {said_s:.2f} s: the file is cut off, or its header is wrong; what "
                 "decodes was kept"
             )
         elif self._probe.ends_torn:
-            self._warn(f"{ends} within a packet: the file is cut off; what decodes was kept")
-
-    def _warn(self, line: str) -> None:
-        if line not in self.warnings:
-            self.warnings.append(line)
+            self.warnings.tell(f"{ends} within a packet: the file is cut off; what decodes was kept")
 
 
 def _others(streams: int) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from data.formats.mot import MotTable
 from data.records import Frame, Image
-from data.sources.base import SourceInfo
+from data.sources.base import SourceInfo, Warnings
 
 # Picture elements are so large, px: as fine as the change test can tell.
 _CELL_PX = 8
@@ -72,7 +72,7 @@ class DrawnCamera:
             seed: of backgrounds, people and noise.
         """
         self.info = SourceInfo(camera, str(path), *size, fps, length, False, None, "fps")
-        self.warnings: list[str] = []
+        self.warnings = Warnings()
         self.counted: int | None = length
         self._truth, self._moving, self._seed, self._size = truth, moving, seed, size
         self._grid = (max(round(size[1] / _CELL_PX), 1), max(round(size[0] / _CELL_PX), 1))
