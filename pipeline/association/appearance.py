@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.kernels.parts import joint_visibility
+from data.kernels.vectors import to_unit_length
 from data.records import FloatArray, IntArray, PartEmbeddings
 from pipeline.association.config import AppearanceConfig
 from pipeline.association.table import TrackletTable
@@ -86,7 +87,7 @@ def _gather(table: TrackletTable, rows: IntArray, config: AppearanceConfig) -> F
         vectors[place, :, : len(item)] = item.vectors.transpose(1, 0, 2)
         visibility[place, :, : len(item)] = np.nan_to_num(item.visibility.T)
     np.nan_to_num(vectors, copy=False, posinf=0.0, neginf=0.0)
-    _to_unit_length(vectors)
+    to_unit_length(vectors, _TINY)
     # Before the camera's mean is taken away: nothing less a mean would look like every other nothing.
     visibility[~vectors.any(axis=-1)] = 0.0
     share = 0.0
@@ -94,7 +95,7 @@ def _gather(table: TrackletTable, rows: IntArray, config: AppearanceConfig) -> F
         share = _remove_camera_means(vectors, visibility, table.camera[rows], config.camera_mean_prior)
     visibility[~vectors.any(axis=-1)] = 0.0
     mean = np.matmul(visibility[:, :, None], vectors)[:, :, 0]
-    _to_unit_length(mean)
+    to_unit_length(mean, _TINY)
     best = -(-most // 4)
     return Family(
         rows=rows,
@@ -117,12 +118,6 @@ def _spread(prototypes: PartEmbeddings | None, most: int) -> PartEmbeddings:
     return prototypes.select(np.linspace(0, len(prototypes) - 1, most).round().astype(np.int64))
 
 
-def _to_unit_length(vectors: FloatArray) -> None:
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    np.divide(vectors, length, out=vectors, where=length > _TINY)
-    vectors[length[..., 0] <= _TINY] = 0.0
-
-
 def _remove_camera_means(vectors: FloatArray, visibility: FloatArray, camera: IntArray, prior: float) -> float:
     """Subtract n / (n + prior) of the mean appearance of each camera, n its tracklets; returns the mean share, 0-1.
 
@@ -141,7 +136,7 @@ def _remove_camera_means(vectors: FloatArray, visibility: FloatArray, camera: In
         removed = total / np.maximum(count + prior, _TINY)[:, None]
         vectors[members] -= np.where(visibility[members, ..., None] > 0, removed[None, :, None], 0.0)
         shares.append(np.full(members.sum(), (count / np.maximum(count + prior, _TINY)).mean()))
-    _to_unit_length(vectors)
+    to_unit_length(vectors, _TINY)
     return float(np.concatenate(shares).mean())
 
 
@@ -241,7 +236,7 @@ def halves(family: Family, table: TrackletTable, gap_s: float, best_share: float
     visibility = np.stack(visibility_first + visibility_last)
     vectors = np.where(visibility[..., None] > 0, family.vectors[places], 0.0).astype(np.float32)
     mean = np.matmul(visibility[:, :, None], vectors)[:, :, 0]
-    _to_unit_length(mean)
+    to_unit_length(mean, _TINY)
     parted = Family(
         np.arange(len(places)),
         vectors,

@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from data.kernels.vectors import to_unit_length
 from data.records import EmbedRequest, FloatArray, PartEmbeddings
 
 
@@ -41,7 +42,6 @@ def no_evidence(embedder: Embedder, count: int) -> PartEmbeddings:
 
 def unit(vectors: FloatArray) -> FloatArray:
     """Unit length along the last axis; zero vectors, and vectors that are not finite, become zero."""
-    vectors = np.where(np.isfinite(vectors).all(axis=-1, keepdims=True), vectors, 0)
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    out: FloatArray = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 1e-12)
-    return out.astype(np.float32)
+    made: FloatArray = np.where(np.isfinite(vectors).all(axis=-1, keepdims=True), vectors, 0).astype(np.float32)
+    to_unit_length(made)
+    return made

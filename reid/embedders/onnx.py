@@ -1,6 +1,6 @@
 """Any ONNX or OpenVINO network that turns a crop into one vector: the single holistic part "global"."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -47,15 +47,10 @@ class OnnxEmbedder:
 
     def __call__(self, requests: Sequence[EmbedRequest]) -> list[PartEmbeddings]:
         """One ``PartEmbeddings`` per request, see ``Embedder``."""
-        crops = cut_crops(requests, self._size, self._config.adapt)
-        vectors = np.zeros((crops.total, 1, self.dim), np.float32)
-        visibility = np.zeros((crops.total, 1), np.float32)
-        for start in range(0, len(crops.rows), self._config.batch):
-            rows = crops.rows[start : start + self._config.batch]
-            blob = self._blob(crops.images[start : start + self._config.batch])
-            vectors[rows, 0] = unit(self._network.run(blob, pad_to=self._config.batch)[0])
-            visibility[rows, 0] = vectors[rows, 0].any(axis=-1)
-        return split_rows(self, requests, vectors, visibility)
+        return describe_whole(self, requests, self._size, self._config, self._run)
+
+    def _run(self, images: Image) -> FloatArray:
+        return self._network.run(self._blob(images), pad_to=self._config.batch)[0]
 
     def _blob(self, images: Image) -> FloatArray:
         return to_blob(images, str(self._options.colour), str(self._options.normalisation), self._channels_first)
@@ -94,6 +89,32 @@ def input_layout(network: Network, options: InputOptions) -> tuple[tuple[int, in
 def model_id(scheme: str, weights: ResolvedWeights, config: ReidConfig) -> str:
     """What embeddings must have in common to be compared: how they are made, the weights, the colour correction."""
     return f"{scheme}:{weights.model_id}" + ("" if config.adapt == "none" else f"+{config.adapt}")
+
+
+def describe_whole(
+    embedder: Embedder,
+    requests: Sequence[EmbedRequest],
+    size: tuple[int, int],
+    config: ReidConfig,
+    run: Callable[[Image], FloatArray],
+) -> list[PartEmbeddings]:
+    """Describe people by one vector of their whole crop; visibility is 1 where the box shows a pixel.
+
+    Args:
+        embedder: whose embeddings they are.
+        requests: frames and boxes.
+        size: height, width of a crop, px.
+        config: batch and colour correction.
+        run: crops (B, h, w, 3) uint8 -> vectors (B, D), B at most the batch.
+    """
+    crops = cut_crops(requests, size, config.adapt)
+    vectors = np.zeros((crops.total, 1, embedder.dim), np.float32)
+    visibility = np.zeros((crops.total, 1), np.float32)
+    for start in range(0, len(crops.rows), config.batch):
+        rows = crops.rows[start : start + config.batch]
+        vectors[rows, 0] = unit(run(crops.images[start : start + config.batch]))
+        visibility[rows, 0] = vectors[rows, 0].any(axis=-1)
+    return split_rows(embedder, requests, vectors, visibility)
 
 
 def split_rows(

@@ -10,11 +10,9 @@ from data.records import EmbedRequest, Image, PartEmbeddings
 from data.runtime.torch_device import set_torch_threads, torch_device
 from data.weight_records import ResolvedWeights, as_weights
 from reid.config import ReidConfig
-from reid.embedders.base import unit
-from reid.embedders.onnx import split_rows
+from reid.embedders.onnx import describe_whole, model_id
 from reid.models.precision import reduced_dtype
 from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD
-from reid.samples.crops import cut_crops
 from reid.samples.network_input import normalise
 from reid.samples.textures import planes
 from reid.weights.san import load_san
@@ -45,18 +43,11 @@ class SanEmbedder:
         self._encoder = model.encoder.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._size, self._config = (model.spec.height, model.spec.width), config
         self.dim: int = model.encoder.dim
-        self.model_id = f"san:{weights.model_id}" + ("" if config.adapt == "none" else f"+{config.adapt}")
+        self.model_id = model_id("san", weights, config)
 
     def __call__(self, requests: Sequence[EmbedRequest]) -> list[PartEmbeddings]:
         """One ``PartEmbeddings`` per request, see ``Embedder``."""
-        crops = cut_crops(requests, self._size, self._config.adapt)
-        vectors = np.zeros((crops.total, 1, self.dim), np.float32)
-        visibility = np.zeros((crops.total, 1), np.float32)
-        for start in range(0, len(crops.rows), self._config.batch):
-            rows = crops.rows[start : start + self._config.batch]
-            vectors[rows, 0] = unit(self._embed(crops.images[start : start + self._config.batch]))
-            visibility[rows, 0] = vectors[rows, 0].any(axis=-1)
-        return split_rows(self, requests, vectors, visibility)
+        return describe_whole(self, requests, self._size, self._config, self._embed)
 
     @torch.inference_mode()
     def _embed(self, images: Image) -> np.ndarray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from data.errors import UserError
+from data.kernels.vectors import to_unit_length
 from data.records import FloatArray, PartEmbeddings, Tracklet
 from pipeline.association.appearance_cue import appearance_source
 from pipeline.association.config import AssociateConfig
@@ -65,7 +66,7 @@ def _with_looks(tracklet: Tracklet, change: Callable[[PartEmbeddings], PartEmbed
 def _merge_parts(looks: PartEmbeddings) -> PartEmbeddings:
     weights: FloatArray = looks.visibility.astype(np.float32)
     vectors = (looks.vectors.astype(np.float32) * weights[..., None]).sum(axis=1)
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+    to_unit_length(vectors)
     return PartEmbeddings(
         vectors[:, None].astype(looks.vectors.dtype),
         weights.max(axis=1, keepdims=True).astype(looks.visibility.dtype),
