@@ -76,6 +76,11 @@ def _run_case(
         _print_line(contender, theirs)
         records.append({"case": case.name, "label": contender.label, **asdict(theirs)})
         memory = theirs.peak_mib / ours.peak_mib
+        if case.ours.operations and contender.operations:
+            share = case.ours.operations / contender.operations
+            print(f"    share of its rate: wall {share * theirs.wall_s / ours.wall_s:.1%}, "
+                  f"CPU {share * theirs.cpu_s / ours.cpu_s:.1%}", flush=True)  # fmt: skip
+            continue
         print(f"    ratio: wall {theirs.wall_s / ours.wall_s:.1f}x, CPU {theirs.cpu_s / ours.cpu_s:.1f}x, "
               f"peak memory {memory:.1f}x", flush=True)  # fmt: skip
         if case.tolerance is not None:
@@ -90,6 +95,8 @@ def _print_line(contender: "Contender", m: "Measurement") -> None:
     told = "" if contender.score is None else f"   {contender.score()}"
     if contender.items:
         told += f"   {contender.items / m.wall_s:.1f} a second, {1000 * m.cpu_s / contender.items:.1f} CPU ms each"
+    if contender.operations:
+        told += f"   {contender.operations / m.wall_s / 1e12:.2f} Tflop/s"
     figures = f"{m.wall_s:9.3f} {m.cpu_s:9.3f} {m.peak_mib:9.0f} {m.base_mib:8.0f}"
     print(f"  {contender.label:32s} {figures}{told}", flush=True)
 

@@ -7,16 +7,19 @@ inside the attention, which inputs that are no multiple of the window need.
 
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reid.models.kernels import Kernel
+from reid.models.residual import add_norm
+
 _SEPARATED = -100.0
 # One program of the fused kernel holds the scores of a window; more than 64 slots would spill.
 _WIDEST_FUSED = 8
+_ATTENTION = Kernel("reid.models.window_attention_triton:window_attention")
 
 
 class DropPath(nn.Module):
@@ -85,7 +88,7 @@ def _window_plan(
 
 
 def runs_fused(projected: Tensor, heads: int, window: int) -> bool:
-    """Whether ``window_attention_triton`` can attend here: half precision on a CUDA device, without gradients.
+    """Whether ``window_attention_triton`` may attend here: half precision on a CUDA device, without gradients.
 
     Args:
         projected: (N, h, w, 3 * dim) queries, keys and values.
@@ -95,7 +98,7 @@ def runs_fused(projected: Tensor, heads: int, window: int) -> bool:
     if not projected.is_cuda or projected.requires_grad or projected.dtype not in (torch.float16, torch.bfloat16):
         return False
     width = projected.shape[-1] // (3 * heads)
-    return window <= _WIDEST_FUSED and width >= 16 and width & (width - 1) == 0 and find_spec("triton") is not None
+    return window <= _WIDEST_FUSED and width >= 16 and width & (width - 1) == 0 and _ATTENTION.usable
 
 
 class WindowAttention(nn.Module):
@@ -127,10 +130,10 @@ class WindowAttention(nn.Module):
         projected = self.qkv(x)
         bias = self.relative_position_bias_table[self.relative_position_index].permute(2, 0, 1)
         if runs_fused(projected, self.heads, self.window):
-            from reid.models.window_attention_triton import window_attention
-
             padding = self.qkv.bias.to(projected.dtype)
-            return self.proj(window_attention(projected, padding, bias.contiguous(), self.window, shift))
+            attended: Tensor | None = _ATTENTION(projected, padding, bias.contiguous(), self.window, shift)
+            if attended is not None:
+                return self.proj(attended)
         into, padded, back, mask = _window_plan(height, width, self.window, shift, x.device)
         slots = projected.flatten(1, 2).index_select(1, into)
         if len(padded):
@@ -177,10 +180,19 @@ class SwinBlock(nn.Module):
         self.ffn = _FeedForward(dim)
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, h, w, dim) -> (N, h, w, dim)."""
-        x = x + self.drop_path(self.attn.w_msa(self.norm1(x), self.shift))
-        return x + self.drop_path(self.ffn(self.norm2(x)))
+    def forward(self, x: Tensor, pending: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Add what the block before left, and leave the perceptron's branch to the next.
+
+        Args:
+            x: (N, h, w, dim) residual.
+            pending: (N, h, w, dim) branch to be added to it, or None.
+
+        Returns:
+            The residual and the branch to be added to it.
+        """
+        x, normed = add_norm(x, pending, self.norm1)
+        x, normed = add_norm(x, self.drop_path(self.attn.w_msa(normed, self.shift)), self.norm2)
+        return x, self.drop_path(self.ffn(normed))
 
 
 class PatchMerging(nn.Module):
@@ -196,7 +208,8 @@ class PatchMerging(nn.Module):
         x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
         count, height, width, dim = x.shape
         x = x.view(count, height // 2, 2, width // 2, 2, dim).permute(0, 1, 3, 5, 2, 4)
-        return self.reduction(self.norm(x.reshape(count, height // 2, width // 2, 4 * dim)))
+        _, normed = add_norm(x.reshape(count, height // 2, width // 2, 4 * dim), None, self.norm)
+        return self.reduction(normed)
 
 
 class _Stage(nn.Module):
@@ -243,7 +256,7 @@ class Swin(nn.Module):
         super().__init__()
         self.semantic_weight = semantic_weight
         widths = [embed_dim << stage for stage in range(len(depths))]
-        rates = torch.linspace(0, drop_path, sum(depths)).split(list(depths))
+        rates = torch.linspace(0, drop_path, sum(depths), device="cpu").split(list(depths))
         self.patch_embed = PatchEmbed(3, embed_dim)
         self.stages = nn.ModuleList(
             _Stage(width, head, window, rate.tolist(), downsample=width != widths[-1])
@@ -270,9 +283,12 @@ class Swin(nn.Module):
         maps = []
         stages: Sequence[Any] = list(self.stages)
         for row, stage in enumerate(stages):
+            pending = None
             for block in stage.blocks:
-                x = block(x)
-            maps.append(self.get_submodule(f"norm{row}")(x))
+                x, pending = block(x, pending)
+            norm: Any = self.get_submodule(f"norm{row}")
+            x, level = add_norm(x, pending, norm)
+            maps.append(level)
             if stage.downsample is not None:
                 x = self._modulate(stage.downsample(x), row)
         return maps

@@ -83,9 +83,32 @@ def test_every_benchmark_lists_cases_whose_functions_exist() -> None:
 def test_kpr_and_the_bare_backbone_see_the_same_number_of_crops(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(base.THREADS, "1")
     (first, *_) = kpr.cases(True)
-    for contender in (first.ours, *first.references):
+    product, bare = first.references
+    for contender in (first.ours, bare):
         job = getattr(kpr, contender.target.partition(":")[2])(**contender.arguments)
         assert job() == contender.items == 8
+    assert kpr.product(**product.arguments)() == 0
+
+
+def test_operations_of_a_network_are_counted() -> None:
+    """Swin-B has 15.4 G multiply-adds at 224x224 (Liu et al., table 1), which has 1.02 times the pixels of 384x128."""
+    assert kpr.operations_a_crop(kpr._BASE) / 2e9 == pytest.approx(15.4 / 1.02, rel=0.15)
+    assert kpr.operations_a_crop(kpr._SMALL) < 0.05 * kpr.operations_a_crop(kpr._BASE)
+
+
+def test_a_rate_is_told_as_a_share_of_the_devices(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = {"side": 64, "precision": "fp32", "times": 4}
+    ours = Contender("ours", "tools.benchmarks.kpr:product", arguments, operations=10.0)
+    rate = Contender("rate", "tools.benchmarks.kpr:product", {**arguments, "side": 65}, operations=1000.0)
+    taken = iter((base.Measurement(2.0, 2.0, 9, 9, 0.0), base.Measurement(20.0, 40.0, 9, 9, 0.0)))
+    monkeypatch.setattr(base, "measure", lambda contender, threads: next(taken))
+    monkeypatch.setattr(kpr, "cases", lambda quick: [Case("share", ours, (rate,))])
+    assert main(["kpr"]) == 0
+    out = capsys.readouterr().out
+    assert "share of its rate: wall 10.0%, CPU 20.0%" in out
+    assert "ratio" not in out
 
 
 def test_a_quick_run_prints_ratios_and_writes_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,6 +37,7 @@ class Contender:
             ``target`` names a module of this folder.
         score: tells, once the job is done, how good its result is; None tells nothing.
         items: frames or rows of the job, for its rate; 0 tells none.
+        operations: floating-point operations of the job, a multiplication and an addition being two; 0 tells none.
     """
 
     label: str
@@ -46,6 +47,7 @@ class Contender:
     packages: tuple[str, ...] = ()
     score: Callable[[], str] | None = None
     items: int = 0
+    operations: float = 0
 
 
 @dataclass(frozen=True, slots=True)
