@@ -19,12 +19,14 @@ class Expectation:
 
     Attributes:
         made: such pairs of which something is known.
+        compared: pairs of two cameras of which a cue speaks, joined or not; those that are certain do not count.
         unknown: such pairs of which no cue speaks, joined by way of others; they count nowhere here.
         right: expected number of the pairs made that are one person.
         true: expected number of all compared pairs of two cameras that are one person.
     """
 
     made: int
+    compared: int
     unknown: int
     right: float
     true: float
@@ -35,8 +37,10 @@ class Expectation:
         return self.right / self.made if self.made else 1.0
 
     @property
-    def recall(self) -> float:
-        """Expected share of the true pairs that were made; 1 where none is expected."""
+    def recall(self) -> float | None:
+        """Expected share of the true pairs that were made; 1 where none is expected, None where none was compared."""
+        if not self.compared:
+            return None
         return self.right / self.true if self.true else 1.0
 
     def to_json(self) -> dict[str, Any]:
@@ -45,7 +49,7 @@ class Expectation:
             "pairs_over_cameras": self.made,
             "pairs_unknown": self.unknown,
             "expected_precision": round(self.precision, 4),
-            "expected_recall": round(self.recall, 4),
+            "expected_recall": None if self.recall is None else round(self.recall, 4),
         }
 
     def line(self) -> str:
@@ -53,13 +57,15 @@ class Expectation:
         if not self.made:
             return "no tracklets of two cameras were joined"
         pairs = "1 pair" if self.made == 1 else f"{self.made} pairs"
+        if self.recall is None:
+            return f"{pairs} of tracklets over cameras made one person, as is certain; no others could be compared"
         return (
             f"{pairs} of tracklets over cameras made one person; by their probabilities "
             f"{100 * self.precision:.0f} % of them are right, and {100 * self.recall:.0f} % of all there are were made"
         )
 
 
-NOTHING = Expectation(0, 0, 0.0, 0.0)
+NOTHING = Expectation(0, 0, 0, 0.0, 0.0)
 
 
 def expect(table: TrackletTable, scores: Scores, labels: IntArray, certain: Iterable[MustLink]) -> Expectation:
@@ -76,6 +82,8 @@ def expect(table: TrackletTable, scores: Scores, labels: IntArray, certain: Iter
     total = max(len(table), 1)
     codes, certain_codes = pairs.a * total + pairs.b, sure[:, 0] * total + sure[:, 1]
     probability = np.where(np.isin(codes, certain_codes), 1.0, probability)
+    compared = table.camera[pairs.a] != table.camera[pairs.b]
+    compared &= ~np.isin(codes, certain_codes)
     extra = sure[~np.isin(certain_codes, codes)]
     a, b = np.concatenate([pairs.a, extra[:, 0]]), np.concatenate([pairs.b, extra[:, 1]])
     probability = np.concatenate([probability, np.ones(len(extra))])
@@ -83,6 +91,7 @@ def expect(table: TrackletTable, scores: Scores, labels: IntArray, certain: Iter
     joined = across & (labels[a] == labels[b])
     return Expectation(
         made=int(joined.sum()),
+        compared=int(compared.sum()),
         unknown=pairs_over_cameras(labels, table.camera) - int(joined.sum()),
         right=float(probability[joined].sum()),
         true=float(probability[across].sum()),

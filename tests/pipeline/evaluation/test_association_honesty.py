@@ -25,6 +25,9 @@ def test_pairs_over_cameras_are_compared_with_what_was_expected():
         "expected_precision": 0.9, "precision": 0.5, "expected_recall": 0.4, "recall": 0.3333,
     }  # fmt: skip
     assert "50 % of those made are right (90 % were expected)" in found.line()
+    nothing = check_links(TrackletTruth.of_pure(people), labels, 0.9, None)
+    assert nothing.to_json()["expected_recall"] is None
+    assert nothing.line().endswith("33 % of all there are were made (unknown)")
 
 
 def test_a_plot_is_a_picture_and_the_same_one_each_time(tmp_path):
