@@ -103,10 +103,10 @@ class OpenVinoNetwork:
 
     def _run(self, blob: FloatArray) -> list[FloatArray]:
         try:
-            self._request.infer({0: blob.astype(self._dtype, copy=False)})
+            self._request.infer({0: blob.astype(self._dtype, copy=False)}, share_inputs=True, share_outputs=True)
         except Exception as error:
             raise UserError(f"{self.label} does not run on input {blob.shape}: {_reason(error)}") from error
-        # The request's own memory is written again by the next run.
+        # What is shared, which saves copies, is the memory of the request: the next run writes it again.
         outputs = [self._request.get_output_tensor(index).data for index in range(len(self.output_shapes))]
         return [np.array(output, np.float32) for output in outputs]
 
