@@ -24,7 +24,7 @@ class PaceConfig(Section):
         2.0, gt=0, le=2, description="a picture of people, touching or not, that rests (rest_after_s), seconds"
     )
     rest_after_s: float = Field(
-        60.0, ge=0, description="a picture rests when for so long nothing changed and nobody came or went, seconds"
+        60.0, ge=0, description="a picture rests when for so long no person moved, came or went, seconds"
     )
     empty_s: float = Field(2.0, gt=0, le=10, description="an unchanged picture in which nobody is known, seconds")
     alert_s: float = Field(0.3, ge=0, description="every frame for so long after somebody appeared or left, seconds")

@@ -8,8 +8,8 @@ the memory back, decides as an unbroken one.
   people are so near one another that they could be taken for one another;
 * every ``carry_s``: people who are known walk, each by himself; between two looks their motion carries them;
 * every ``floor_s``: nothing changes; who stands still stays known;
-* every ``rest_s``: nothing has changed for ``rest_after_s``, and who was found was found again each time: somebody who
-  stands or sits, or a thing taken for a person;
+* every ``rest_s``: nothing changes, nor has for ``rest_after_s`` where people are, and who was found was found again
+  each time: somebody who stands or sits, or a thing taken for a person;
 * every ``empty_s``: nothing changes, and there is nobody.
 """
 
@@ -37,7 +37,7 @@ class Watch:
         background: at the last look.
         looked_s: source time of the last look, seconds.
         alert_s: every frame is looked at up to this source time.
-        stirred_s: source time of the last look at which something had changed, or other people were found than before.
+        stirred_s: source time of the last look at which something had changed where people are, or others were found.
         boxes: (N, 4) float32 everybody found at the last look, xyxy px.
         scores: (N,) float32 of the boxes.
     """
@@ -149,7 +149,7 @@ class Schedule:
             watch = Watch(Background.of(blocks), frame.time_s, frame.time_s, frame.time_s, *_NOBODY)
         people = covered(np.concatenate([found.boxes, watch.boxes]), frame.size, blocks.shape[:2], config.reach)
         moved = _differ(watch.boxes, watch.scores, found.boxes, found.scores, config.sure)
-        stirred = bool(watch.background.changed(watch.background.differences(blocks)).any())
+        stirred = bool((watch.background.changed(watch.background.differences(blocks)) & people).any())
         stirred = stirred or _differ(watch.boxes, watch.scores, found.boxes, found.scores, config.score)
         elapsed_s, until_s = max(frame.time_s - watch.looked_s, 0.0), frame.time_s + config.alert_s
         self._watches[frame.camera] = replace(

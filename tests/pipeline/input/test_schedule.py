@@ -178,6 +178,18 @@ def test_people_who_have_not_moved_for_long_are_looked_at_as_seldom_as_an_empty_
     assert len(after) > 10
 
 
+def test_a_flash_elsewhere_is_looked_at_and_ends_no_rest() -> None:
+    def image(index: int) -> Image:
+        picture = _with_people(lambda _: [(100, 50, 120, 110)])(index)
+        if index == 134:
+            picture[10:20, 200:210] = 250
+        return picture
+
+    looks = _looks(_frames(image, 190, fps=5), lambda _: [(100, 50, 120, 110)], Schedule(PaceConfig(rest_after_s=5.0)))
+    assert 134 in looks["a"]
+    assert set(np.diff([index for index in looks["a"] if index >= 135]).tolist()) == {10}
+
+
 def test_who_moves_after_a_rest_is_looked_at_and_ends_it() -> None:
     def boxes(index: int) -> Boxes:
         left = 100 + 3 * max(index - 134, 0)
