@@ -4,7 +4,6 @@ import json
 import sys
 from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,70 +14,14 @@ from reid.embedders.kpr import KprEmbedder
 from reid.losses.triplet import part_triplet_loss
 from reid.models.part_head import ExternalMasks, stripe_masks
 from reid.models.spec import ModelSpec, stripe_names
-from reid.ranking.pair_statistics import PairStatistics
-from reid.samples.sources import SourceConfig, join, read_source, set_names
+from reid.samples.sources import SourceConfig, join, read_source
 from reid.training.config import OptimiserConfig, load_training
 from reid.training.engine import Trainer
 from reid.training.evaluation import masks_of
 from reid.training.schedule import ScheduleConfig, learning_rate
 from reid.weights.checkpoints import load_model, read_info, save_checkpoint
+from tests.reid.training.option_site import make_site, steps
 from tools.train_reid import main
-
-CONFIG = """
-model: {architecture: kpr, backbone: swin, embed_dim: 16, depths: [1, 1], heads: [1, 2], height: 64, width: 32,
-        prompt_groups: cck6, dim: 16}
-pretrained: none
-parts: five_v
-train: [{root: %(root)s}]
-test: {root: %(root)s}
-batch: {people: 3, pictures: 2, workers: 0}
-optimiser: {kind: adamw, rate: 0.003}
-schedule: {warmup_epochs: 0, minimum: 0.0001}
-epochs: 1
-precision: fp32
-select: {best_on: none}
-"""
-SKELETON = np.array([
-    (.50, .10), (.53, .08), (.47, .08), (.56, .09), (.44, .09), (.65, .22), (.35, .22), (.70, .38), (.30, .38),
-    (.72, .52), (.28, .52), (.60, .52), (.40, .52), (.60, .74), (.40, .74), (.60, .95), (.40, .95),
-])  # fmt: skip
-
-
-def make_site(root, people, cameras=(1, 2), described=True, seed=0):
-    """A data set of people in two colours; the same person in the same clothes wherever the number is the same."""
-    told = {}
-    points = np.concatenate([SKELETON * (32, 64), np.full((17, 1), 2)], 1).round(1).tolist()
-    for identity in people:
-        colours = np.random.default_rng(identity).integers(30, 255, (2, 3))
-        for camera in cameras:
-            for number in range(3):
-                image = np.random.default_rng([identity, camera, number, seed]).integers(80, 110, (64, 32, 3))
-                image[10:34, 9:23], image[34:62, 11:21] = colours[0], colours[1]
-                split = "bounding_box_train" if identity <= 4 else "query" if number == 0 else "bounding_box_test"
-                name = f"{split}/{identity:04d}_c{camera}s1_{number:06d}_00.png"
-                (root / split).mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(root / name), image.astype(np.uint8))
-                told[name] = {"positive": points, "negatives": []}
-    if described:
-        (root / "crops_a.json").write_text(json.dumps(told))
-    return root
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    return make_site(tmp_path_factory.mktemp("site"), range(1, 7))
-
-
-@pytest.fixture
-def config_file(site, tmp_path):
-    path = tmp_path / "small.yaml"
-    path.write_text(CONFIG % {"root": site})
-    return path
-
-
-def steps(folder, what="train"):
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [line for line in lines if line["what"] == what]
 
 
 def test_stripes_divide_the_height():
@@ -236,82 +179,6 @@ def test_data_sets_stay_apart_when_joined(site, tmp_path, config_file):
     assert (info.spec.identities, info.cameras) == (8, cameras)
 
 
-def test_scoring_gives_crops_their_cameras_tokens(config_file, tmp_path):
-    scores = {}
-    for use in ("null", "true", "false", "{1: 2, 2: 1}"):
-        config = load_training(config_file, ["camera_tokens=true", f"test_cameras={use}", "model.camera_weight=30"])
-        scores[use] = Trainer(config, tmp_path / str(len(scores)), "cpu").run()["positive_mean"]
-    assert scores["null"] == scores["true"]
-    assert len(set(scores.values())) == 3
-
-
-def test_further_test_sets_are_scored_under_their_own_names(site, config_file, tmp_path):
-    other = make_site(tmp_path / "other", range(3, 9))
-    changes = ["camera_tokens=true", f"test.root={other}", f"test_also=[{{root: {site}}}]", "test_cameras={1: 2}"]
-    config = load_training(config_file, changes)
-    assert config.cameras_in(config.test) == {1: 2}
-    # The mapping is of the first set's cameras; this one is the training set, whose cameras have tokens.
-    assert config.cameras_in(config.test_also[0]) is True
-    scores = Trainer(config, tmp_path / "a", "cpu").run()
-    assert {"mAP", "rank1", f"mAP_on_{site.name}", f"rank1_on_{site.name}"} <= set(scores)
-    alone = Trainer(load_training(config_file, ["camera_tokens=true"]), tmp_path / "b", "cpu").run()
-    assert scores[f"mAP_on_{site.name}"] == alone["mAP"]
-    with pytest.raises(UserError, match="a data set is tested twice"):
-        load_training(config_file, [f"test_also=[{{root: {site}}}]"])
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [("test_also=[{root: x}]", "test_also: .* no first one"), ("select.best_on=test", "best_on: test needs a test")],
-)
-def test_nothing_is_scored_without_a_first_test_set(config_file, change, message):
-    load_training(config_file, [change])
-    with pytest.raises(UserError, match=message):
-        load_training(config_file, ["test=null", change])
-
-
-def test_a_mapping_of_cameras_is_for_test_sets_of_its_kind(config_file, site):
-    config = load_training(config_file, ["camera_tokens=true", "test_cameras={1: 2}"])
-    moved = config.test.model_copy(update={"root": site.parent})
-    assert config.cameras_in(moved) == {1: 2}
-    assert not config.cameras_in(config.test.model_copy(update={"kind": "ltcc"}))
-
-
-def test_test_sets_in_folders_of_one_name_are_told_apart_by_the_folders_above(config_file, tmp_path):
-    roots = [make_site(tmp_path / name / "reid", range(5, 9)) for name in ("a", "b", "c")]
-    also = ", ".join(f"{{root: {root}}}" for root in roots[1:])
-    changes = [f"train.0.root={make_site(tmp_path / 'learnt', range(1, 5))}", f"test.root={roots[0]}"]
-    scores = Trainer(load_training(config_file, [*changes, f"test_also=[{also}]"]), tmp_path / "run", "cpu").run()
-    assert {name for name in scores if name.startswith("mAP")} == {"mAP", "mAP_on_b/reid", "mAP_on_c/reid"}
-    assert set_names([*roots, tmp_path / "learnt"]) == ["a/reid", "b/reid", "c/reid", "learnt"]
-    assert set_names(roots[:1] * 2) == ["reid", "reid"]
-
-
-@pytest.mark.parametrize("best_on", ["none", "validation", "test"])
-def test_a_finished_training_scores_a_test_that_changed(config_file, tmp_path, caplog, best_on):
-    learnt = make_site(tmp_path / "learnt", range(1, 5))
-    tests = [make_site(tmp_path / name, range(5, 9), cameras) for name, cameras in (("a", (1, 2)), ("b", (1, 2, 3)))]
-    changes = [f"train.0.root={learnt}", f"select.best_on={best_on}", "select.share=0.5", "batch.people=2", "epochs=2"]
-
-    def scores(folder, test, *more, resume=True):
-        config = load_training(config_file, [*changes, f"test.root={test}", *more])
-        return Trainer(config, tmp_path / folder, "cpu", resume).run()
-
-    first = scores("run", tests[0], resume=False)
-    assert scores("run", tests[0]) == first
-    assert scores("run", tests[1]) == scores("other", tests[1], resume=False) != first
-    assert not caplog.records or "nothing to learn" not in caplog.text
-    assert scores("run", tests[0], "epochs=1") == first
-    assert "2 epochs are done; epochs=1 leaves nothing to learn" in caplog.text
-
-
-def test_patience_needs_scorings_to_count(config_file):
-    changes = ["select.best_on=validation", "select.patience=2"]
-    assert load_training(config_file, [*changes, "evaluate_every=1"]).select.patience == 2
-    with pytest.raises(UserError, match="evaluate_every=0 scores only at the end"):
-        load_training(config_file, [*changes, "evaluate_every=0"])
-
-
 @pytest.mark.parametrize("start", ["published", "silent"])
 def test_a_training_begins_with_silent_prompts(config_file, tmp_path, start):
     trainer = Trainer(load_training(config_file, [f"prompt_start={start}"]), tmp_path / "run", "cpu")
@@ -392,30 +259,6 @@ def test_a_state_from_before_an_option_was_added_goes_on(config_file, tmp_path):
     Trainer(config, tmp_path / "run", "cpu", resume=True).run()
     with pytest.raises(UserError, match=r"loss\.combine=mean, not max"):
         Trainer(load_training(config_file, ["test=null", "loss.combine=max"]), tmp_path / "run", "cpu", resume=True)
-
-
-def test_statistics_of_pairs():
-    ids, cameras = np.array([1, 2, 3]), np.array([1, 1, 1])
-    gallery_ids, gallery_cameras = np.array([1, 1, 2, 9]), np.array([1, 2, 2, 1])
-    distances = np.array([[0.1, 0.2, 0.9, 1.1], [1.0, 1.2, 0.4, np.inf], [np.inf] * 4], np.float32)
-    found = {}
-    for rule in ("market", "all"):
-        pairs = PairStatistics(ids, gallery_ids, cameras, gallery_cameras, rule)
-        pairs.add(0, distances[:2])
-        pairs.add(2, distances[2:])
-        found[rule] = pairs.summary()
-    assert found["market"]["positive_mean"] == pytest.approx(0.3)
-    assert found["all"]["positive_mean"] == pytest.approx((0.1 + 0.2 + 0.4) / 3)
-    negatives = np.array([0.9, 1.1, 1.0, 1.2])
-    for name, value in (("negative_mean", negatives.mean()), ("negative_std", negatives.std())):
-        assert found["market"][name] == pytest.approx(value)
-    gap = negatives.mean() - 0.3
-    assert found["market"]["ssmd"] == pytest.approx(gap / np.sqrt(negatives.var() + np.var([0.2, 0.4])), rel=1e-5)
-    assert found["market"]["uncomparable"] == pytest.approx(5 / 12)
-    assert found["market"]["uncomparable_queries"] == pytest.approx(1 / 3)
-    empty = PairStatistics(ids, np.array([7]), cameras, np.array([1]), "inter")
-    empty.add(0, np.ones((3, 1), np.float32))
-    assert empty.summary() == {"uncomparable": 0.0, "uncomparable_queries": 1.0}
 
 
 class FakeWandb:

@@ -1,85 +1,14 @@
 """Checkpoints: ours, and published ones read without running anything in them."""
 
-import os
-import pickle
-import sys
-import types
-import zipfile
-from pathlib import Path
-
 import pytest
 import torch
 
 from data.errors import UserError
-from reid.models.spec import IMAGENET_MEAN, PART_NAMES, PROMPT_GROUPS, ModelSpec
+from reid.models.spec import IMAGENET_MEAN, PROMPT_GROUPS, ModelSpec
 from reid.weights.checkpoints import CheckpointInfo, build_model, cameras_entry, load_model, read_info, save_checkpoint
 from reid.weights.published import export_published, import_published, swinv2_windows
-from reid.weights.torch_pickle import Inert, TorchFile, plain
+from tests.reid.weights.published_files import CONFIG, TINY, TINY_V2, state_of, write_published
 from tools.import_checkpoint import main
-
-TINY = ModelSpec(
-    architecture="kpr", backbone="swin", embed_dim=16, depths=(1, 1, 2), heads=(1, 2, 4), height=64, width=32,
-    mean=(0.5,) * 3, std=(0.5,) * 3, part_names=PART_NAMES["five_v"], prompt_groups="cck6", cameras=6, dim=24,
-    identities=7, semantic_weight=0.2,
-)  # fmt: skip
-TINY_V2 = TINY.model_copy(update={
-    "backbone": "swinv2", "height": 64, "width": 64, "window": 4, "pretrained_windows": (0, 0, 0, 0), "cameras": 0,
-    "semantic_weight": -1.0,
-})  # fmt: skip
-CONFIG = {
-    "data": {"height": 64, "width": 32, "norm_mean": [0.5, 0.5, 0.5], "norm_std": [0.5, 0.5, 0.5]},
-    "model": {
-        "kpr": {
-            "keypoints": {"prompt_preprocess": "cck6"},
-            "masks": {"parts_names": [*PART_NAMES["five_v"]]},
-            "pooling": "gwap",
-            "backbone": "solider_swin_base",
-        },
-        "transreid": {"semantic_weight": 0.2, "sie_coe": 3.0},
-    },
-}
-
-
-def keep_items(node, items=()):
-    dict.__init__(node, items)
-    node.frozen = True
-
-
-def config_node(tree):
-    """A tree of CfgNode objects of a module that exists only while the file is written, as with yacs."""
-    module = types.ModuleType("yacs_gone.config")
-    module.CfgNode = type("CfgNode", (dict,), {"__init__": keep_items})
-    module.CfgNode.__module__ = "yacs_gone.config"
-    sys.modules["yacs_gone"], sys.modules["yacs_gone.config"] = types.ModuleType("yacs_gone"), module
-
-    def wrap(value):
-        return module.CfgNode({k: wrap(v) for k, v in value.items()}) if isinstance(value, dict) else value
-
-    return wrap(tree)
-
-
-def write_published(path: Path, state, config=None, legacy=False, prefix="module."):
-    tree = {
-        "state_dict": {prefix + name: tensor for name, tensor in state.items()},
-        "epoch": 120,
-        "rank1": torch.tensor(0.9),
-        "optimizer": {"state": {0: {"momentum_buffer": torch.zeros(3)}}},
-    }
-    if config is not None:
-        tree["config"] = config_node(config)
-    torch.save(tree, path, _use_new_zipfile_serialization=not legacy)
-    for name in ("yacs_gone", "yacs_gone.config"):
-        sys.modules.pop(name, None)
-
-
-def state_of(spec, seed=0):
-    torch.manual_seed(seed)
-    model = build_model(spec)
-    return {
-        name: tensor + 0.1 * torch.rand_like(tensor) if tensor.is_floating_point() else tensor
-        for name, tensor in model.state_dict().items()
-        if not name.startswith("backbone_appearance_feature_extractor.patch_embed.")
-    }
 
 
 @pytest.mark.parametrize("legacy", [False, True])
@@ -277,97 +206,6 @@ def test_a_wrong_or_partial_file_fails(tmp_path, damage, message):
         import_published(path)
 
 
-class Evil:
-    """Would leave a file behind when unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.system, (f"touch {self.path}",)
-
-
-class EvilChain:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return eval, (f"open({str(self.path)!r}, 'w').close() or dict",)
-
-
-@pytest.mark.parametrize("legacy", [False, True])
-@pytest.mark.parametrize("evil", [Evil, EvilChain])
-def test_a_malicious_pickle_runs_nothing(tmp_path, evil, legacy):
-    trace, path = tmp_path / "ran", tmp_path / "m.pth.tar"
-    tree = {"state_dict": {"a": torch.ones(2)}, "config": evil(trace), "list": [evil(trace), {"k": evil(trace)}]}
-    torch.save(tree, path, _use_new_zipfile_serialization=not legacy)
-    with TorchFile(path) as file:
-        assert isinstance(file.tree["config"], Inert)
-        assert torch.equal(file.load(file.tree["state_dict"]["a"]), torch.ones(2))
-    assert not trace.exists()
-    with pytest.raises(UserError, match="no KPR or BPBReID checkpoint"):
-        import_published(path)
-    assert not trace.exists()
-
-
-def test_hand_written_opcodes_run_nothing(tmp_path):
-    trace = tmp_path / "ran"
-    command = f"touch {trace}".encode()
-    programs = [
-        b"cos\nsystem\n(S'" + command + b"'\ntR.",
-        b"(S'" + command + b"'\nios\nsystem\n.",
-        b"cbuiltins\ngetattr\n(cos\nsystem\nS'__call__'\ntR(S'" + command + b"'\ntR.",
-        b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c" + bytes([len(command)]) + command + b"\x85R.",
-        b"ctorch._utils\n_rebuild_tensor_v2\n(S'x'\nI0\n(t(ttR.",
-        b"ctorch._utils\n_rebuild_tensor_v2\n}S'__code__'\nS'x'\nsb.",
-    ]
-    for row, program in enumerate(programs):
-        path = tmp_path / f"{row}.pth.tar"
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("archive/data.pkl", program)
-        try:
-            with TorchFile(path) as file:
-                plain(file.tree)
-        except UserError:
-            pass
-        assert not trace.exists(), row
-
-
-@pytest.mark.parametrize("content", [b"", b"nonsense", pickle.dumps({"a": 1}), b"PK\x03\x04broken"])
-def test_other_files_are_refused(tmp_path, content):
-    path = tmp_path / "m.pth.tar"
-    path.write_bytes(content)
-    with pytest.raises(UserError, match="checkpoint"):
-        TorchFile(path)
-
-
-def test_damaged_files_are_refused(tmp_path):
-    path = tmp_path / "m.pth.tar"
-    write_published(path, state_of(TINY), CONFIG)
-    whole = path.read_bytes()
-    with pytest.raises(UserError, match="cannot read"):
-        import_published(tmp_path / "absent.pth.tar")
-    for cut in (10, len(whole) // 2, len(whole) - 30):
-        path.write_bytes(whole[:cut])
-        with pytest.raises(UserError):
-            import_published(path)
-    flipped = bytearray(whole)
-    flipped[len(whole) // 2] ^= 0xFF
-    path.write_bytes(bytes(flipped))
-    with pytest.raises(UserError, match=r"damaged|cannot be read"):
-        import_published(path)
-
-
-def test_shared_and_strided_tensors_are_read(tmp_path):
-    base = torch.arange(12.0).reshape(3, 4)
-    saved = {"a": base, "b": base.T, "c": base[1:, ::2], "d": torch.zeros(0, 3), "e": base.half(), "f": base.bfloat16()}
-    for legacy in (False, True):
-        torch.save(saved, tmp_path / "m.pt", _use_new_zipfile_serialization=not legacy)
-        with TorchFile(tmp_path / "m.pt") as file:
-            for name, tensor in saved.items():
-                assert torch.equal(file.load(file.tree[name]), tensor), name
-
-
 def test_safetensors_round_trip(tmp_path):
     for spec in (TINY, TINY_V2):
         torch.manual_seed(1)
@@ -383,26 +221,6 @@ def test_safetensors_round_trip(tmp_path):
         save_checkpoint(path, again.state_dict(), spec, {"source": "here", "licence": "MIT"})
         assert path.read_bytes() == first
         assert [entry.name for entry in path.parent.iterdir()] == ["m.safetensors"]
-
-
-def test_foreign_safetensors_are_refused(tmp_path):
-    from safetensors.torch import save_file
-
-    path = tmp_path / "m.safetensors"
-    save_file({"a": torch.ones(1)}, path)
-    with pytest.raises(UserError, match="import_checkpoint"):
-        read_info(path)
-    save_file({"a": torch.ones(1)}, path, metadata={"mtmct_reid": "{}"})
-    with pytest.raises(UserError, match="header"):
-        read_info(path)
-    save_file({"a": torch.ones(1)}, path, metadata={"mtmct_reid": CheckpointInfo(spec=TINY).model_dump_json()})
-    with pytest.raises(UserError, match="does not fit"):
-        load_model(path)
-    path.write_bytes(b"x")
-    with pytest.raises(UserError, match="damaged"):
-        read_info(path)
-    with pytest.raises(UserError, match="not found"):
-        read_info(tmp_path / "absent.safetensors")
 
 
 def test_command_line(tmp_path, capsys):
@@ -443,8 +261,3 @@ def test_cameras_of_tokens_stay_with_the_weights(tmp_path):
     assert CheckpointInfo(spec=taken.spec, provenance=taken.provenance).cameras == (4, 7)
     for provenance in ({}, {"cameras": "4"}, {"cameras": "four 7"}):
         assert CheckpointInfo(spec=spec, provenance=provenance).cameras == ()
-
-
-def test_export_of_a_foreign_file_is_refused(tmp_path):
-    with pytest.raises(UserError, match="not found"):
-        export_published(tmp_path / "a.safetensors", tmp_path / "b.pth.tar")
