@@ -161,8 +161,8 @@ class TrainingFolder:
                 to_disk(self._log)
                 torch.save({**state, **told}, temporary)
         except RuntimeError as error:
-            # What torch makes of a disk that is full.
-            raise self._no_room(error) from None
+            # What torch makes of a disk that is full names a line of its own code.
+            raise self._no_room(f"the disk is full or fails: {str(error).splitlines()[0]}") from None
 
     @contextmanager
     def storing(self) -> Iterator[None]:
@@ -176,14 +176,13 @@ class TrainingFolder:
         try:
             yield
         except (OSError, SafetensorError) as error:
-            raise self._no_room(error) from None
+            raise self._no_room(str(error).splitlines()[0]) from None
 
     def interrupted(self, done: str) -> InterruptedTraining:
         """What is raised after a signal, once the state is saved; ``done`` is how far the training came ("step 7")."""
         return InterruptedTraining(f"stopped after {done}, saved in {self.root}; go on with --resume")
 
-    def _no_room(self, error: Exception) -> UserError:
-        reason = str(error).splitlines()[0]
+    def _no_room(self, reason: str) -> UserError:
         then = "go on with --resume" if self._state.exists() else "start again"
         return UserError(f"cannot save to {self.root} ({reason}); make room and {then}")
 

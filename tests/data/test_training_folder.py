@@ -242,15 +242,24 @@ def test_files_are_readable_as_others_that_the_user_makes(tmp_path: Path) -> Non
         assert (tmp_path / name).stat().st_mode == usual, name
 
 
-def test_a_full_disk_keeps_the_state_from_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(28, "No space left on device"), "No space left"),
+        (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos"), "the disk is full or fails"),
+    ],
+)
+def test_a_full_disk_keeps_the_state_from_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
     trained(tmp_path)
 
     def full(_state: object, path: Path) -> None:
         path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
+        raise error
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(UserError, match=r"No space left.*--resume"):
+    with pytest.raises(UserError, match=rf"{reason}.*--resume"):
         folder(tmp_path, resume=True).save({"step": 4})
     assert resumed(tmp_path)["step"] == 3
     assert not list(tmp_path.glob(".*.tmp"))
