@@ -4,10 +4,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data.errors import UserError
 from pipeline.cli import run
-from tools.training_options import add_writer_options, run_training
+from tools.training_options import add_dry_run, add_writer_options, check_out, run_training, tell_preview
+
+if TYPE_CHECKING:
+    from reid.training.pcb import PcbTrainingConfig
+    from reid.training.ranks import Ranks
+    from reid.training.writers import ScalarWriter
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -20,16 +26,47 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("data", type=Path, help="folder with bounding_box_train")
     parser.add_argument("--dataset", choices=("market", "duke"), required=True, help="naming of the pictures")
-    parser.add_argument(
-        "--out", "--output", type=Path, required=True, help="folder of the training, and of the distribution"
-    )
+    parser.add_argument("--out", "--output", type=Path, help="folder of the training, and of the distribution")
     parser.add_argument("--overwrite", action="store_true", help="write into an output that exists")
     parser.add_argument("--resume", action="store_true", help="go on with the interrupted training in --out")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="begin with these weights, published or ours")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<n> (default: auto)")
+    add_dry_run(parser)
     add_writer_options(parser)
     parser.add_argument("settings", nargs="*", metavar="key=value", help="of reid.training.pcb.PcbTrainingConfig")
     return parser
+
+
+def _check_folder(arguments: argparse.Namespace) -> None:
+    from data.training_folder import STATE
+
+    if arguments.resume and arguments.overwrite:
+        raise UserError("--resume goes on with what is in --out, --overwrite replaces it: give one of them")
+    check_out(arguments, arguments.dry_run)
+    if arguments.out is None:
+        return
+    if arguments.out.exists() and not arguments.overwrite and not arguments.resume:
+        raise UserError(f"{arguments.out} exists; give another --out, --resume or --overwrite")
+    if arguments.resume and not (arguments.out / STATE).exists():
+        raise UserError(f"{arguments.out} holds no training to resume: there is no {STATE}")
+
+
+def _config(settings: Sequence[str]) -> "PcbTrainingConfig":
+    import yaml
+    from pydantic import ValidationError
+
+    from data.config import explain
+    from reid.training.pcb import PcbTrainingConfig
+
+    pairs = [setting.partition("=") for setting in settings]
+    if any(not separator for _, separator, _ in pairs):
+        raise UserError("settings are written key=value, for example epochs=60")
+    try:
+        return PcbTrainingConfig.model_validate({key: yaml.safe_load(value) for key, _, value in pairs})
+    except yaml.YAMLError:
+        raise UserError("settings are written key=value, and the value as in YAML, for example epochs=60") from None
+    except ValidationError as error:
+        raise UserError(explain(error, PcbTrainingConfig, "settings")) from None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,38 +74,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_intermixed_args(argv)
     import numpy as np
     import torch
-    import yaml
-    from pydantic import ValidationError
 
-    from data.config import explain
     from data.datasets.reid_folders import TRAIN, read_split
-    from data.training_folder import STATE
+    from data.training_preview import Preview
     from reid.models.pcb import PCB
     from reid.models.spec import IMAGENET_MEAN
-    from reid.training.pcb import PcbTrainer, PcbTrainingConfig
-    from reid.training.ranks import Ranks
-    from reid.training.writers import ScalarWriter
+    from reid.training.pcb import PcbTrainer
     from reid.weights.pcb import load_pcb
     from reid.weights.pretrained import load_resnet50, starting_file
     from st_model.files import save_published
     from st_model.plot import draw, published_curves
     from st_model.published import published_distribution
 
-    if arguments.resume and arguments.overwrite:
-        raise UserError("--resume goes on with what is in --out, --overwrite replaces it: give one of them")
-    if arguments.out.exists() and not arguments.overwrite and not arguments.resume:
-        raise UserError(f"{arguments.out} exists; give another --out, --resume or --overwrite")
-    if arguments.resume and not (arguments.out / STATE).exists():
-        raise UserError(f"{arguments.out} holds no training to resume: there is no {STATE}")
-    pairs = [setting.partition("=") for setting in arguments.settings]
-    if any(not separator for _, separator, _ in pairs):
-        raise UserError("settings are written key=value, for example epochs=60")
-    try:
-        config = PcbTrainingConfig.model_validate({key: yaml.safe_load(value) for key, _, value in pairs})
-    except yaml.YAMLError:
-        raise UserError("settings are written key=value, and the value as in YAML, for example epochs=60") from None
-    except ValidationError as error:
-        raise UserError(explain(error, PcbTrainingConfig, "settings")) from None
+    _check_folder(arguments)
+    config = _config(arguments.settings)
     if arguments.weights is not None and config.pretrained not in (None, "none"):
         raise UserError("--weights and pretrained both say what training begins with: give one of them")
     begins = arguments.weights is None and not arguments.resume
@@ -94,8 +113,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if start is not None:
             load_resnet50(model.backbone, start)
     paths = [split.path(int(row)) for row in rows]
+    if arguments.dry_run:
+        facts = [f"train: {len(paths)} pictures of {len(identities)} people from {len(cameras)} cameras"]
+        return tell_preview(Preview(config.model_dump(mode="json"), facts))
 
-    def build(device: str, writer: ScalarWriter, ranks: Ranks) -> PcbTrainer:
+    def build(device: str, writer: "ScalarWriter", ranks: "Ranks") -> PcbTrainer:
         trainer = PcbTrainer(
             model, paths, labels.astype(np.int64), config, arguments.out, device, arguments.resume, arguments.overwrite,
             writer, ranks,

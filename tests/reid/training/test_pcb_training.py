@@ -152,6 +152,20 @@ class Killed(Exception):
 
 
 @pytest.mark.usefixtures("small_network")
+def test_a_dry_run_counts_and_checks_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_market(tmp_path, "bounding_box_train", range(1, 4))
+    look = [str(tmp_path), "--dataset", "market", "--dry-run"]
+    assert train([*look, "pretrained=none", "epochs=3"]) == 0
+    told = capsys.readouterr().out
+    assert "epochs: 3" in told
+    assert told.endswith("# train: 18 pictures of 3 people from 2 cameras\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["bounding_box_train"]
+    with pytest.raises(UserError, match="pretrained is not set"):
+        train(look)
+    with pytest.raises(UserError, match="--out is missing"):
+        train([*look[:3], "pretrained=none"])
+
+
 def test_an_interrupted_training_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_market(tmp_path, "bounding_box_train", range(1, 3), shots=1)
     settings = ["workers=0", "epochs=3", "batch=2", "save_every=2", "drop_every=2", "heads_rate=0.01", "jitter=0.1"]
