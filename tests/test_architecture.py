@@ -31,17 +31,7 @@ MAY_IMPORT = {
 }
 LIBRARIES = ("data", "pipeline", "reid", "st_model", "trackers")
 COMMANDS = ("pipeline/run.py", "pipeline/cli.py")
-REQUIRED = (
-    "filterpy",
-    "lap",
-    "motmetrics",
-    "numpy",
-    "opencv-python",
-    "pyyaml",
-    "scipy",
-    "torch",
-    "ultralytics",
-)
+REQUIRED = ("filterpy", "lap", "motmetrics", "numpy", "opencv-python", "pyyaml", "scipy", "torch", "ultralytics")
 HEAVY = ("av", "cv2", "matplotlib", "onnxruntime", "openpifpaf", "ray", "timm", "torch", "torchvision", "ultralytics")
 AGPL = ("openpifpaf", "ultralytics")
 AGPL_HOMES = ("pipeline/backends/",)
