@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from data.records import FloatArray, Image
 
-_GREY = 114
+GREY = 114
+"""Level of the padding, of 255."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,19 @@ class Placement:
         return out
 
 
+def place(rows: int, columns: int, height: int, width: int, centred: bool) -> tuple[Placement, tuple[int, int]]:
+    """Where a picture of (rows, columns) px comes to lie, and its (width, height) there; see ``letterbox``."""
+    gain = min(height / rows, width / columns)
+    scaled = (
+        (max(round(columns * gain), 1), max(round(rows * gain), 1))
+        if centred
+        else (max(int(columns * gain), 1), max(int(rows * gain), 1))
+    )
+    left = round((width - scaled[0]) / 2 - 0.1) if centred else 0
+    top = round((height - scaled[1]) / 2 - 0.1) if centred else 0
+    return Placement(gain, float(left), float(top), columns, rows), scaled
+
+
 def letterbox(image: Image, height: int, width: int, centred: bool) -> tuple[NDArray[np.uint8], Placement]:
     """Scale a picture into (height, width) and pad the rest with grey.
 
@@ -55,16 +69,10 @@ def letterbox(image: Image, height: int, width: int, centred: bool) -> tuple[NDA
     import cv2
 
     rows, columns = image.shape[:2]
-    gain = min(height / rows, width / columns)
-    scaled = (
-        (max(round(columns * gain), 1), max(round(rows * gain), 1))
-        if centred
-        else (max(int(columns * gain), 1), max(int(rows * gain), 1))
-    )
-    left = round((width - scaled[0]) / 2 - 0.1) if centred else 0
-    top = round((height - scaled[1]) / 2 - 0.1) if centred else 0
+    placement, scaled = place(rows, columns, height, width, centred)
+    left, top = int(placement.left), int(placement.top)
     if scaled != (columns, rows):
         image = cv2.resize(image, scaled, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
-    canvas = np.full((height, width, 3), _GREY, np.uint8)
+    canvas = np.full((height, width, 3), GREY, np.uint8)
     canvas[top : top + scaled[1], left : left + scaled[0]] = image
-    return canvas, Placement(gain, float(left), float(top), columns, rows)
+    return canvas, placement

@@ -1,7 +1,7 @@
 """Our own one-pass detector with keypoints (``pipeline.person_pose``) as a back-end."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +10,19 @@ from torch import Tensor, nn
 
 from data.errors import UserError
 from data.records import Detections, FloatArray, Image, Poses
+from data.runtime.cuda_graphs import GraphedNetwork
 from data.runtime.torch_device import set_torch_threads, torch_device
+from data.runtime.uploads import start_upload
 from data.weight_records import ResolvedWeights, as_weights
 from pipeline.backends.config import DetectorConfig, PoseConfig
-from pipeline.backends.letterbox import Placement, letterbox
+from pipeline.backends.device_letterbox import network_input
+from pipeline.backends.letterbox import Placement
 from pipeline.backends.selection import best_rows, clean, visible
 from pipeline.person_pose.files import load_network
 from pipeline.person_pose.network import STRIDES, Candidates
 
+# Columns of a row on its way from the device.
+_PICTURE, _SCORE, _BOX, _SKELETON = 0, 1, slice(2, 6), slice(6, None)
 _NO_SPARE: FloatArray = np.zeros((0, 17, 3), np.float32)
 
 
@@ -51,8 +56,9 @@ class PersonPoseNetwork:
         if any(side % STRIDES[-1] for side in self._size):
             raise UserError(f"input_size {list(self._size)}: person_pose needs multiples of {STRIDES[-1]}")
         self._device = torch.device(torch_device(device))
-        self._model = _fused(model).to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._half = config.half and self._device.type == "cuda"
+        self._dtype = torch.float16 if config.half and self._device.type == "cuda" else torch.float32
+        fused = _fused(model).to(self._device, self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = GraphedNetwork(partial(_columns, fused), weights.path.name)
         self._batch, self._score_min = config.batch, config.score_min
         self._overlap = getattr(config, "nms_iou", 0.6)
         self._most = getattr(config, "max_detections", 300)
@@ -66,35 +72,37 @@ class PersonPoseNetwork:
         found: list[tuple[Detections, Poses]] = [(Detections.empty(), Poses.empty()) for _ in images]
         seen = [index for index, image in enumerate(images) if visible(image)]
         for start in range(0, len(seen), self._batch):
-            portion = seen[start : start + self._batch]
-            placed = [letterbox(images[index], *self._size, centred=False) for index in portion]
-            candidates = self._run(np.stack([canvas for canvas, _ in placed]))
-            for row, (index, (_, placement)) in enumerate(zip(portion, placed, strict=True)):
-                found[index] = self._decode(candidates, row, placement)
+            portion, following = seen[start : start + self._batch], seen[start + self._batch : start + 2 * self._batch]
+            placements, rows = self._run([images[index] for index in portion])
+            start_upload((images[index] for index in following), self._device)
+            table: FloatArray = rows.cpu().numpy()
+            for place, (index, placement) in enumerate(zip(portion, placements, strict=True)):
+                found[index] = self._decode(table[table[:, _PICTURE] == place], placement)
         return found
 
     @torch.inference_mode()
-    def _run(self, canvases: np.ndarray) -> Candidates:
-        pictures = torch.from_numpy(canvases).to(self._device).permute(0, 3, 1, 2).float() / 255
-        with torch.autocast("cuda", torch.float16) if self._half else nullcontext():
-            out = self._model(pictures.contiguous(memory_format=torch.channels_last))
-        assert isinstance(out, Candidates)
-        return out
+    def _run(self, images: Sequence[Image]) -> tuple[list[Placement], Tensor]:
+        """Where each picture lies, and the likely rows of all, (M, 57) on the device: one copy brings them back."""
+        pictures, placements = network_input(images, self._device, *self._size, centred=False)
+        logits, boxes, points, seen = self._network(pictures.to(self._dtype))
+        scores = logits.sigmoid()
+        picture, cell = (scores >= self._score_min).nonzero(as_tuple=True)
+        skeletons = torch.cat([points[picture, cell], seen[picture, cell].sigmoid()[..., None]], -1)
+        columns = [picture[:, None], scores[picture, cell, None], boxes[picture, cell], skeletons.flatten(1)]
+        return placements, torch.cat([column.float() for column in columns], 1)
 
-    def _decode(self, found: Candidates, row: int, placement: Placement) -> tuple[Detections, Poses]:
-        scores = _array(found.logits[row].sigmoid())
-        rows = best_rows(scores, self._score_min)
-        chosen = torch.from_numpy(rows).to(self._device)
-        boxes = placement.boxes_back(_array(found.boxes[row, chosen]))
-        detections, kept = clean(boxes, scores[rows], placement.width, placement.height, self._overlap, self._most)
-        seen = found.seen[row, chosen].sigmoid()[..., None]
-        points = _array(torch.cat([found.points[row, chosen], seen], -1))[kept]
+    def _decode(self, table: FloatArray, placement: Placement) -> tuple[Detections, Poses]:
+        table = table[best_rows(table[:, _SCORE], self._score_min)]
+        boxes = placement.boxes_back(table[:, _BOX])
+        detections, kept = clean(boxes, table[:, _SCORE], placement.width, placement.height, self._overlap, self._most)
+        points = table[kept, _SKELETON].reshape(-1, 17, 3)
         return detections, Poses(np.ascontiguousarray(placement.points_back(points)), _NO_SPARE)
 
 
-def _array(values: Tensor) -> FloatArray:
-    array: FloatArray = values.float().cpu().numpy()
-    return array
+def _columns(model: nn.Module, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    out = model(pictures)
+    assert isinstance(out, Candidates)
+    return out.logits, out.boxes, out.points, out.seen
 
 
 def _fused(model: nn.Module) -> nn.Module:

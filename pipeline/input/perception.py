@@ -9,6 +9,7 @@ import numpy as np
 from data.formats.detections_in import CameraDetections
 from data.records import Detections, Image, PartEmbeddings, Poses, View
 from data.runtime.stage_clock import StageClock
+from data.runtime.uploads import share
 from pipeline.backends.base import Perceiver
 from pipeline.folder.stages import Stage
 from pipeline.input.batching import Instant, TimedFrame
@@ -56,7 +57,13 @@ Look = Callable[[Sequence[TimedFrame]], list[tuple[Detections, Poses | None]]]
 
 def look_at(perceiver: Perceiver) -> Look:
     """People are found by networks."""
-    return lambda batch: perceiver([timed.frame.image for timed in batch])
+
+    def people(batch: Sequence[TimedFrame]) -> list[tuple[Detections, Poses | None]]:
+        images = [timed.frame.image for timed in batch]
+        share(images)
+        return perceiver(images)
+
+    return people
 
 
 def look_up(found: Mapping[str, CameraDetections]) -> Look:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from data.errors import UserError
 from data.records import EmbedRequest, FloatArray, PartEmbeddings
+from data.runtime.uploads import on_device
 from data.weight_records import file_sha256
 from reid.models.bpbreid import BPBReID
 from reid.models.kpr import KPR
@@ -146,7 +147,7 @@ class KprEmbedder:
     ) -> tuple[FloatArray, FloatArray, torch.Tensor]:
         """Rows of one batch -> unit vectors (B, 1+K, D), visibility (B, 1+K), masks (B, 1+K, h, w) on the device."""
         used, places = np.unique(frames, return_inverse=True)
-        images = [torch.from_numpy(np.ascontiguousarray(requests[row].image)).to(self._device) for row in used]
+        images = [on_device(requests[row].image, self._device) for row in used]
         gains = None
         if self._adapt == "grey_world":
             gains = np.stack([grey_world_gains(requests[row].image) for row in used])[places]

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import UserError
+from data.kernels.device_crops import crop_batch
 from data.records import EmbedRequest
 from reid.embedders.base import AttentiveEmbedder
 from reid.embedders.kpr import KprEmbedder
 from reid.models.spec import PART_NAMES, ModelSpec
 from reid.prompts.masks import draw_prompts
 from reid.samples.crops import covering_pixels
-from reid.samples.device_input import crop_batch, device_input
+from reid.samples.device_input import device_input
 from reid.weights.checkpoints import build_model, cameras_entry, load_model, save_checkpoint
 
 SPEC = ModelSpec(
