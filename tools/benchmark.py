@@ -24,6 +24,7 @@ BENCHMARKS = {
     "runtimes": "tools.benchmarks.runtimes:cases",
     "cameras": "tools.benchmarks.whole:camera_cases",
     "kpr": "tools.benchmarks.kpr:cases",
+    "gpu": "tools.benchmarks.gpu:cases",
 }
 
 
