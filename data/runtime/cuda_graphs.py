@@ -79,7 +79,7 @@ def capture(network: Network, batch: Tensor, rows: int) -> Network:
     torch.cuda.current_stream(batch.device).wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     # Other threads go on allocating meanwhile: that must fail neither them nor the capture.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+    with torch.cuda.device(batch.device), torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
         outputs = network(static)
 
     def replay(given: Tensor) -> tuple[Tensor, ...]:
