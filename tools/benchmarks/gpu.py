@@ -67,9 +67,11 @@ def read_frames(video: Path, count: int) -> "list[Image]":
     from itertools import islice
 
     import av
+    import numpy as np
 
     with av.open(str(video)) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in islice(container.decode(video=0), count)]
+        decoded = (frame.to_ndarray(format="rgb24") for frame in islice(container.decode(video=0), count))
+        return [np.asarray(picture, np.uint8) for picture in decoded]
 
 
 def networks(folder: str, cameras: int, rounds: int, precision: str, score_min: float, compared: str) -> Job:
