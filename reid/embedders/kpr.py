@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from data.errors import UserError
 from data.records import EmbedRequest, FloatArray, PartEmbeddings
+from data.runtime.cuda_graphs import GraphedNetwork
 from data.runtime.uploads import on_device
 from data.weight_records import file_sha256
 from reid.models.bpbreid import BPBReID
@@ -26,6 +27,9 @@ from reid.samples.device_input import device_input
 from reid.weights.checkpoints import load_model
 
 logger = logging.getLogger(__name__)
+
+# More keep a GPU busy while it is told what comes next, and would be padded by more.
+_GRAPHED_ROWS = 32
 
 
 class KprEmbedder:
@@ -69,6 +73,9 @@ class KprEmbedder:
         if reduced is not None:
             hold_products(model.backbone_appearance_feature_extractor, reduced)
         self._device, self._batch = torch.device(device), batch
+        self._graphed: GraphedNetwork | None = None
+        if reduced is not None and self._device.type == "cuda" and isinstance(model, KPR):
+            self._graphed = graphed_maps(model, weights_path.name)
         self._reduced, self._adapt = reduced, adapt
         self.spec: ModelSpec = info.spec
         self.model_id = f"{info.spec.architecture}-{info.spec.backbone}-{file_sha256(weights_path)[:12]}"
@@ -158,7 +165,10 @@ class KprEmbedder:
             numbers = [self._tokens.get(requests[row].camera, NO_TOKEN) for row in frames.tolist()]
             tokens = torch.tensor(numbers, device=self._device)
         with self._autocast():
-            if isinstance(self._model, KPR):
+            if self._graphed is not None and tokens is None and len(crops) <= _GRAPHED_ROWS:
+                both = crops if given.prompts is None else torch.cat([crops, given.prompts], 1)
+                (features,) = self._graphed(both)
+            elif isinstance(self._model, KPR):
                 features = self._model.feature_map(crops, given.prompts, tokens)
             else:
                 features = self._model.feature_map(crops)
@@ -173,7 +183,18 @@ class KprEmbedder:
         return vectors.cpu().numpy(), seen.cpu().numpy(), masks
 
     def _autocast(self) -> AbstractContextManager[object]:
-        return torch.autocast(self._device.type, self._reduced, enabled=self._reduced is not None)
+        # Nothing is rounded twice in a call; and what a captured graph has rounded may not be kept for others.
+        return torch.autocast(self._device.type, self._reduced, enabled=self._reduced is not None, cache_enabled=False)
+
+
+def graphed_maps(model: KPR, label: str) -> GraphedNetwork:
+    """The backbone and the fusion for a captured graph, which has one input: pictures with their prompts behind."""
+
+    def run(both: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        prompts = both[:, 3:] if both.shape[1] > 3 else None
+        return (model.feature_map(both[:, :3], prompts),)
+
+    return GraphedNetwork(run, label)
 
 
 def _prompt_points(request: EmbedRequest, floor: float) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:

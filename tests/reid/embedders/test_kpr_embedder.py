@@ -13,7 +13,7 @@ from data.errors import UserError
 from data.kernels.device_crops import crop_batch
 from data.records import EmbedRequest
 from reid.embedders.base import AttentiveEmbedder
-from reid.embedders.kpr import KprEmbedder
+from reid.embedders.kpr import KprEmbedder, graphed_maps
 from reid.models.spec import PART_NAMES, ModelSpec
 from reid.prompts.masks import draw_prompts
 from reid.samples.crops import covering_pixels
@@ -221,6 +221,31 @@ def test_only_the_backbone_runs_in_reduced_precision(weights, monkeypatch):
     )
     half([request(40)])
     assert [features.dtype for features in seen] == [torch.bfloat16, torch.float32]
+
+
+def test_pictures_with_their_prompts_behind_are_the_one_input_of_a_graph(weights):
+    model, info = load_model(weights)
+    torch.manual_seed(5)
+    images, prompts = torch.randn(2, 3, 64, 44), torch.rand(2, info.spec.prompt_channels, 64, 44)
+    graphed = graphed_maps(model, "small")
+    with torch.inference_mode():
+        (prompted,) = graphed(torch.cat([images, prompts], 1))
+        (plain,) = graphed(images)
+        torch.testing.assert_close(prompted, model.feature_map(images, prompts))
+        torch.testing.assert_close(plain, model.feature_map(images))
+    assert not torch.allclose(prompted, plain, atol=1e-3)
+
+
+@pytest.mark.gpu
+def test_small_batches_on_a_gpu_replay_a_graph_and_say_what_the_plain_network_says(weights, caplog):
+    embedder = KprEmbedder(weights, "cuda:0", 64, "bf16")
+    asked = [request(seed, people=3) for seed in range(50, 53)]
+    replayed = [embedder(asked) for _ in range(2)][1]
+    embedder._graphed = None
+    for ours, plain in zip(replayed, embedder(asked), strict=True):
+        assert np.array_equal(ours.visibility > 0, plain.visibility > 0)
+        assert ((ours.vectors * plain.vectors).sum(-1)[plain.visibility > 0] > 0.999).all()
+    assert not caplog.records
 
 
 def test_a_colour_cast_is_evened_out(weights, embedder):
