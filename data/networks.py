@@ -14,7 +14,8 @@ def open_network(
     weights: ResolvedWeights,
     runtime: RuntimeName,
     device: str,
-    threads: int,
+    cores: int,
+    at_once: int,
     trial: Trial,
     *,
     part: str = "",
@@ -26,7 +27,8 @@ def open_network(
         weights: the file.
         runtime: what the configuration says.
         device: see ``data.runtime.onnx.execution_providers``.
-        threads: CPU threads of one run; 0 takes all cores.
+        cores: CPU cores all networks together may use; 0: all.
+        at_once: rows that are given together.
         trial: how runtimes are compared.
         part: name of a piece of the network that is opened by itself.
         graph: makes the piece, a serialised graph of the file's own kind; what it made is kept, and not asked for at
@@ -39,4 +41,4 @@ def open_network(
     if part:
         key, label = f"{key} {part}", f"{label} ({part})"
     model = Model(graph or weights.path, key, label, makes_ir=weights.path.suffix == ".xml")
-    return weights.runtimes.open(model, runtime, device, threads, trial)
+    return weights.runtimes.open(model, runtime, device, cores, at_once, trial)

@@ -3,16 +3,17 @@
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from data.atomic import write_text
 from data.errors import UserError
 from data.foreign import read_json
+from data.runtime.cores import shared_cores
+from data.runtime.division import rows_of_a_run, threads_of_a_run
 from data.runtime.machine import machine_id
-from data.runtime.network import Network
-from data.runtime.onnx import execution_providers
+from data.runtime.network import FloatArray, Network
 from data.runtime.opener import UNFOLDED, Model, Opener
 from data.runtime.openvino import computes_bf16, has_openvino
 from data.runtime.trial import TOLERANCE, Trial, cpu_ms_per_row, difference
@@ -36,6 +37,8 @@ class RuntimeChoice:
         runtime: onnxruntime or openvino.
         precision: fp32 or bf16; int8: convolutions that quantise their input stay so.
         unfolded: such convolutions are computed in floating point, see ``data.runtime.unfolding``.
+        threads: of one run.
+        rows: that are not divided among cores, see ``data.runtime.cores.Share``.
         cpu_ms: per candidate, CPU milliseconds of a row; empty where nothing was measured.
         refused: per candidate that was not taken although it might be faster, why.
     """
@@ -43,6 +46,8 @@ class RuntimeChoice:
     runtime: str
     precision: str = "fp32"
     unfolded: bool = False
+    threads: int = 1
+    rows: int = 1
     cpu_ms: Mapping[str, float] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
 
@@ -66,6 +71,8 @@ class RuntimeChoice:
             str(value["runtime"]),
             str(value["precision"]),
             bool(value.get("unfolded", False)),
+            int(value.get("threads", 1)),
+            int(value.get("rows", 1)),
             dict(value["cpu_ms"]),
             dict(value["refused"]),
         )
@@ -88,30 +95,31 @@ class Runtimes:
         self._folder, self._fixed = folder, dict(fixed or {})
         self.chosen: dict[str, RuntimeChoice] = {}
 
-    def open(self, model: Model, runtime: RuntimeName, device: str, threads: int, trial: Trial) -> Network:
+    def open(self, model: Model, runtime: RuntimeName, device: str, cores: int, at_once: int, trial: Trial) -> Network:
         """Open a network.
 
         Args:
             model: what to open.
             runtime: auto measures what there is, once on a machine; another name takes that runtime.
             device: see ``data.runtime.onnx.execution_providers``.
-            threads: CPU threads of one run; 0 takes all cores.
+            cores: CPU cores all networks together may use; 0: all.
+            at_once: rows that are given together.
             trial: how candidates are compared.
 
         Raises:
             UserError: when no runtime reads the file, or one that was asked for or began the run does not.
         """
-        build = Opener(model, device, threads, self._folder)
+        build = Opener(model, device, cores, min(at_once, shared_cores(cores).count), self._folder)
         fixed = self._fixed.get(model.key)
         if fixed is not None:
             self.chosen[model.key] = fixed
             try:
-                return build(fixed.name)
+                return build(fixed.name, fixed.threads, fixed.rows)
             except UserError as error:
                 raise UserError(
                     f"{error}; the run began with {fixed.name}, so resume where that works, or begin anew"
                 ) from None
-        how = f"{runtime} {device} {threads} threads"
+        how = f"{runtime} {device} {build.at_once} at once on {build.count} cores"
         names = _candidates(build, runtime)
         network, choice = self._known(build, names, how) or self._new(build, names, trial, how)
         self.chosen[model.key] = choice
@@ -125,21 +133,32 @@ class Runtimes:
         if known is None or known.name not in names:
             return None
         try:
-            return build(known.name), known
+            return build(known.name, known.threads, known.rows), known
         except UserError as error:
             logger.warning("%s: what was best here before fails now, so it is measured again", error)
             return None
 
     def _new(self, build: Opener, names: list[str], trial: Trial, how: str) -> tuple[Network, RuntimeChoice]:
-        if self._folder is None or len(names) == 1:
+        if self._folder is None:
             stored = next(name for name in names if not name.endswith(UNFOLDED))
             return build(stored), _choice(stored)
-        logger.info("%s: %s are compared, once on this machine", build.model.label, " and ".join(names))
-        network, choice = compare(build, names, trial)
+        if len(names) == 1:
+            network, choice = build(names[0]), _choice(names[0])
+        else:
+            logger.info("%s: %s are compared, once on this machine", build.model.label, " and ".join(names))
+            network, choice = compare(build, names, trial)
+        if build.count > 1 and not build.on_gpu:
+            choice = divided(build, choice, trial.blob(network))
+            network = build(choice.name, choice.threads, choice.rows)
+        elif len(names) == 1:
+            return network, choice
         kept = _read(self._folder / _FILE)
         kept.setdefault(machine_id(), {})[f"{build.model.key} {how}"] = choice
         _write(self._folder / _FILE, kept)
-        logger.info("%s: %s (CPU ms a row: %s)", build.model.label, choice.name, _told(choice.cpu_ms))
+        logger.info(
+            "%s: %s, %d thread(s) a run (CPU ms a row: %s)",
+            build.model.label, choice.name, choice.threads, _told(choice.cpu_ms),
+        )  # fmt: skip
         return network, choice
 
 
@@ -149,13 +168,12 @@ def _candidates(build: Opener, runtime: str) -> list[str]:
     Raises:
         UserError: for a file that the runtime that was asked for cannot read.
     """
-    model, device = build.model, build.device
+    model = build.model
     if model.is_ir and runtime == "onnxruntime":
         raise UserError(f"{model.label} is an OpenVINO model, which onnxruntime does not read; set runtime to openvino")
     folded = build.is_folded
     stored = "int8" if folded else "fp32"
-    on_gpu = device != "cpu" and execution_providers(device) != ["CPUExecutionProvider"]
-    if runtime == "onnxruntime" or (runtime == "auto" and not model.is_ir and on_gpu):
+    if runtime == "onnxruntime" or (runtime == "auto" and not model.is_ir and build.on_gpu):
         return [f"onnxruntime {stored}"]
     form = f" {UNFOLDED}" if folded else ""
     names = [] if model.is_ir or runtime == "openvino" else [f"onnxruntime fp32{form}"]
@@ -207,6 +225,22 @@ def compare(build: Callable[[str], Network], names: Iterable[str], trial: Trial)
     return running[taken], _choice(taken, spent, refused)
 
 
+def divided(build: Opener, choice: RuntimeChoice, blob: FloatArray) -> RuntimeChoice:
+    """Measure how the runs of a network that was chosen use the cores.
+
+    Args:
+        build: opens it.
+        choice: what computes it.
+        blob: (N, ...) input.
+    """
+    single = build.count // build.at_once
+    threads = threads_of_a_run(lambda count: build(choice.name, count), blob[:1], single)
+    # Rows are divided only among runs that go on at once.
+    several = build.at_once > 1
+    rows = rows_of_a_run(lambda count: build(choice.name, threads, count), blob) if several else 1
+    return replace(choice, threads=threads, rows=rows)
+
+
 def refusals(chosen: Mapping[str, RuntimeChoice]) -> list[str]:
     """A line for each runtime that failed on a network; one that was too inexact is in the choice only."""
     return [
@@ -221,7 +255,7 @@ def _choice(
     name: str, cpu_ms: Mapping[str, float] | None = None, refused: Mapping[str, str] | None = None
 ) -> RuntimeChoice:
     runtime, precision, *form = name.split()
-    return RuntimeChoice(runtime, precision, bool(form), dict(cpu_ms or {}), dict(refused or {}))
+    return RuntimeChoice(runtime, precision, bool(form), cpu_ms=dict(cpu_ms or {}), refused=dict(refused or {}))
 
 
 def _read(path: Path) -> dict[str, dict[str, RuntimeChoice]]:

@@ -1,21 +1,15 @@
 """What tells one machine from another as far as the speed and the last bits of networks go."""
 
 import hashlib
-import os
 import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from data.runtime.cores import usable_cores
+
 _CPUINFO = Path("/proc/cpuinfo")
 _RUNTIMES = ("onnxruntime", "openvino")
-
-
-def usable_cores() -> int:
-    """CPU cores this process may use: those its affinity leaves, not all that are built in."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(len(os.sched_getaffinity(0)), 1)
-    return os.cpu_count() or 1
 
 
 @cache

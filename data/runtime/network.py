@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import UserError
+from data.runtime.cores import Share
 
 FloatArray = NDArray[np.float32]
 Shape = tuple[int | None, ...]
 
 
 class Network(Protocol):
-    """A network with one image input, run with a fixed number of threads.
+    """A network with one image input; its runs have a fixed number of threads, and rows are spread over the cores.
 
     Attributes:
         label: what to call it in messages.
@@ -67,26 +68,44 @@ def check_inputs(names: Sequence[str], label: str) -> None:
         )
 
 
-def run_in_portions(run: Callable[[FloatArray], list[FloatArray]], blob: FloatArray, size: int) -> list[FloatArray]:
-    """Run N rows in zero-padded portions of a fixed number.
+def run_in_portions(
+    run: Callable[[FloatArray], list[FloatArray]], blob: FloatArray, size: int, share: Share
+) -> list[FloatArray]:
+    """Run N rows in zero-padded portions of a fixed number, spread over the cores.
 
     Args:
-        run: takes ``size`` rows.
+        run: takes ``size`` rows; may be called by several threads.
         blob: (N, ...), N >= 1.
         size: rows of one run.
+        share: of the cores.
 
     Returns:
         The outputs, (N, ...) each.
     """
-    if size == len(blob):
-        return run(blob)
-    portions = []
-    for start in range(0, len(blob), size):
-        portion = blob[start : start + size]
-        padded = np.zeros((size, *blob.shape[1:]), blob.dtype)
-        padded[: len(portion)] = portion
-        portions.append([output[: len(portion)] for output in run(padded)])
-    return [np.concatenate(outputs) for outputs in zip(*portions)]
+    done = share.each(lambda portion: run(_padded(portion, size)), _split(blob, size))
+    if len(done) == 1:
+        return [output[: len(blob)] for output in done[0]]
+    return [np.concatenate(outputs)[: len(blob)] for outputs in zip(*done)]
+
+
+def run_in_any_portions(
+    run: Callable[[FloatArray], list[FloatArray]], blob: FloatArray, share: Share
+) -> list[FloatArray]:
+    """As ``run_in_portions`` for a ``run`` that takes any number of rows: no row is added."""
+    done = share.each(run, _split(blob, share.portion(len(blob))))
+    return done[0] if len(done) == 1 else [np.concatenate(outputs) for outputs in zip(*done)]
+
+
+def _split(blob: FloatArray, size: int) -> list[FloatArray]:
+    return [blob[start : start + size] for start in range(0, len(blob), size)]
+
+
+def _padded(portion: FloatArray, size: int) -> FloatArray:
+    if len(portion) == size:
+        return portion
+    padded = np.zeros((size, *portion.shape[1:]), portion.dtype)
+    padded[: len(portion)] = portion
+    return padded
 
 
 def first_line(error: Exception) -> str:

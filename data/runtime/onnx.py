@@ -1,12 +1,14 @@
 """Running ONNX networks on ONNX Runtime: devices, threads, batches, errors in the user's words."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from data.errors import UserError
-from data.runtime.network import FloatArray, Shape, check_inputs, first_line, run_in_portions
+from data.runtime.cores import Share
+from data.runtime.network import FloatArray, Shape, check_inputs, first_line, run_in_any_portions, run_in_portions
 
 
 def execution_providers(device: str) -> list[Any]:
@@ -35,13 +37,13 @@ def execution_providers(device: str) -> list[Any]:
 class OnnxNetwork:
     """A ``Network`` on ONNX Runtime, without non-deterministic kernels."""
 
-    def __init__(self, model: Path | bytes, device: str, threads: int, label: str) -> None:
+    def __init__(self, model: Path | bytes, device: str, share: Share, label: str) -> None:
         """Load a model.
 
         Args:
             model: file, or a serialised graph.
             device: see ``execution_providers``.
-            threads: CPU threads of one run; 0 takes all cores.
+            share: how it uses the cores.
             label: what to call the model in error messages.
 
         Raises:
@@ -50,7 +52,7 @@ class OnnxNetwork:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = share.threads
         options.inter_op_num_threads = 1
         # Waiting threads would otherwise burn the cores that decoding and tracking need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -68,6 +70,8 @@ class OnnxNetwork:
         self._on_gpu = "CUDAExecutionProvider" in self._session.get_providers()
         self._input = inputs[0].name
         self._dtype = np.float16 if inputs[0].type == "tensor(float16)" else np.float32
+        # A GPU is one, whoever asks.
+        self._share = replace(share, runs=1) if self._on_gpu else share
         self.label = label
         self.input_shape = _shape(inputs[0].shape)
         self.output_names: tuple[str, ...] = tuple(output.name for output in outputs)
@@ -81,8 +85,10 @@ class OnnxNetwork:
 
     def run(self, blob: FloatArray, pad_to: int = 0) -> list[FloatArray]:
         """Run N rows, see ``Network``."""
-        size = self.batch or (pad_to if self._on_gpu else 0) or len(blob)
-        return run_in_portions(self._run, blob, size)
+        size = self.batch or (pad_to if self._on_gpu else 0)
+        if size:
+            return run_in_portions(self._run, blob, size, self._share)
+        return run_in_any_portions(self._run, blob, self._share)
 
     def _run(self, blob: FloatArray) -> list[FloatArray]:
         try:

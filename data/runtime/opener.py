@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.atomic import write_bytes
+from data.runtime.cores import Share, shared_cores
 from data.runtime.network import Network
-from data.runtime.onnx import OnnxNetwork
+from data.runtime.onnx import OnnxNetwork, execution_providers
 from data.runtime.openvino import IrGraph, OpenVinoNetwork
 from data.runtime.unfolding import is_folded, unfolded
 
@@ -45,32 +46,47 @@ class Opener:
     Attributes:
         model: what to open.
         device: see ``data.runtime.onnx.execution_providers``.
-        threads: CPU threads of one run; 0 takes all cores.
+        cores: CPU cores all networks together may use; 0: all.
+        at_once: rows that are given together.
         folder: where graphs that were made of files, and compiled models, are kept; None keeps none.
     """
 
     model: Model
     device: str
-    threads: int
+    cores: int
+    at_once: int
     folder: Path | None
 
-    def __call__(self, name: str) -> Network:
+    def __call__(self, name: str, threads: int = 1, rows: int = 1) -> Network:
         """Open it.
 
         Args:
             name: runtime and precision, and ``UNFOLDED`` where quantised convolutions are to be in floating point:
                 "openvino bf16 unfolded".
+            threads: of one run.
+            rows: see ``Share``.
 
         Raises:
             UserError: when the runtime is absent or does not read the model.
         """
         runtime, precision, *form = name.split()
         source = self._unfolded() if form else self._stored()
+        share = Share.of(self.cores, threads, self.at_once, rows)
         if runtime == "openvino":
             compiled = None if self.folder is None else self.folder / "openvino" / self._name("".join(form))
-            return OpenVinoNetwork(source, self.threads, self.model.label, precision, compiled)
+            return OpenVinoNetwork(source, share, self.model.label, precision, compiled)
         assert not isinstance(source, IrGraph)
-        return OnnxNetwork(source, self.device, self.threads, self.model.label)
+        return OnnxNetwork(source, self.device, share, self.model.label)
+
+    @property
+    def count(self) -> int:
+        """CPU cores there are."""
+        return shared_cores(self.cores).count
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether ONNX Runtime takes a GPU on the device."""
+        return self.device != "cpu" and execution_providers(self.device) != ["CPUExecutionProvider"]
 
     @property
     def is_folded(self) -> bool:

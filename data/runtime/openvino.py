@@ -5,14 +5,17 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data.atomic import write_text
 from data.errors import UserError
 from data.foreign import read_json
-from data.runtime.network import FloatArray, Shape, check_inputs, first_line, run_in_portions
+from data.runtime.cores import Share
+from data.runtime.network import FloatArray, Shape, check_inputs, first_line, run_in_any_portions, run_in_portions
 
 # OpenVINO's words; fp32 must be said, as it takes half precision by itself where the processor has it.
 _PRECISIONS = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
@@ -45,7 +48,7 @@ class OpenVinoNetwork:
     def __init__(
         self,
         model: Path | bytes | IrGraph,
-        threads: int,
+        share: Share,
         label: str,
         precision: str = "fp32",
         compiled: Path | None = None,
@@ -54,7 +57,7 @@ class OpenVinoNetwork:
 
         Args:
             model: ONNX or IR file (.xml, its .bin beside it), or a serialised graph.
-            threads: CPU threads of one run; 0 takes all cores.
+            share: how it uses the cores.
             label: what to call the model in error messages.
             precision: fp32 or bf16, which leave what a file computes in 8 bits so; int8 is fp32 for a file that does.
             compiled: folder for what was compiled of this very model, which opens it the next time without reading it;
@@ -63,9 +66,13 @@ class OpenVinoNetwork:
         Raises:
             UserError: when OpenVINO is absent, or does not read or compile the file.
         """
-        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": _PRECISIONS[precision], "NUM_STREAMS": 1}
-        if threads:
-            settings["INFERENCE_NUM_THREADS"] = threads
+        settings: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
+            "NUM_STREAMS": share.runs,
+            "INFERENCE_NUM_THREADS": share.runs * share.threads,
+            # Pinned, the first threads of all networks of a process would share the first core.
+            "ENABLE_CPU_PINNING": False,
+        }
         if compiled is None or not isinstance(model, Path):
             source = read_openvino(model, label)
             self.metadata = _metadata(source)
@@ -79,7 +86,10 @@ class OpenVinoNetwork:
         except Exception as error:  # OpenVINO raises RuntimeError and its own kinds, by version
             raise UserError(f"{label} is not readable by OpenVINO: {_reason(error)}") from error
         check_inputs([min(one.get_names(), default="") for one in network.inputs], label)
-        self._request = network.create_infer_request()
+        self._requests: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(share.runs):
+            self._requests.put(network.create_infer_request())
+        self._share = share
         self._dtype = np.float16 if "f16" in network.inputs[0].element_type.get_type_name() else np.float32
         self.label = label
         self.input_shape = _shape(network.inputs[0])
@@ -99,16 +109,25 @@ class OpenVinoNetwork:
         )
         if not fits:
             raise UserError(f"{self.label} does not run on input {blob.shape}: it takes {self.input_shape}")
-        return run_in_portions(self._run, blob, self.batch or len(blob))
+        if self.batch:
+            return run_in_portions(self._run, blob, self.batch, self._share)
+        return run_in_any_portions(self._run, blob, self._share)
 
     def _run(self, blob: FloatArray) -> list[FloatArray]:
+        request = self._requests.get()
         try:
-            self._request.infer({0: blob.astype(self._dtype, copy=False)}, share_inputs=True, share_outputs=True)
+            # infer() would fill the request's own tensor: two threads that do so on one network may wait for ever.
+            given = np.ascontiguousarray(blob, self._dtype)
+            request.set_input_tensor(0, _tensor(given))
+            request.start_async()
+            request.wait()
+            # The request's own memory is written again by the next run.
+            outputs = [request.get_output_tensor(index).data for index in range(len(self.output_shapes))]
+            return [np.array(output, np.float32) for output in outputs]
         except Exception as error:
             raise UserError(f"{self.label} does not run on input {blob.shape}: {_reason(error)}") from error
-        # What is shared, which saves copies, is the memory of the request: the next run writes it again.
-        outputs = [self._request.get_output_tensor(index).data for index in range(len(self.output_shapes))]
-        return [np.array(output, np.float32) for output in outputs]
+        finally:
+            self._requests.put(request)
 
 
 def read_openvino(model: Path | bytes | IrGraph, label: str) -> Any:
@@ -147,6 +166,13 @@ def _core() -> Any:
     if sys.modules.get(_CONVERTER, openvino) is None:
         del sys.modules[_CONVERTER]
     return openvino.Core()
+
+
+def _tensor(values: NDArray[Any]) -> Any:
+    """What a request reads: the memory of the array, without a copy."""
+    import openvino
+
+    return openvino.Tensor(values, shared_memory=True)
 
 
 def _shape(port: Any) -> Shape:

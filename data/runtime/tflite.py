@@ -3,16 +3,18 @@
 import json
 import zipfile
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import UserError
+from data.runtime.cores import Share
 
 
 class TfliteNetwork:
-    """A network with one input and one output, run row by row on the CPU.
+    """A network with one input and one output, run row by row on the CPU, several rows at once.
 
     Attributes:
         input_shape: (1, H, W, 3).
@@ -21,12 +23,13 @@ class TfliteNetwork:
         metadata: the ``metadata.json`` that Ultralytics appends to its exports; empty elsewhere.
     """
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, cores: int, at_once: int) -> None:
         """Load a model.
 
         Args:
             path: the file.
-            threads: CPU threads; 0 leaves the choice to the runtime.
+            cores: CPU cores all networks together may use; 0: all.
+            at_once: rows that are given together.
 
         Raises:
             UserError: when ai-edge-litert is not installed or the file is no TFLite model with an image input.
@@ -36,11 +39,15 @@ class TfliteNetwork:
         except ImportError as error:
             raise UserError(f"{path}: TFLite models need ai-edge-litert; run `pip install ai-edge-litert`") from error
         try:
-            self._interpreter = Interpreter(str(path), num_threads=threads or None)
-            self._interpreter.allocate_tensors()
+            self._share = Share.of(cores, at_once=at_once)
+            self._interpreters: SimpleQueue[Any] = SimpleQueue()
+            for _ in range(self._share.runs):
+                interpreter = Interpreter(str(path), num_threads=self._share.threads)
+                interpreter.allocate_tensors()
+                self._interpreters.put(interpreter)
         except (ValueError, RuntimeError) as error:
             raise UserError(f"{path} is not a readable TFLite model: {str(error).splitlines()[0]}") from error
-        source, target = self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]
+        source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
         self.input_shape = tuple(int(size) for size in source["shape"])
         self.output_shape = tuple(int(size) for size in target["shape"])
         if len(self.input_shape) != 4 or self.input_shape[0] != 1 or self.input_shape[3] != 3:
@@ -60,10 +67,19 @@ class TfliteNetwork:
             (N, ...) float32 of the output, dequantised.
         """
         out = np.empty((len(rows), *self.output_shape[1:]), np.float32)
-        for index, row in enumerate(rows):
-            self._interpreter.set_tensor(self._source["index"], _quantise(row[None], self._source))
-            self._interpreter.invoke()
-            out[index] = _dequantise(self._interpreter.get_tensor(self._target["index"]), self._target)[0]
+
+        def run(indices: range) -> None:
+            interpreter = self._interpreters.get()
+            try:
+                for index in indices:
+                    interpreter.set_tensor(self._source["index"], _quantise(rows[index][None], self._source))
+                    interpreter.invoke()
+                    out[index] = _dequantise(interpreter.get_tensor(self._target["index"]), self._target)[0]
+            finally:
+                self._interpreters.put(interpreter)
+
+        size = self._share.portion(max(len(rows), 1))
+        self._share.each(run, [range(start, min(start + size, len(rows))) for start in range(0, len(rows), size)])
         return out
 
 

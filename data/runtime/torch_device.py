@@ -3,14 +3,6 @@
 from data.errors import UserError
 
 
-def set_torch_threads(threads: int) -> None:
-    """Let torch compute on so many CPU threads, in all of the process; 0 leaves its own number."""
-    if threads:
-        import torch
-
-        torch.set_num_threads(threads)
-
-
 def torch_device(device: str) -> str:
     """What a command line says about the device, in torch's words.
 

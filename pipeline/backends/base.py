@@ -60,7 +60,7 @@ class BuildDetector(Protocol):
     """Opens a detector.
 
     All back-ends are opened alike: with their section of the configuration, their weights (resolved, or a file), the
-    device ("auto", "cpu", "cuda" or "cuda:<index>") and the CPU threads of one run (0 takes what the library takes).
+    device ("auto", "cpu", "cuda" or "cuda:<index>") and the CPU cores all networks together may use (0: all).
     """
 
     def __call__(

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from data.errors import UserError
 from data.records import Detections, FloatArray, Image, Poses
 from data.runtime.cuda_graphs import GraphedNetwork
-from data.runtime.torch_device import set_torch_threads, torch_device
+from data.runtime.threads import set_torch_threads
+from data.runtime.torch_device import torch_device
 from data.runtime.uploads import start_upload
 from data.weight_records import ResolvedWeights, as_weights
 from pipeline.backends.config import DetectorConfig, PoseConfig

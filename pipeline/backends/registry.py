@@ -77,7 +77,7 @@ def build_detector(config: DetectorConfig, device: str, weights: WeightStore, th
         config: section ``detector``.
         device: "auto", "cpu", "cuda" or "cuda:<index>".
         weights: where weights come from.
-        threads: CPU threads of one run; 0 takes all cores.
+        threads: CPU cores all networks together may use; 0: all.
 
     Raises:
         UserError: for an unknown name, or weights that are missing or of another kind.
@@ -213,7 +213,8 @@ def open_kpr(
     config: ReidConfig, weights: ResolvedWeights | str | Path, device: str = "auto", threads: int = 0
 ) -> Embedder:
     """KPR and BPBReID checkpoints know their own preprocessing."""
-    from data.runtime.torch_device import set_torch_threads, torch_device
+    from data.runtime.threads import set_torch_threads
+    from data.runtime.torch_device import torch_device
     from reid.embedders.kpr import KprEmbedder
 
     found = as_weights(weights)

@@ -72,7 +72,7 @@ def open_movenet(
         UserError: when the file is no such model.
     """
     weights = as_weights(weights)
-    network = TfliteNetwork(weights.path, threads)
+    network = TfliteNetwork(weights.path, threads, config.batch)
     if network.output_shape != (1, 1, _KEYPOINTS, 3) or network.input_shape[1] != network.input_shape[2]:
         raise UserError(
             f"{weights.path} maps {network.input_shape} to {network.output_shape}; MoveNet SinglePose maps a square "
@@ -100,7 +100,7 @@ def open_onnx(
     def sample(network: Network) -> FloatArray:
         return to_blob(sample_pictures(*_crop_size(network, options)), colour, normalisation)
 
-    network = open_network(weights, config.runtime, device, threads, Trial(sample))
+    network = open_network(weights, config.runtime, device, threads, config.batch, Trial(sample))
     height, width = _crop_size(network, options)
     decode = _decoder(network, height, width)
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from data.errors import UserError
 from data.records import Detections, FloatArray, Image, Poses
-from data.runtime.torch_device import set_torch_threads, torch_device
+from data.runtime.threads import set_torch_threads
+from data.runtime.torch_device import torch_device
 from data.runtime.torchvision_cure import ensure_torchvision
 from data.weight_records import ResolvedWeights, as_weights
 from pipeline.backends.config import DetectorConfig, PoseConfig

@@ -176,7 +176,7 @@ def open_onnx(
     """
     weights = as_weights(weights)
     options = config.over(weights.record.input if weights.record else None).over(_DEFAULT_INPUT)
-    network = open_network(weights, config.runtime, device, threads, export_trial(options))
+    network = open_network(weights, config.runtime, device, threads, config.batch, export_trial(options))
     export = describe(network.metadata, network.label)
     size = input_size(network.input_shape[2:], options, export, network.label)
     _check_output(network.output_shapes[0], export, size, network.label)
@@ -185,7 +185,7 @@ def open_onnx(
     def run(canvases: NDArray[np.uint8]) -> FloatArray:
         return network.run(to_blob(canvases, colour, normalisation))[0]
 
-    return YoloNetwork(run, export, size, network.batch or config.batch, _options(config))
+    return YoloNetwork(run, export, size, config.batch, _options(config))
 
 
 def open_tflite(
@@ -197,7 +197,7 @@ def open_tflite(
         UserError: when the file is none, or its shapes contradict what it says of itself.
     """
     weights = as_weights(weights)
-    network = TfliteNetwork(weights.path, threads)
+    network = TfliteNetwork(weights.path, threads, config.batch)
     export = describe(network.metadata, str(weights.path))
     size = (network.input_shape[1], network.input_shape[2])
     _check_output(network.output_shape, export, size, str(weights.path))
@@ -216,7 +216,7 @@ def open_tflite(
 
     if export.end_to_end:
         raise UserError(f"{weights.path}: end-to-end TFLite exports are not read; export it with `nms=False`")
-    return YoloNetwork(run, export, size, 1, _options(config))
+    return YoloNetwork(run, export, size, config.batch, _options(config))
 
 
 def export_trial(options: InputOptions, tasks: tuple[str, ...] = tuple(_TASKS)) -> Trial:

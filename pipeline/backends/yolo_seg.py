@@ -62,7 +62,7 @@ class YoloSegmenter:
         if not path.is_file():
             raise UserError(f"there is no segmentation export {path}")
         options = InputOptions(colour="rgb", normalisation="0-1")
-        self._network = open_network(as_weights(path), "auto", device, threads, export_trial(options))
+        self._network = open_network(as_weights(path), "auto", device, threads, 1, export_trial(options))
         self._export = describe(self._network.metadata, self._network.label, ("segment",))
         self._size = input_size(self._network.input_shape[2:], options, self._export, self._network.label)
         self._rows, self._prototypes = _outputs(self._network, self._export)

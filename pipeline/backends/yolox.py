@@ -40,7 +40,7 @@ class YoloxDetector:
         weights = as_weights(weights)
         self._options = input_options(config, weights, "detector")
         trial = Trial(lambda network: self._blob(sample_pictures(*self._input_size(network))), _significant)
-        self._network = open_network(weights, config.runtime, device, threads, trial)
+        self._network = open_network(weights, config.runtime, device, threads, config.batch, trial)
         self._size = self._input_size(self._network)
         self._cells, self._steps = _grid(self._size)
         output = self._network.output_shapes[0]
@@ -50,14 +50,13 @@ class YoloxDetector:
                 f"for pictures of {self._size[0]}x{self._size[1]}"
             )
         self._config = config
-        self._portion = self._network.batch or config.batch
 
     def __call__(self, images: Sequence[Image]) -> list[Detections]:
         """Boxes of each picture, see ``Detector``."""
         found = [Detections.empty() for _ in images]
         seen = [index for index, image in enumerate(images) if visible(image)]
-        for start in range(0, len(seen), self._portion):
-            portion = seen[start : start + self._portion]
+        for start in range(0, len(seen), self._config.batch):
+            portion = seen[start : start + self._config.batch]
             placed = [letterbox(images[index], *self._size, centred=False) for index in portion]
             canvases = np.stack([canvas for canvas, _ in placed])
             for index, output, (_, placement) in zip(portion, self._network.run(self._blob(canvases))[0], placed):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data.errors import UserError
 from data.formats.detections_in import CameraDetections, read_detection_folder, told_videos
-from data.runtime.machine import usable_cores
+from data.runtime.cores import usable_cores
 from data.site import Site, load_site
 from pipeline.backends.base import PoseEstimator
 from pipeline.backends.perceiver import BoxPerceiver
@@ -110,13 +110,14 @@ def _open_videos(
     sources = open_sources(start.cameras, config.sources)
     run = config.run
     threads = run.threads or usable_cores()
+    detector = config.detector.model_copy(update={"batch": _pictures_at_once(config, len(cameras))})
     try:
         estimator = None
         if given is None and poses_on_demand(config):
-            look = look_at(BoxPerceiver(build_detector(config.detector, run.device, weights, threads)))
+            look = look_at(BoxPerceiver(build_detector(detector, run.device, weights, threads)))
             estimator, has_poses = build_pose(config.pose, run.device, weights, threads), True
         elif given is None:
-            look = look_at(build_perceiver(config.detector, config.pose, run.device, weights, threads))
+            look = look_at(build_perceiver(detector, config.pose, run.device, weights, threads))
             has_poses = config.pose.name != "none"
         else:
             look = look_up(given)
@@ -133,6 +134,12 @@ def _open_videos(
         schedule = Schedule(config.detector.pace)
     source = VideoInput(sources, config.sources.queue_frames, _batching(run), look, known, limit, given, schedule)
     return Opened(source, embedder, known, estimator)
+
+
+def _pictures_at_once(config: Config, cameras: int) -> int:
+    """Pictures the detector is given together: of a batch, and where a schedule decides, one of each camera."""
+    together = min(config.detector.batch, config.run.batch_frames)
+    return min(together, cameras) if config.detector.schedule == "auto" else together
 
 
 def poses_on_demand(config: Config) -> bool:

@@ -7,6 +7,8 @@ from pathlib import Path
 from data.errors import UserError, is_of_the_place
 from data.formats.tracks_in import read_track_folder
 from data.runtime.choice import Runtimes, refusals
+from data.runtime.cores import usable_cores
+from data.runtime.threads import limit_libraries
 from data.site import Site
 from pipeline.association.corrections import Correction, corrections_of_run
 from pipeline.config import Config
@@ -47,6 +49,7 @@ def run(request: RunRequest, config: Config) -> RunResult:
         InterruptedRun: after a signal that asks to stop; the same request with ``resume`` goes on.
     """
     request.check()
+    limit_libraries(config.run.threads or usable_cores())
     if not isinstance(request.start, EarlierRun):
         check_inputs_outside(request.output, request.inputs())
         check_folder(request.output, overwrite=request.overwrite, resume=request.resume)

@@ -4,7 +4,9 @@ import time
 from dataclasses import dataclass
 
 from data.errors import UserError
+from data.runtime.cores import usable_cores
 from data.runtime.stage_clock import StageClock
+from data.runtime.threads import limit_libraries
 from data.site import Site
 from pipeline.config import Config
 from pipeline.input.videos import VideoInput
@@ -51,6 +53,7 @@ def measure(
         UserError: for input or weights that cannot be opened, for live cameras, and for cameras with fewer than two
             batches of frames.
     """
+    limit_libraries(config.run.threads or usable_cores())
     opened = open_input(videos, site, None, config, weights)
     try:
         # Of a live camera what is too slow is lost, so that every way would seem to keep up.

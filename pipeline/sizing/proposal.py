@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from data.errors import UserError
-from data.runtime.machine import usable_cores
+from data.runtime.cores import usable_cores
 from data.site import Site
 from pipeline.config import Config
 from pipeline.job.request import Videos

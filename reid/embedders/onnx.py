@@ -34,7 +34,7 @@ class OnnxEmbedder:
         """
         weights = as_weights(weights)
         self._options = input_options(config, weights, "reid")
-        self._network = open_network(weights, config.runtime, device, threads, crop_trial(self._options))
+        self._network = open_network(weights, config.runtime, device, threads, config.batch, crop_trial(self._options))
         self._size, self._channels_first = input_layout(self._network, self._options)
         shape = self._network.output_shapes[0]
         if len(shape) != 2 or shape[1] is None:

@@ -60,11 +60,11 @@ class PooledPartsEmbedder:
         halves = cache(partial(split_at_pooling, weights.path))
         trial = crop_trial(self._options)
         self._trunk = open_network(
-            weights, config.runtime, device, threads, trial, part="trunk", graph=lambda: halves().trunk
+            weights, config.runtime, device, threads, config.batch, trial, part="trunk", graph=lambda: halves().trunk
         )
         trial = _head_trial(lambda: halves().channels)
         self._head = open_network(
-            weights, config.runtime, device, threads, trial, part="head", graph=lambda: halves().head
+            weights, config.runtime, device, threads, config.batch, trial, part="head", graph=lambda: halves().head
         )
         self._size, channels_first = input_layout(self._trunk, self._options)
         shape = self._head.output_shapes[0]

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from data.records import EmbedRequest, Image, PartEmbeddings
-from data.runtime.torch_device import set_torch_threads, torch_device
+from data.runtime.threads import set_torch_threads
+from data.runtime.torch_device import torch_device
 from data.weight_records import ResolvedWeights, as_weights
 from reid.config import ReidConfig
 from reid.embedders.onnx import describe_whole, model_id

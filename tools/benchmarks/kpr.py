@@ -52,7 +52,7 @@ def product(side: int, precision: str, times: int) -> Job:
     """Square matrices times each other: the rate that a device really reaches."""
     import torch
 
-    from data.runtime.torch_device import set_torch_threads, torch_device
+    from data.runtime.threads import set_torch_threads
     from reid.models.precision import reduced_dtype
 
     set_torch_threads(int(os.environ[THREADS]))
@@ -74,7 +74,8 @@ def prompted(size: dict[str, list[int]], batch: int, precision: str, rows: int) 
     import numpy as np
 
     from data.records import EmbedRequest
-    from data.runtime.torch_device import set_torch_threads, torch_device
+    from data.runtime.threads import set_torch_threads
+    from data.runtime.torch_device import torch_device
     from reid.embedders.kpr import KprEmbedder
     from reid.weights.checkpoints import build_model, save_checkpoint
 
@@ -106,7 +107,8 @@ def backbone(size: dict[str, list[int]], batch: int, precision: str, rows: int) 
     """timm's Swin alone on tensors that are ready: no crops, prompts, fusion or parts."""
     import torch
 
-    from data.runtime.torch_device import set_torch_threads, torch_device
+    from data.runtime.threads import set_torch_threads
+    from data.runtime.torch_device import torch_device
     from data.runtime.torchvision_cure import ensure_torchvision
     from reid.models.precision import reduced_dtype
 

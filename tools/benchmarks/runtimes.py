@@ -28,6 +28,7 @@ def network(path: str, name: str, rows: int) -> Job:
         name: runtime, precision, and "unfolded" for quantised convolutions in floating point.
         rows: how many.
     """
+    from data.runtime.cores import Share
     from data.runtime.onnx import OnnxNetwork
     from data.runtime.openvino import OpenVinoNetwork
     from data.runtime.trial import sample_pictures
@@ -35,11 +36,11 @@ def network(path: str, name: str, rows: int) -> Job:
 
     runtime, precision, *form = name.split()
     model = unfolded(Path(path), path) if form else Path(path)
-    threads = int(os.environ[THREADS])
+    share = Share.of(int(os.environ[THREADS]), at_once=4)
     opened = (
-        OnnxNetwork(model, "cpu", threads, path)
+        OnnxNetwork(model, "cpu", share, path)
         if runtime == "onnxruntime"
-        else OpenVinoNetwork(model, threads, path, precision)
+        else OpenVinoNetwork(model, share, path, precision)
     )
     shape = opened.input_shape
     first = shape[1] == 3

@@ -7,6 +7,7 @@ import pytest
 
 from data.errors import UserError
 from data.kernels.images import scale_and_shift, to_blob
+from data.runtime.cores import Share
 from data.runtime.onnx import OnnxNetwork, execution_providers
 from data.runtime.openvino import OpenVinoNetwork, has_openvino
 from tests.tiny_models import colour_network
@@ -18,7 +19,7 @@ def _pictures(count: int) -> np.ndarray:
 
 @pytest.mark.parametrize("batch", ["batch", 4])
 def test_rows_do_not_depend_on_the_batch_they_are_in(tmp_path: Path, batch: int | str) -> None:
-    network = OnnxNetwork(colour_network(tmp_path / "n.onnx", batch=batch), "cpu", 1, "n")
+    network = OnnxNetwork(colour_network(tmp_path / "n.onnx", batch=batch), "cpu", Share.of(1), "n")
     assert network.batch == (None if batch == "batch" else 4)
     blob = to_blob(_pictures(9), "rgb", "imagenet")
     together = network.run(blob)[0]
@@ -28,7 +29,7 @@ def test_rows_do_not_depend_on_the_batch_they_are_in(tmp_path: Path, batch: int 
 
 
 def test_a_real_network_gives_a_row_the_same_bytes_in_every_batch(testdata: Path) -> None:
-    network = OnnxNetwork(testdata / "weights/reid/osnet_x0_25_msmt17_dyn.onnx", "cpu", 1, "osnet")
+    network = OnnxNetwork(testdata / "weights/reid/osnet_x0_25_msmt17_dyn.onnx", "cpu", Share.of(1), "osnet")
     pictures = np.random.default_rng(0).integers(0, 256, (7, 256, 128, 3), dtype=np.uint8)
     blob = to_blob(pictures, "rgb", "imagenet")
     together = network.run(blob)[0]
@@ -46,21 +47,21 @@ def test_a_network_that_takes_more_than_pictures_is_refused_when_it_is_loaded(tm
     model.graph.node.append(onnx.helper.make_node("Add", ["without", "cam_label"], ["output"]))
     onnx.save(model, tmp_path / "two.onnx")
     with pytest.raises(UserError, match=r"two takes 2 inputs \(images, cam_label\), and only pictures can be given"):
-        OnnxNetwork(tmp_path / "two.onnx", "cpu", 1, "two")
+        OnnxNetwork(tmp_path / "two.onnx", "cpu", Share.of(1), "two")
     if has_openvino():
         with pytest.raises(UserError, match="two takes 2 inputs"):
-            OpenVinoNetwork(tmp_path / "two.onnx", 1, "two")
+            OpenVinoNetwork(tmp_path / "two.onnx", Share.of(1), "two")
 
 
 def test_a_file_that_is_no_network_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"not a network")
     with pytest.raises(UserError, match="broken is not a readable ONNX model") as caught:
-        OnnxNetwork(tmp_path / "broken.onnx", "cpu", 1, "broken")
+        OnnxNetwork(tmp_path / "broken.onnx", "cpu", Share.of(1), "broken")
     assert "\n" not in str(caught.value)
 
 
 def test_input_of_another_shape_is_named(tmp_path: Path) -> None:
-    network = OnnxNetwork(colour_network(tmp_path / "n.onnx"), "cpu", 1, "net")
+    network = OnnxNetwork(colour_network(tmp_path / "n.onnx"), "cpu", Share.of(1), "net")
     with pytest.raises(UserError, match=r"net does not run on input \(1, 3, 8, 8\)"):
         network.run(np.zeros((1, 3, 8, 8), np.float32))
 

@@ -9,6 +9,7 @@ import pytest
 
 from data.errors import UserError
 from data.runtime.choice import Runtimes
+from data.runtime.cores import Share
 from data.runtime.onnx import OnnxNetwork
 from data.runtime.opener import Model
 from data.runtime.openvino import OpenVinoNetwork
@@ -32,7 +33,7 @@ def ir(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("batch", ["batch", 4])
 def test_it_agrees_with_onnx_runtime_and_rows_do_not_depend_on_their_batch(tmp_path: Path, batch: int | str) -> None:
     path = colour_network(tmp_path / "n.onnx", batch=batch)
-    ours, theirs = OpenVinoNetwork(path, 1, "n"), OnnxNetwork(path, "cpu", 1, "n")
+    ours, theirs = OpenVinoNetwork(path, Share.of(1), "n"), OnnxNetwork(path, "cpu", Share.of(1), "n")
     assert (ours.input_shape, ours.output_shapes, ours.output_names, ours.metadata, ours.batch) == (
         theirs.input_shape, theirs.output_shapes, theirs.output_names, theirs.metadata, theirs.batch
     )  # fmt: skip
@@ -43,7 +44,7 @@ def test_it_agrees_with_onnx_runtime_and_rows_do_not_depend_on_their_batch(tmp_p
 
 
 def test_an_earlier_result_is_not_written_again(tmp_path: Path) -> None:
-    network = OpenVinoNetwork(colour_network(tmp_path / "n.onnx"), 1, "n")
+    network = OpenVinoNetwork(colour_network(tmp_path / "n.onnx"), Share.of(1), "n")
     first = network.run(np.ones((1, 3, 32, 16), np.float32))[0]
     kept = first.copy()
     network.run(np.full((1, 3, 32, 16), 7, np.float32))
@@ -57,7 +58,11 @@ def test_metadata_of_an_export_come_through(tmp_path: Path) -> None:
     model = onnx.load(colour_network(tmp_path / "n.onnx"))
     helper.set_model_props(model, {"task": "detect", "names": "{0: 'person'}"})
     onnx.save(model, tmp_path / "told.onnx")
-    assert OpenVinoNetwork(tmp_path / "told.onnx", 1, "n").metadata == {"task": "detect", "names": "{0: 'person'}"}
+    network = OpenVinoNetwork(tmp_path / "told.onnx", Share.of(1), "n")
+    assert network.metadata == {
+        "task": "detect",
+        "names": "{0: 'person'}",
+    }
 
 
 def test_what_was_compiled_is_opened_without_reading_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,18 +74,18 @@ def test_what_was_compiled_is_opened_without_reading_the_model(tmp_path: Path, m
     helper.set_model_props(model, {"task": "detect"})
     onnx.save(model, tmp_path / "told.onnx")
     blob = np.random.default_rng(0).random((2, 3, 32, 16)).astype(np.float32)
-    first = OpenVinoNetwork(tmp_path / "told.onnx", 1, "n", compiled=tmp_path / "kept")
+    first = OpenVinoNetwork(tmp_path / "told.onnx", Share.of(1), "n", compiled=tmp_path / "kept")
 
     def none(*_: object) -> None:
         raise RuntimeError("it is read")
 
     monkeypatch.setattr(openvino.Core, "read_model", none)
-    again = OpenVinoNetwork(tmp_path / "told.onnx", 1, "n", compiled=tmp_path / "kept")
+    again = OpenVinoNetwork(tmp_path / "told.onnx", Share.of(1), "n", compiled=tmp_path / "kept")
     assert again.metadata == first.metadata == {"task": "detect"}
     assert (again.input_shape, again.output_names) == (first.input_shape, first.output_names)
     np.testing.assert_array_equal(again.run(blob)[0], first.run(blob)[0])
     with pytest.raises(UserError, match="it is read"):
-        OpenVinoNetwork(tmp_path / "told.onnx", 1, "n", compiled=tmp_path / "elsewhere")
+        OpenVinoNetwork(tmp_path / "told.onnx", Share.of(1), "n", compiled=tmp_path / "elsewhere")
 
 
 def test_a_model_that_changed_is_not_taken_for_what_was_compiled_before(tmp_path: Path) -> None:
@@ -96,14 +101,14 @@ def test_a_model_that_changed_is_not_taken_for_what_was_compiled_before(tmp_path
 
 
 def test_an_ir_file_is_read_and_needs_its_numbers(ir: Path) -> None:
-    assert OpenVinoNetwork(ir, 1, "net").output_shapes == ((None, 6),)
+    assert OpenVinoNetwork(ir, Share.of(1), "net").output_shapes == ((None, 6),)
     before = as_weights(ir).sha256
     numbers = ir.with_suffix(".bin")
     numbers.write_bytes(numbers.read_bytes()[:-1] + b"\7")
     assert as_weights(ir).sha256 != before
     numbers.unlink()
     with pytest.raises(UserError, match=r"its weights net\.bin are not beside it"):
-        OpenVinoNetwork(ir, 1, "net")
+        OpenVinoNetwork(ir, Share.of(1), "net")
 
 
 def test_an_ir_network_describes_people(ir: Path) -> None:
@@ -114,16 +119,18 @@ def test_an_ir_network_describes_people(ir: Path) -> None:
 def test_onnx_runtime_is_not_asked_for_ir_files(ir: Path) -> None:
     trial = Trial(lambda _: np.zeros((1, 3, 32, 16), np.float32))
     with pytest.raises(UserError, match="set runtime to openvino"):
-        Runtimes().open(Model(ir, "k", str(ir)), "onnxruntime", "cpu", 1, trial)
+        Runtimes().open(Model(ir, "k", str(ir)), "onnxruntime", "cpu", 1, 1, trial)
 
 
 def test_broken_files_and_input_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"not a network")
     with pytest.raises(UserError, match="broken is not readable by OpenVINO") as caught:
-        OpenVinoNetwork(tmp_path / "broken.onnx", 1, "broken")
+        OpenVinoNetwork(tmp_path / "broken.onnx", Share.of(1), "broken")
     assert "\n" not in str(caught.value)
     with pytest.raises(UserError, match=r"net does not run on input \(1, 2, 32, 16\)"):
-        OpenVinoNetwork(colour_network(tmp_path / "n.onnx"), 1, "net").run(np.zeros((1, 2, 32, 16), np.float32))
+        OpenVinoNetwork(colour_network(tmp_path / "n.onnx"), Share.of(1), "net").run(
+            np.zeros((1, 2, 32, 16), np.float32)
+        )
 
 
 @pytest.mark.parametrize("name", ["person-reidentification-retail-0277", "person-reidentification-retail-0288"])

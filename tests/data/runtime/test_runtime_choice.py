@@ -112,16 +112,16 @@ def test_a_choice_is_measured_once_and_goes_on_after_the_cache_was_lost(
     monkeypatch.setattr(choice, "cpu_ms_per_row", costs)
     model = _model(tmp_path / "n.onnx")
     first = Runtimes(tmp_path / "cache")
-    assert isinstance(first.open(model, "auto", "cpu", 1, _PICTURES), OpenVinoNetwork)
+    assert isinstance(first.open(model, "auto", "cpu", 1, 1, _PICTURES), OpenVinoNetwork)
     again = Runtimes(tmp_path / "cache")
-    assert isinstance(again.open(model, "auto", "cpu", 1, _PICTURES), OpenVinoNetwork)
+    assert isinstance(again.open(model, "auto", "cpu", 1, 1, _PICTURES), OpenVinoNetwork)
     assert len(measured) == 1
     (kept,) = json.loads((tmp_path / "cache" / "runtimes.json").read_text()).values()
-    assert list(kept) == [f"{model.key} auto cpu 1 threads"]
+    assert list(kept) == [f"{model.key} auto cpu 1 at once on 1 cores"]
     # Another number of threads is another question, and so is a cache that somebody broke.
-    Runtimes(tmp_path / "cache").open(model, "auto", "cpu", 2, _PICTURES)
+    Runtimes(tmp_path / "cache").open(model, "auto", "cpu", 2, 1, _PICTURES)
     (tmp_path / "cache" / "runtimes.json").write_text("[")
-    Runtimes(tmp_path / "cache").open(model, "auto", "cpu", 1, _PICTURES)
+    Runtimes(tmp_path / "cache").open(model, "auto", "cpu", 1, 1, _PICTURES)
     assert len(measured) == 3
     assert again.chosen[model.key].name == "openvino fp32"
 
@@ -131,7 +131,7 @@ def test_a_run_that_goes_on_keeps_its_runtime(tmp_path: Path, monkeypatch: pytes
     model = _model(tmp_path / "n.onnx")
     for name, kind in (("openvino", OpenVinoNetwork), ("onnxruntime", OnnxNetwork)):
         runtimes = Runtimes(tmp_path / "cache", {model.key: RuntimeChoice(name)})
-        assert isinstance(runtimes.open(model, "auto", "cpu", 1, _PICTURES), kind)
+        assert isinstance(runtimes.open(model, "auto", "cpu", 1, 1, _PICTURES), kind)
 
 
 def test_a_run_that_cannot_go_on_alike_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +139,7 @@ def test_a_run_that_cannot_go_on_alike_says_so(tmp_path: Path, monkeypatch: pyte
     model = _model(tmp_path / "n.onnx")
     runtimes = Runtimes(tmp_path / "cache", {model.key: RuntimeChoice("openvino", "bf16")})
     with pytest.raises(UserError, match=r"which is not installed.*the run began with openvino bf16"):
-        runtimes.open(model, "auto", "cpu", 1, _PICTURES)
+        runtimes.open(model, "auto", "cpu", 1, 1, _PICTURES)
 
 
 @pytest.mark.parametrize(
@@ -163,14 +163,14 @@ def test_candidates_are_what_the_machine_has(
 
     monkeypatch.setattr(choice, "compare", compared)
     runtimes = Runtimes(tmp_path)
-    runtimes.open(_model(tmp_path / "n.onnx"), "auto", "cpu", 1, _PICTURES)
+    runtimes.open(_model(tmp_path / "n.onnx"), "auto", "cpu", 1, 1, _PICTURES)
     assert (seen or ["onnxruntime fp32"]) == names
 
 
 def test_without_a_cache_nothing_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "compare", lambda *_: pytest.fail("nothing is measured"))
-    assert isinstance(Runtimes().open(_model(tmp_path / "n.onnx"), "auto", "cpu", 1, _PICTURES), OnnxNetwork)
-    assert isinstance(Runtimes().open(_model(tmp_path / "m.onnx"), "openvino", "cpu", 1, _PICTURES), OpenVinoNetwork)
+    assert isinstance(Runtimes().open(_model(tmp_path / "n.onnx"), "auto", "cpu", 1, 1, _PICTURES), OnnxNetwork)
+    assert isinstance(Runtimes().open(_model(tmp_path / "m.onnx"), "openvino", "cpu", 1, 1, _PICTURES), OpenVinoNetwork)
 
 
 def test_differences_are_shares_of_the_reference() -> None:
@@ -184,3 +184,41 @@ def test_sample_pictures_show_something_and_differ() -> None:
     assert pictures.shape == (4, 64, 32, 3)
     assert pictures.std(axis=(1, 2, 3)).min() > 20
     assert all((pictures[0] != other).any() for other in pictures[1:])
+
+
+def test_how_a_network_uses_the_cores_is_measured_once_and_kept_by_a_run_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[int] = []
+
+    def threads(_: object, row: FloatArray, most: int) -> int:
+        measured.append(len(row))
+        return most
+
+    monkeypatch.setattr(choice, "threads_of_a_run", threads)
+    monkeypatch.setattr(choice, "rows_of_a_run", lambda *_: 2)
+    model = _model(tmp_path / "n.onnx")
+    runtimes = Runtimes(tmp_path / "cache")
+    runtimes.open(model, "onnxruntime", "cpu", 8, 2, _PICTURES)
+    Runtimes(tmp_path / "cache").open(model, "onnxruntime", "cpu", 8, 2, _PICTURES)
+    assert measured == [1]
+    found = runtimes.chosen[model.key]
+    assert (found.threads, found.rows) == (4, 2)
+    told = RuntimeChoice.from_json(json.loads(json.dumps(found.to_json())))
+    assert told == found
+    resumed = Runtimes(tmp_path / "other", {model.key: told})
+    resumed.open(model, "onnxruntime", "cpu", 8, 2, _PICTURES)
+    assert resumed.chosen[model.key] == found
+    # What comes alone is another question; on one core there is none.
+    runtimes.open(model, "onnxruntime", "cpu", 8, 1, _PICTURES)
+    assert measured == [1, 1]
+    assert (runtimes.chosen[model.key].threads, runtimes.chosen[model.key].rows) == (8, 1)
+    runtimes.open(model, "onnxruntime", "cpu", 1, 8, _PICTURES)
+    assert measured == [1, 1]
+    assert runtimes.chosen[model.key].threads == 1
+
+
+def test_a_run_from_before_cores_were_divided_goes_on() -> None:
+    told = RuntimeChoice("onnxruntime", "fp32").to_json()
+    del told["threads"], told["rows"]
+    assert RuntimeChoice.from_json(told) == RuntimeChoice("onnxruntime", "fp32")

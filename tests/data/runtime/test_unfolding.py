@@ -11,6 +11,7 @@ from onnxruntime.quantization import quantize_dynamic
 from data.errors import UserError
 from data.runtime import choice, opener
 from data.runtime.choice import RuntimeChoice, Runtimes
+from data.runtime.cores import Share
 from data.runtime.network import FloatArray, Network
 from data.runtime.onnx import OnnxNetwork
 from data.runtime.opener import Model
@@ -31,7 +32,7 @@ def _folded(folder: Path, per_channel: bool = False) -> Path:
 
 
 def _run(model: Path | bytes) -> list[FloatArray]:
-    return OnnxNetwork(model, "cpu", 1, "n").run(_BLOB)
+    return OnnxNetwork(model, "cpu", Share.of(1), "n").run(_BLOB)
 
 
 @pytest.mark.parametrize("per_channel", [False, True])
@@ -58,7 +59,7 @@ def test_names_and_metadata_are_kept(tmp_path: Path) -> None:
     path = _folded(tmp_path)
     proto = onnx.load(path)
     onnx.helper.set_model_props(proto, {"names": "{0: 'person'}"})
-    network = OnnxNetwork(unfolded(proto.SerializeToString(), "n"), "cpu", 1, "n")
+    network = OnnxNetwork(unfolded(proto.SerializeToString(), "n"), "cpu", Share.of(1), "n")
     assert (network.output_names, network.metadata["names"]) == (("output",), "{0: 'person'}")
 
 
@@ -92,16 +93,16 @@ def test_a_quantised_file_is_computed_in_what_is_cheapest_and_compared_with_floa
     path = _folded(tmp_path)
     model = Model(path, "net 1", "net")
     cache = tmp_path / "cache"
-    network = Runtimes(cache).open(model, "auto", "cpu", 1, _PICTURES)
+    network = Runtimes(cache).open(model, "auto", "cpu", 1, 1, _PICTURES)
     assert isinstance(network, OpenVinoNetwork)
     assert seen == [["onnxruntime fp32 unfolded", "openvino fp32 unfolded", "onnxruntime int8"]]
     # The next start reads what was unfolded from the cache, and a run that goes on computes alike.
     monkeypatch.setattr(opener, "unfolded", lambda *_: pytest.fail("it lies in the cache"))
     again = Runtimes(cache)
-    assert isinstance(again.open(model, "auto", "cpu", 1, _PICTURES), OpenVinoNetwork)
+    assert isinstance(again.open(model, "auto", "cpu", 1, 1, _PICTURES), OpenVinoNetwork)
     told = again.chosen["net 1"].to_json()
     assert (told["precision"], told["unfolded"]) == ("fp32", True)
-    resumed = Runtimes(cache, {"net 1": RuntimeChoice.from_json(told)}).open(model, "auto", "cpu", 1, _PICTURES)
+    resumed = Runtimes(cache, {"net 1": RuntimeChoice.from_json(told)}).open(model, "auto", "cpu", 1, 1, _PICTURES)
     np.testing.assert_array_equal(resumed.run(_BLOB)[0], network.run(_BLOB)[0])
 
 
@@ -115,12 +116,12 @@ def test_a_choice_from_before_unfolding_is_measured_again_but_a_run_goes_on_with
     old = RuntimeChoice("onnxruntime", "fp32").to_json()
     del old["unfolded"]
     cache.mkdir()
-    kept = {choice.machine_id(): {"net 1 auto cpu 1 threads": old}}
+    kept = {choice.machine_id(): {"net 1 auto cpu 1 at once on 1 cores": old}}
     (cache / "runtimes.json").write_text(json.dumps(kept), encoding="utf-8")
     runtimes = Runtimes(cache)
-    runtimes.open(model, "auto", "cpu", 1, _PICTURES)
+    runtimes.open(model, "auto", "cpu", 1, 1, _PICTURES)
     assert runtimes.chosen["net 1"].name == "onnxruntime fp32 unfolded"
-    begun = Runtimes(cache, {"net 1": RuntimeChoice.from_json(old)}).open(model, "auto", "cpu", 1, _PICTURES)
+    begun = Runtimes(cache, {"net 1": RuntimeChoice.from_json(old)}).open(model, "auto", "cpu", 1, 1, _PICTURES)
     np.testing.assert_array_equal(begun.run(_BLOB)[0], _run(path)[0])
 
 
@@ -134,7 +135,7 @@ def test_a_network_that_cannot_be_unfolded_runs_as_it_is_stored(
     path = _folded(tmp_path)
     model = Model(path, "net 1", "net")
     runtimes = Runtimes(tmp_path / "cache")
-    network = runtimes.open(model, "auto", "cpu", 1, _PICTURES)
+    network = runtimes.open(model, "auto", "cpu", 1, 1, _PICTURES)
     assert runtimes.chosen["net 1"].name == "onnxruntime int8"
     assert "not known" in runtimes.chosen["net 1"].refused["openvino fp32 unfolded"]
     np.testing.assert_array_equal(network.run(_BLOB)[0], _run(path)[0])
@@ -145,6 +146,6 @@ def test_where_nothing_is_measured_the_file_runs_as_it_is_stored(tmp_path: Path)
     model = Model(path, "net 1", "net")
     for runtime in ("auto", "onnxruntime"):
         runtimes = Runtimes()
-        found = runtimes.open(model, runtime, "cpu", 1, _PICTURES).run(_BLOB)  # type: ignore[arg-type]
+        found = runtimes.open(model, runtime, "cpu", 1, 1, _PICTURES).run(_BLOB)  # type: ignore[arg-type]
         np.testing.assert_array_equal(found[0], _run(path)[0])
         assert runtimes.chosen["net 1"].name == "onnxruntime int8"

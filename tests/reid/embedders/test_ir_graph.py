@@ -9,6 +9,7 @@ import pytest
 from data.errors import UserError
 from data.records import EmbedRequest
 from data.runtime.choice import Runtimes
+from data.runtime.cores import Share
 from data.runtime.openvino import OpenVinoNetwork
 from data.weight_records import ResolvedWeights
 from reid.config import ReidConfig
@@ -60,11 +61,13 @@ def network(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def test_head_of_the_averages_of_the_trunk_is_the_network(network: Path) -> None:
     halves = split_at_pooling(network)
-    trunk, head = OpenVinoNetwork(halves.trunk, 1, "t"), OpenVinoNetwork(halves.head, 1, "h")
+    trunk, head = OpenVinoNetwork(halves.trunk, Share.of(1), "t"), OpenVinoNetwork(halves.head, Share.of(1), "h")
     features = trunk.run(PICTURES)[0]
     assert features.shape == (3, halves.channels, 8, 4)
     vectors = head.run(features.mean(axis=(2, 3), keepdims=True))[0]
-    np.testing.assert_allclose(vectors, OpenVinoNetwork(network, 1, "n").run(PICTURES)[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        vectors, OpenVinoNetwork(network, Share.of(1), "n").run(PICTURES)[0], rtol=1e-4, atol=1e-5
+    )
     assert (trunk.output_names == (WEIGHED_MAP,)) == ("GroupConvolution" in network.read_text())
 
 
