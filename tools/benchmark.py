@@ -98,6 +98,8 @@ def _print_line(contender: "Contender", m: "Measurement") -> None:
         told += f"   {contender.items / m.wall_s:.1f} a second, {1000 * m.cpu_s / contender.items:.1f} CPU ms each"
     if contender.operations:
         told += f"   {contender.operations / m.wall_s / 1e12:.2f} Tflop/s"
+    if contender.items and m.thirds_mib:
+        told += f"   MiB by thirds of the time: {', '.join(f'{mib:.0f}' for mib in m.thirds_mib)}"
     figures = f"{m.wall_s:9.3f} {m.cpu_s:9.3f} {m.peak_mib:9.0f} {m.base_mib:8.0f}"
     print(f"  {contender.label:32s} {figures}{told}", flush=True)
 

@@ -1,4 +1,4 @@
-"""Where the time goes: wall seconds and item counts per stage."""
+"""Where the time goes: wall seconds, item counts, and how many items come together, per stage."""
 
 import threading
 import time
@@ -16,6 +16,7 @@ class StageClock:
 
     seconds: dict[str, float] = field(default_factory=dict)
     items: dict[str, int] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @staticmethod
@@ -24,6 +25,7 @@ class StageClock:
         clock = StageClock()
         for stage, spent in summary.items():
             clock.seconds[stage], clock.items[stage] = float(spent["seconds"]), int(spent["items"])
+            clock.calls[stage] = int(spent.get("calls", 0))
         return clock
 
     @contextmanager
@@ -42,13 +44,15 @@ class StageClock:
             with self._lock:
                 self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
                 self.items[stage] = self.items.get(stage, 0) + items
+                self.calls[stage] = self.calls.get(stage, 0) + 1
 
     def summary(self) -> dict[str, dict[str, float | int]]:
-        """Per stage: total seconds, items, milliseconds per item."""
+        """Per stage: total seconds, items, in how many calls they came, milliseconds per item."""
         return {
             stage: {
                 "seconds": round(spent, 4),
                 "items": self.items[stage],
+                "calls": self.calls[stage],
                 "ms_per_item": round(1000 * spent / max(self.items[stage], 1), 3),
             }
             for stage, spent in self.seconds.items()

@@ -12,6 +12,7 @@ class Stage(StrEnum):
     DECODE = "decode"
     READ = "read"
     PERCEIVE = "perceive"
+    LOOK = "look"
     TRACK = "track"
     POSE = "pose"
     REID = "reid"

@@ -96,7 +96,10 @@ def perceive(
             for rows in [list(range(len(batch)))] if schedule is None else _turns(batch):
                 due = [row for row in rows if schedule is None or any(schedule.due(one.frame) for one in batch[row])]
                 frames = [timed for row in due for timed in batch[row]]
-                people = look(frames) if frames else []
+                people: list[tuple[Detections, Poses | None]] = []
+                if frames:
+                    with clock.measure(Stage.LOOK, len(frames)):
+                        people = look(frames)
                 if schedule is not None:
                     for timed, (detections, _) in zip(frames, people, strict=True):
                         schedule.looked(timed.frame, detections)

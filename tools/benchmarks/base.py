@@ -79,6 +79,7 @@ class Measurement:
         peak_mib: largest resident memory of the whole process.
         base_mib: the same before the job began (interpreter and input).
         check: value of the result.
+        thirds_mib: mean resident memory in the first, middle and last third of the job; empty where it is not told.
     """
 
     wall_s: float
@@ -86,6 +87,7 @@ class Measurement:
     peak_mib: float
     base_mib: float
     check: float
+    thirds_mib: tuple[float, ...] = ()
 
 
 def measure(contender: Contender, threads: int) -> Measurement:
@@ -114,4 +116,5 @@ def measure(contender: Contender, threads: int) -> Measurement:
         peak_mib=result["peak_mib"],
         base_mib=result["base_mib"],
         check=result["check"],
+        thirds_mib=tuple(result.get("thirds_mib", ())),
     )

@@ -53,6 +53,7 @@ def product(side: int, precision: str, times: int) -> Job:
     import torch
 
     from data.runtime.threads import set_torch_threads
+    from data.runtime.torch_device import torch_device
     from reid.models.precision import reduced_dtype
 
     set_torch_threads(int(os.environ[THREADS]))

@@ -290,6 +290,37 @@ def test_cameras_of_a_group_are_looked_at_together() -> None:
     assert [False, False] in looked
 
 
+@pytest.mark.parametrize("scheduled", [False, True])
+def test_pictures_of_several_cameras_come_to_the_networks_together(scheduled: bool) -> None:
+    """One camera of another size and half the rate among four; a schedule sees to one picture of a camera at once."""
+
+    def busy(index: int) -> Boxes:
+        return [(100, 50 + index % 5, 118, 100)]
+
+    cameras = {name: _frames(_with_people(busy), 20, name) for name in "abc"}
+    cameras["slow"] = [Frame("slow", n, n / 5, np.zeros((48, 64, 3), np.uint8)) for n in range(10)]
+    frames = sorted((frame for found in cameras.values() for frame in found), key=lambda frame: frame.time_s)
+    seen: list[list[tuple[str, int]]] = []
+
+    def look(batch: Sequence[TimedFrame]) -> list[tuple[Detections, None]]:
+        seen.append([(timed.frame.camera, timed.frame.index) for timed in batch])
+        return [(_detections(busy(timed.frame.index)), None) for timed in batch]
+
+    clock = StageClock()
+    instants = iter([[TimedFrame(frame.time_s, frame)] for frame in frames])
+    schedule = Schedule(PaceConfig(carry_s=0.05, rest_s=0.05)) if scheduled else None
+    for _ in perceive(batches(instants, Batching(8, 5.0)), look, clock, schedule):
+        pass
+    together = [len(batch) for batch in seen]
+    if scheduled:
+        assert max(together) == 4
+        assert all(len({camera for camera, _ in batch}) == len(batch) for batch in seen)
+    else:
+        assert together == [8] * 8 + [6]
+    told = clock.summary()["look"]
+    assert (told["items"], told["calls"]) == (sum(together), len(together))
+
+
 def test_a_schedule_that_gets_its_memory_back_decides_as_before(tmp_path: Path) -> None:
     def boxes(index: int) -> Boxes:
         return [(4 * index - 60, 40, 4 * index - 40, 100)] if 15 < index < 60 else []
