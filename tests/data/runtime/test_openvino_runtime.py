@@ -96,7 +96,7 @@ def test_a_model_that_changed_is_not_taken_for_what_was_compiled_before(tmp_path
         colour_network(path, width=width)
         os.utime(path, (1, 1))
         model = Model(path, f"n of {width}", "n")
-        found.append(Runtimes(tmp_path / "cache").open(model, "openvino", "cpu", 1, trial).run(blob)[0].shape[1])
+        found.append(Runtimes(tmp_path / "cache").open(model, "openvino", "cpu", 1, 1, trial).run(blob)[0].shape[1])
     assert found == [6, 7, 7]
 
 
