@@ -7,8 +7,9 @@ pickle: it is read with torch's restricted loader and the package's list of know
 import logging
 import os
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,10 +18,16 @@ from data.records import Detections, FloatArray, Image, Poses
 from data.runtime.threads import set_torch_threads
 from data.runtime.torch_device import torch_device
 from data.runtime.torchvision_cure import ensure_torchvision
+from data.runtime.uploads import on_device
 from data.weight_records import ResolvedWeights, as_weights
 from pipeline.backends.config import DetectorConfig, PoseConfig
 from pipeline.backends.selection import clean, visible
 
+if TYPE_CHECKING:
+    import torch
+
+# What the package takes for the longer side where nothing is asked for.
+_PACKAGE_SIDE = 640
 _PEOPLE = ("person", "people", "pedestrian")
 
 
@@ -62,6 +69,7 @@ class UltralyticsNetwork:
         self._max_detections = limit
         # Exported models of a fixed batch refuse any other number of pictures.
         self._portion = config.batch if weights.path.suffix == ".pt" else 1
+        self._scales_on_device = self._device != "cpu" and weights.path.suffix == ".pt"
         names = dict(self._model.names)
         self._people = [index for index, name in names.items() if str(name).lower() in _PEOPLE]
         if not self._people:
@@ -89,17 +97,55 @@ class UltralyticsNetwork:
         for indices in shapes.values():
             for start in range(0, len(indices), self._portion):
                 portion = indices[start : start + self._portion]
-                for index, result in zip(portion, self._predict([images[index] for index in portion]), strict=True):
-                    found[index] = self._read(result, images[index])
+                chosen = [images[index] for index in portion]
+                for index, one in zip(portion, self._look(chosen), strict=True):
+                    found[index] = one
         return found
 
-    def _predict(self, images: list[Image]) -> list[Any]:
+    def _look(self, images: list[Image]) -> list[tuple[Detections, Poses]]:
+        """Pictures of one size."""
+        if not self._scales_on_device:
+            bgr = [np.ascontiguousarray(image[..., ::-1]) for image in images]
+            return [self._read(*rows, image) for rows, image in zip(self._predict(bgr), images, strict=True)]
+        import torch
+
+        from pipeline.backends.device_letterbox import letterbox_tensors
+
+        device = torch.device(self._device)
+        pictures, placements = letterbox_tensors(
+            [on_device(image, device) for image in images], *self._input_size(images[0]), centred=True
+        )
+        found = []
+        for (boxes, scores, points), placement, image in zip(self._predict(pictures), placements, images, strict=True):
+            points = placement.points_back(points)
+            # As the package does with pictures that it scales itself.
+            points[..., :2] = points[..., :2].clip(0, (placement.width, placement.height))
+            found.append(self._read(placement.boxes_back(boxes), scores, points, image))
+        return found
+
+    def _input_size(self, image: Image) -> tuple[int, int]:
+        """Height and width that the package gives pictures of this size: no more padding than strides ask for."""
+        stride = int(self._model.model.stride.max())
+        most = self._config.input_size or (_PACKAGE_SIDE, _PACKAGE_SIDE)
+        bounds = [ceil(side / stride) * stride for side in most]
+        gain = min(bounds[0] / image.shape[0], bounds[1] / image.shape[1])
+        height, width = (ceil(max(round(side * gain), 1) / stride) * stride for side in image.shape[:2])
+        return height, width
+
+    def _predict(self, pictures: "list[Image] | torch.Tensor") -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+        """Boxes (N, 4), scores (N,) and keypoints (N, 17, 3) or none of each picture, in its own pixels.
+
+        Args:
+            pictures: (H, W, 3) uint8 BGR; or (B, 3, H, W) RGB 0-1 on the device, which are not scaled any more.
+        """
+        import torch
+
         options: dict[str, Any] = {}
         if self._config.input_size is not None:
             options["imgsz"] = list(self._config.input_size)
-        return list(
+        results = list(
             self._model.predict(
-                [np.ascontiguousarray(image[..., ::-1]) for image in images],
+                pictures,
                 conf=max(self._config.score_min, 1e-3),
                 iou=self._nms_iou,
                 classes=self._people,
@@ -112,19 +158,29 @@ class UltralyticsNetwork:
             )
         )
 
-    def _read(self, result: Any, image: Image) -> tuple[Detections, Poses]:
+        counts = [len(result.boxes) for result in results]
+        tables = [result.boxes.data[:, :5] for result in results]
+        if self.gives_poses:
+            shape = tuple(results[0].keypoints.data.shape[1:])
+            if any(counts) and shape != (17, 3):
+                raise UserError(f"the pose model gives keypoints of shape {shape}; 17 COCO keypoints are needed")
+            tables = [
+                torch.cat([table, result.keypoints.data.flatten(1)[: len(table)]], 1)
+                if len(table)
+                else table.new_zeros(0, 56)
+                for table, result in zip(tables, results, strict=True)
+            ]
+        # The rows of all pictures come in one copy.
+        rows: FloatArray = torch.cat(tables).float().cpu().numpy()
+        portions = np.split(rows, np.cumsum(counts)[:-1])
+        return [(one[:, :4], one[:, 4], one[:, 5:].reshape(len(one), (rows.shape[1] - 5) // 3, 3)) for one in portions]
+
+    def _read(self, boxes: FloatArray, scores: FloatArray, given: FloatArray, image: Image) -> tuple[Detections, Poses]:
         height, width = image.shape[:2]
-        boxes = result.boxes.xyxy.cpu().numpy().astype(np.float32).reshape(-1, 4)
-        scores = result.boxes.conf.cpu().numpy().astype(np.float32)
         detections, kept = clean(boxes, scores, width, height, 1.0, self._max_detections)
         keypoints: FloatArray = np.zeros((len(boxes), 17, 3), np.float32)
-        if self.gives_poses and len(boxes):
-            given = result.keypoints.data.cpu().numpy().astype(np.float32)
-            if given.shape[1:] != (17, 3):
-                raise UserError(
-                    f"the pose model gives keypoints of shape {given.shape[1:]}; 17 COCO keypoints are needed"
-                )
-            keypoints = np.where(np.isfinite(given).all(axis=-1, keepdims=True), given, 0)
+        if self.gives_poses:
+            keypoints = np.where(np.isfinite(given).all(axis=-1, keepdims=True), given, np.float32(0))
         return detections, Poses(keypoints[kept], np.zeros((0, 17, 3), np.float32))
 
 

@@ -71,6 +71,32 @@ def test_a_checkpoint_is_loaded_and_run_in_one_pass(tmp_path: Path) -> None:
     assert os.environ["YOLO_OFFLINE"] == "true"
 
 
+@pytest.mark.parametrize("input_size", [(64, 64), (96, 160), None])
+def test_pictures_scaled_on_the_device_give_what_the_package_finds(
+    tmp_path: Path, input_size: tuple[int, int] | None
+) -> None:
+    network = UltralyticsNetwork(
+        PoseConfig(score_min=0.0, input_size=input_size), _weights(_checkpoint(tmp_path, "yolo11n-pose")), "cpu"
+    )
+    rng = np.random.default_rng(0)
+    shapes = ((48, 64, 3), (64, 40, 3), (270, 480, 3), (48, 64, 3), (101, 203, 3))
+    images = [rng.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
+    for column in network._model.model.model[-1].cv3:
+        column[-1].bias.data += 12.0
+    assert not network._scales_on_device
+    scaled_by_package = network.perceive(images)
+    network._scales_on_device = True
+    scaled_by_us = network.perceive(images)
+    assert sum(len(found) for found, _ in scaled_by_us) > 0
+    for image, (ours, our_poses), (theirs, their_poses) in zip(images, scaled_by_us, scaled_by_package, strict=True):
+        assert len(ours) == len(theirs)
+        # The package goes back by the sides as they were rounded: half a pixel of the input at most.
+        half_a_pixel = max(0.5 * max(np.divide(image.shape[:2], input_size or (640, 640))), 0.05)
+        np.testing.assert_allclose(ours.boxes, theirs.boxes, atol=half_a_pixel)
+        np.testing.assert_allclose(ours.scores, theirs.scores, atol=1e-4)
+        np.testing.assert_allclose(our_poses.keypoints, their_poses.keypoints, atol=half_a_pixel)
+
+
 class _Attack:
     def __reduce__(self) -> tuple[Any, ...]:
         return os.system, ("touch /tmp/mtmct_attack",)
