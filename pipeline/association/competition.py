@@ -81,22 +81,12 @@ class Competition:
 
     def probabilities(self, evidence: DoubleArray, meeting: Meeting) -> DoubleArray:
         """Probability that each directed pair is one person, every other candidate its rival, (2E,)."""
-        weights, _, total = self._weights(evidence, meeting)
-        result: DoubleArray = weights / total
-        return result
-
-    def log_likelihood(self, evidence: DoubleArray, meeting: Meeting) -> float:
-        """Log likelihood of all searches against that of nobody ever being seen again."""
-        _, _, total = self._weights(evidence, meeting)
-        return float(np.log(total[np.unique(self.group, return_index=True)[1]]).sum())
-
-    def _weights(self, evidence: DoubleArray, meeting: Meeting) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
-        """Weight of each directed pair, of "nobody" in its search, and of all there is in it."""
         prior, nobody = self.prior(meeting)
-        weights = np.exp(np.clip(evidence + prior, -_BOUND, _BOUND))
+        weights: DoubleArray = np.exp(np.clip(evidence + prior, -_BOUND, _BOUND))
         if not len(weights):
-            return weights, nobody, nobody
-        return weights, nobody, nobody + np.bincount(self.group, weights)[self.group]
+            return weights
+        result: DoubleArray = weights / (nobody + np.bincount(self.group, weights)[self.group])
+        return result
 
     def measure(self, probabilities: DoubleArray, before: Meeting, weight: float) -> Meeting:
         """How often people are seen again, from the probabilities of the pairs that ``choices`` gives a prior.

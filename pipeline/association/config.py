@@ -32,7 +32,12 @@ class AppearancePrior(Section):
         description="how far a change of camera moves one person's distance, from that of halves of one tracklet (0) "
         "to that of different people (1)",
     )
-    strength: float = Field(20.0, gt=0, description="pairs that the prior is worth when a site's own pairs are counted")
+    strength: float = Field(
+        20.0,
+        gt=0,
+        description="pairs that the prior is worth when a site's own pairs are counted; pairs guessed to be one person "
+        "count no more than it, however many",
+    )
 
 
 class AppearanceConfig(Section):

@@ -39,6 +39,15 @@ class TwoSided:
         """Its standard deviation."""
         return float(np.sqrt((1 - 2 / np.pi) * (self.above - self.below) ** 2 + self.above * self.below))
 
+    @property
+    def low(self) -> float:
+        """Two widths below the mode: few distances are smaller."""
+        return self.mode - 2 * self.below
+
+    def scaled(self, factor: float) -> "TwoSided":
+        """The density of distances that are ``factor`` times as large, >= 0."""
+        return TwoSided(factor * self.mode, *(max(factor * width, _NARROWEST) for width in (self.below, self.above)))
+
     def log_density(self, distance: DoubleArray) -> DoubleArray:
         """Natural log of the density, per unit of distance."""
         width = np.where(distance < self.mode, self.below, self.above)

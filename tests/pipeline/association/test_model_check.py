@@ -33,7 +33,7 @@ def visits(people: int, seed: int) -> Visits:
     return make_visits(who, where, enter, np.array(enter) + 5)
 
 
-def tracklets(people: int = 30, noise: float = 1.3) -> tuple[list[Tracklet], dict[tuple[str, int], int]]:
+def tracklets(people: int = 30, noise: float = 1.2) -> tuple[list[Tracklet], dict[tuple[str, int], int]]:
     seen = visits(people, 1)
     rng = np.random.default_rng(2)
     looks = rng.normal(size=(people, 64))
