@@ -17,6 +17,8 @@ from pipeline.job.tracking_stage import TrackingStage
 from pipeline.weights.store import WeightStore
 from trackers.registry import build_tracker
 
+_WARMING = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -38,8 +40,8 @@ def measure(
 ) -> Load:
     """Track the beginning of some cameras and throw the tracks away.
 
-    The first batch warms the networks up and does not count. Processor time is counted, not the wall's, so that other
-    programs on the machine change little.
+    The first two batches, a single instant and a full one, warm the networks up and do not count. Processor time is
+    counted, not the wall's, so that other programs on the machine change little.
 
     Args:
         videos: the cameras; ``sources.start_s`` says where people walk.
@@ -50,7 +52,7 @@ def measure(
         wall_s: seconds to take at most; at least one batch is measured.
 
     Raises:
-        UserError: for input or weights that cannot be opened, for live cameras, and for cameras with fewer than two
+        UserError: for input or weights that cannot be opened, for live cameras, and for cameras with fewer than three
             batches of frames.
     """
     limit_libraries(config.run.threads or usable_cores())
@@ -75,7 +77,7 @@ def measure(
         for number, batch in enumerate(opened.source.batches(dict(stage.last_frame), StageClock())):
             stage.process(batch.instants)
             last_s = batch.instants[-1][-1].common_s
-            if number == 0:
+            if number < _WARMING:
                 began_s, before, cpu_s = last_s, _total(stage, "frames"), time.process_time()
                 continue
             used_s, seen = time.process_time() - cpu_s, _total(stage, "frames") - before
