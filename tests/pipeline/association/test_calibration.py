@@ -60,6 +60,15 @@ def test_the_longest_name_that_fits_wins():
     assert prior_for("other", config).different == 0.5
 
 
+@pytest.mark.parametrize("name", ["0277", "0288"])
+def test_networks_of_the_open_model_zoo_have_a_prior_of_their_own_by_part_too(name):
+    model = f"person-reidentification-retail-{name}"
+    own = prior_for(f"{model}@1", CONFIG)
+    assert own == prior_for(f"parts5:{model}@1", CONFIG)
+    assert own.different > PRIOR.different
+    assert prior_for("person-reidentification-retail-0300@1", CONFIG) == PRIOR
+
+
 def sample(distances, people, per_camera, negatives=(), halves=()):
     """``people`` in two cameras, ``distances`` (people, people): row in camera 0, column in camera 1."""
     a, b = (side.ravel() for side in np.indices(distances.shape))
