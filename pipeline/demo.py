@@ -84,7 +84,7 @@ def demo_request(preset: str) -> RunRequest:
 
 
 def describe(result: RunResult) -> str:
-    """What to look at when the tour has ended; the run itself said its scores."""
+    """What to look at when the tour has ended; its scores are told before."""
     folder = result.folder
     videos = ", ".join(str(path) for path in listed(folder.root, "video/*.mp4"))
     return "\n".join(

@@ -108,6 +108,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     with stopped_like_ctrl_c():
         result = run(request, config)
+    if result.scores is not None:
+        print(result.scores.table())
     if arguments.demo:
         from pipeline.demo import describe
 

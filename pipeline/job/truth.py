@@ -65,7 +65,6 @@ def score_run(job: Job, folder: Path, association: "Association") -> EvaluationR
         *(f"{name}: truth of a camera that this run has not, not scored" for name in absent),
     ]:
         job.warn(WarningKind.SCORES, line)
-    logger.info("%s", result.table())
     metrics = result.to_json()
     judged = {row.name for row in result.rows if row.kind == "sequence"}
     if len({camera for camera, _ in association.labels} & judged) > 1:
