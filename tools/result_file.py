@@ -1,5 +1,6 @@
 """Results of a command line as JSON."""
 
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ def write_result(path: Path, tree: Any) -> None:
     Args:
         path: what ``--json`` or ``--out`` names; ``-`` is standard output. A pipe or a device is written to as it is, a
             file appears whole.
-        tree: plain values.
+        tree: plain values; null stands for numbers that are not finite, which JSON does not know.
 
     Raises:
         UserError: when it cannot be written.
@@ -22,7 +23,7 @@ def write_result(path: Path, tree: Any) -> None:
 
     from data.atomic import write_text
 
-    text = json.dumps(tree, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(_finite(tree), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     if str(path) == "-":
         sys.stdout.write(text)
         return
@@ -35,3 +36,11 @@ def write_result(path: Path, tree: Any) -> None:
             write_text(path, text)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}; give another file") from None
+
+
+def _finite(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {name: _finite(value) for name, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_finite(value) for value in tree]
+    return None if isinstance(tree, float) and not math.isfinite(tree) else tree

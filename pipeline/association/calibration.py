@@ -55,6 +55,8 @@ _ENOUGH_TRACKLETS = 40
 # nine sites had .87 to 1.07. From so many pairs known to be different on the median is theirs, else that of all pairs.
 _AS_EXPECTED = 1.25
 _ENOUGH_NEGATIVES = 20
+# Smaller ones are rounding: a network that describes everybody alike has them, and nothing is in proportion to them.
+_LEAST_DISTANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +308,7 @@ def _rescaled(expected: Calibration, sample: CalibrationSample) -> Calibration:
         known = known[~np.isnan(known)]
     if len(known) < _ENOUGH_NEGATIVES:
         return expected
-    factor = float(np.median(known)) / expected.different.mean
+    factor = max(float(np.median(known)), _LEAST_DISTANCE) / expected.different.mean
     if 1 / _AS_EXPECTED <= factor <= _AS_EXPECTED:
         return expected
     return replace(expected, same=expected.same.scaled(factor), different=expected.different.scaled(factor))

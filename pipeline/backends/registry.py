@@ -5,6 +5,7 @@ from pathlib import Path
 
 from data.errors import UserError
 from data.registry import Registry
+from data.runtime.choice import RuntimeName
 from data.runtime.openvino import has_openvino
 from data.weight_records import ResolvedWeights, as_weights
 from pipeline.backends.base import (
@@ -59,7 +60,7 @@ REID_WEIGHTS = {
     "osnet_parts": "person-reidentification-retail-0277",
     "osnet_onnx": "person-reidentification-retail-0277",
 }
-_REID_WITHOUT_OPENVINO = "osnet_x0_25_msmt17"
+_REID_FALLBACK = "osnet_x0_25_msmt17"
 
 _FROM_DETECTOR = "detector"
 _NONE = "none"
@@ -181,21 +182,23 @@ def build_embedder(
     build = EMBEDDERS.load(name, (AUTO, _NONE))
     if config.camera_tokens and name != "kpr":
         raise UserError(f"reid.camera_tokens: {name} has no camera tokens; leave them away, or take a KPR that has")
-    return build(config, _reid_weights(name, value, weights), device, threads)
+    return build(config, _reid_weights(name, value, config.runtime, weights), device, threads)
 
 
-def _reid_weights(name: str, value: str, weights: WeightStore) -> ResolvedWeights:
+def _reid_weights(name: str, value: str, runtime: RuntimeName, weights: WeightStore) -> ResolvedWeights:
     """Named weights, or for "auto" the default's; where these cannot be had, those that any machine computes."""
     default = _default("reid", name, value, REID_WEIGHTS)
     if value != AUTO:
         return weights.resolve("reid", value, default)
-    if not has_openvino():
-        return weights.resolve("reid", value, _REID_WITHOUT_OPENVINO)
     try:
+        if runtime == "onnxruntime":
+            raise UserError(f"{default} is an OpenVINO model, which reid.runtime=onnxruntime does not read")
+        if not has_openvino():
+            raise UserError(f"{default} needs OpenVINO, which is not installed; run `pip install openvino`")
         return weights.resolve("reid", value, default)
     except UserError as error:
         try:
-            found = weights.resolve("reid", value, _REID_WITHOUT_OPENVINO)
+            found = weights.resolve("reid", value, _REID_FALLBACK)
         except UserError:
             raise error from None
         weights.warnings.append(f"{error}; until then {found.name} is taken, which tells people apart less well")

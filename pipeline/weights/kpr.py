@@ -18,7 +18,7 @@ def real_kpr(store: WeightStore) -> str | None:
 
     In order: what the manifest names and the cache holds; then the cache's other safetensors files, by name, that say
     in their header that they are KPR networks. Weights trained on synthetic people only are passed over, and nothing
-    is fetched: a KPR network is large, and costs more time than body parts of OSNet.
+    is fetched: a KPR network is large, and costs more time than body parts of the default network.
     """
     for name, record in store.records.items():
         fits = "reid" in record.kinds and BACKEND in record.backends and record.trained_on == "real"

@@ -21,6 +21,12 @@ def test_a_result_reads_back_and_may_go_to_standard_output(tmp_path: Path, capsy
     assert capsys.readouterr().out == text
 
 
+def test_numbers_that_are_not_finite_are_null_as_json_knows_none(tmp_path: Path) -> None:
+    write_result(tmp_path / "a.json", {"hota": float("nan"), "rows": [(1.5, float("inf")), {"count": 3}]})
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text, parse_constant=pytest.fail) == {"hota": None, "rows": [[1.5, None], {"count": 3}]}
+
+
 def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     pipe, found = tmp_path / "pipe", []
     os.mkfifo(pipe)

@@ -167,6 +167,14 @@ def test_a_network_whose_distances_are_of_another_size_is_followed(factor, moved
     assert learnt.same.mean == pytest.approx(moved * PRIOR.same_ratio * PRIOR.different, rel=0.06)
 
 
+@pytest.mark.parametrize("distance", [0.0, -1e-8, 1e-8])
+def test_a_network_that_describes_everybody_alike_tells_nothing(distance):
+    everybody = np.full(30, distance)
+    found = fit(sample(np.full((6, 6), distance), 6, 6.0, everybody, everybody[:5]), PRIOR, CONFIG)
+    assert not found.learnt
+    assert abs(found.calibration.llr(distance)) < 0.1
+
+
 def test_it_notices_that_nobody_meets_again():
     rng = np.random.default_rng(0)
     distances = rng.normal(0.49, 0.08, (60, 60))

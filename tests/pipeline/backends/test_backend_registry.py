@@ -12,6 +12,7 @@ import yaml
 from data.errors import UserError
 from data.records import Detections, EmbedRequest, Image, Poses
 from data.registry import Registry
+from data.runtime.choice import RuntimeName
 from data.weight_records import ResolvedWeights, as_weights, file_sha256, known_weights
 from pipeline.backends import registry
 from pipeline.backends.base import Detector, OnePassPerceiver, PoseEstimator
@@ -242,9 +243,19 @@ def test_where_the_default_cannot_be_had_the_next_is_taken_and_said(osnet_only: 
         build_embedder(ReidConfig(weights="person-reidentification-retail-0277"), "cpu", osnet_only, has_poses=True)
 
 
-def test_without_openvino_the_default_is_what_onnx_runtime_reads(
-    osnet_only: WeightStore, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("installed", "runtime", "reason"),
+    [
+        (False, "auto", "needs OpenVINO, which is not installed; run `pip install openvino`"),
+        (True, "onnxruntime", "is an OpenVINO model, which reid.runtime=onnxruntime does not read"),
+    ],
+)
+def test_where_nothing_reads_the_default_it_is_what_onnx_runtime_reads_and_said(
+    osnet_only: WeightStore, monkeypatch: pytest.MonkeyPatch, installed: bool, runtime: RuntimeName, reason: str
 ) -> None:
-    monkeypatch.setattr(registry, "has_openvino", lambda: False)
-    assert build_embedder(ReidConfig(), "cpu", osnet_only, has_poses=False) is not None
-    assert osnet_only.warnings == []
+    monkeypatch.setattr(registry, "has_openvino", lambda: installed)
+    assert build_embedder(ReidConfig(runtime=runtime), "cpu", osnet_only, has_poses=False) is not None
+    assert osnet_only.warnings == [
+        f"person-reidentification-retail-0277 {reason}; until then osnet_x0_25_msmt17 is taken, which tells people "
+        "apart less well"
+    ]
