@@ -40,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         corrections=arguments.corrections,
     )
     result = runner.run(request, load_config([folder.config, *arguments.config], arguments.overrides))
+    if result.scores is not None:
+        print(result.scores.table())
     print(f"{len(result.global_tracks)} people; look at {folder.report}")
     return 0
 

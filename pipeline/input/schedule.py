@@ -66,7 +66,9 @@ class Watch:
         """Read back what ``tree`` gave."""
         background = Background(np.asarray(tree["blocks"], np.uint8), np.asarray(tree["noise"], np.float32))
         boxes, scores = np.asarray(tree["boxes"], np.float32), np.asarray(tree["scores"], np.float32)
-        return Watch(background, tree["looked_s"], tree["alert_s"], tree["stirred_s"], boxes, scores)
+        # Runs that began before pictures could rest tell no such time.
+        stirred_s = tree.get("stirred_s", tree["looked_s"])
+        return Watch(background, tree["looked_s"], tree["alert_s"], stirred_s, boxes, scores)
 
 
 class LookSchedule(Protocol):

@@ -119,6 +119,7 @@ def networks(folder: str, cameras: int, rounds: int, precision: str, score_min: 
     look([decoded[0].copy() for _ in range(cameras)])
     clock.seconds.clear()
     clock.items.clear()
+    clock.calls.clear()
     # Pictures are promised not to change, and go up once: every round needs its own.
     pictures = [[image.copy() for _ in range(cameras)] for image in decoded]
 

@@ -335,6 +335,16 @@ def test_a_schedule_that_gets_its_memory_back_decides_as_before(tmp_path: Path) 
         assert _looks(frames[done:], finds, second)["a"] == [index for index in whole if index >= done]
 
 
+def test_a_run_that_began_before_pictures_could_rest_goes_on_as_just_stirred() -> None:
+    first, second = Schedule(PaceConfig()), Schedule(PaceConfig())
+    _looks(_frames(_empty(), 25), schedule=first)
+    (tree,) = first.memory().values()
+    del tree["stirred_s"]
+    second.restore({"a": tree})
+    (again,) = second.memory().values()
+    assert again["stirred_s"] == again["looked_s"] == tree["looked_s"]
+
+
 def test_a_source_that_starts_again_or_changes_its_size_is_looked_at() -> None:
     schedule = Schedule(PaceConfig())
     _looks(_frames(_empty(), 25), schedule=schedule)

@@ -11,6 +11,7 @@ from pipeline.cli import run
 from pipeline.folder.run_folder import RunFolder
 from pipeline.job.truth import check_run_truth
 from pipeline.run import main
+from tools.associate import main as associate
 
 SITE = "cameras:\n" + "".join(
     f"  {name}: {{fps: 10, size: [400, 200], clock: {{status: common}}}}\n" for name in ("hall", "door")
@@ -103,6 +104,18 @@ def test_a_truth_that_breaks_during_the_run_costs_no_run(
     assert not (tmp_path / "run" / "metrics.json").exists()
     assert (tmp_path / "run" / "report.html").exists()
     assert any("not scored: " in line and "not a row of numbers" in line for line in warnings(tmp_path))
+
+
+def test_scores_are_printed_once_by_a_run_and_by_its_association_anew(
+    tmp_path: Path, begun: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "truth" / "hall.txt").write_text(rows("1,1,1"))
+    assert begun() == 0
+    assert capsys.readouterr().out.count("HOTA") == 1
+    assert run(associate, [str(tmp_path / "run"), "--truth", str(tmp_path / "truth")]) == 0
+    assert capsys.readouterr().out.count("HOTA") == 1
+    assert run(associate, [str(tmp_path / "run")]) == 0
+    assert "HOTA" not in capsys.readouterr().out
 
 
 def test_a_limited_run_is_scored_in_the_frames_it_saw(tmp_path: Path, begun: Callable[..., int]) -> None:
