@@ -38,7 +38,10 @@ class RunConfig(Section):
     private: bool = Field(True, description="what is written into the run folder is for its owner only (0600)")
     crops: bool = Field(True, description="keep at most 4 pictures per tracklet for the report")
     interpolate_s: float = Field(
-        1.0, ge=0, description="gaps up to this long are filled in the track files, seconds; 0 = none"
+        1.0,
+        ge=0,
+        description="gaps up to this long are filled in the track files, seconds, and up to 2.5 s where the person "
+        "stood; 0 = none",
     )
     smooth_s: float = Field(
         0.25,

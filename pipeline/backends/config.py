@@ -14,12 +14,7 @@ class PaceConfig(Section):
     carry_s: float = Field(
         0.3, gt=0, le=2, description="known people who walk by themselves are looked at this often, seconds"
     )
-    floor_s: float = Field(
-        0.9,
-        gt=0,
-        le=2,
-        description="an unchanged picture of people; more than run.interpolate_s leaves holes in tracks, seconds",
-    )
+    floor_s: float = Field(0.9, gt=0, le=2, description="an unchanged picture of people, seconds")
     rest_s: float = Field(
         2.0, gt=0, le=2, description="a picture of people, touching or not, that rests (rest_after_s), seconds"
     )
