@@ -1,7 +1,8 @@
 """Fixtures that every test may use, and how hypothesis runs: no test may fail because the machine is slow."""
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,22 @@ from hypothesis import HealthCheck, settings
 REPOSITORY = Path(__file__).resolve().parent.parent
 TESTDATA = Path(os.environ.get("MTMCT_TESTDATA", REPOSITORY.parent / "shared" / "data"))
 
+# Workers of pytest-xdist share the cores: several threads in each would wait busily for one another.
+_SHARES_CORES = "PYTEST_XDIST_WORKER" in os.environ
+if _SHARES_CORES:
+    os.environ["OMP_NUM_THREADS"] = "1"
+
 settings.register_profile("mtmct", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("mtmct")
+
+
+@pytest.fixture(autouse=True)
+def one_thread_again() -> Iterator[None]:
+    """A run of the pipeline gives torch its threads for the rest of the process; the next test has its own again."""
+    yield
+    torch = sys.modules.get("torch")
+    if _SHARES_CORES and torch is not None:
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
