@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data.atomic import write_bytes
+from data.errors import UserError
 from data.runtime.cores import Share, shared_cores
 from data.runtime.network import Network
 from data.runtime.onnx import OnnxNetwork, execution_providers
@@ -49,6 +50,7 @@ class Opener:
         cores: CPU cores all networks together may use; 0: all.
         at_once: rows that are given together.
         folder: where graphs that were made of files, and compiled models, are kept; None keeps none.
+        anew: graphs are made although they are kept.
     """
 
     model: Model
@@ -56,6 +58,7 @@ class Opener:
     cores: int
     at_once: int
     folder: Path | None
+    anew: bool = False
 
     def __call__(self, name: str, threads: int = 1, rows: int = 1) -> Network:
         """Open it.
@@ -69,6 +72,15 @@ class Opener:
         Raises:
             UserError: when the runtime is absent or does not read the model.
         """
+        try:
+            return self._open(name, threads, rows)
+        except UserError:
+            if not self._takes_kept(name):
+                raise
+        # The cache may have been damaged since, or lost one of two files; the user's own file is as it was.
+        return replace(self, anew=True)._open(name, threads, rows)
+
+    def _open(self, name: str, threads: int, rows: int) -> Network:
         runtime, precision, *form = name.split()
         source = self._unfolded() if form else self._stored()
         share = Share.of(self.cores, threads, self.at_once, rows)
@@ -93,6 +105,10 @@ class Opener:
         """Whether it can be opened in two forms, see ``data.runtime.unfolding``."""
         return not self.model.is_ir and is_folded(self._onnx())
 
+    def _takes_kept(self, name: str) -> bool:
+        """Whether what opens under a name comes from the cache, and not from the user's file."""
+        return self.folder is not None and (name.endswith(UNFOLDED) or not isinstance(self.model.source, Path))
+
     def _stored(self) -> Path | bytes | IrGraph:
         source = self.model.source
         return source if isinstance(source, Path) else self._kept("", source)
@@ -110,7 +126,7 @@ class Opener:
         if self.folder is None:
             return make()
         path = self.folder / "graphs" / f"{self._name(form)}{'.xml' if self.model.is_ir else '.onnx'}"
-        if not path.exists():
+        if self.anew or not path.exists():
             graph = make()
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)

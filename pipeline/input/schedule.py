@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from data.errors import UserError
 from data.formats.detections_in import CameraDetections
 from data.kernels.boxes import iou_matrix
 from data.records import Detections, FloatArray, Frame
@@ -169,8 +170,18 @@ class Schedule:
         return {camera: watch.tree() for camera, watch in self._watches.items()}
 
     def restore(self, memory: Mapping[str, Any]) -> None:
-        """Go on from ``memory``."""
-        self._watches = {camera: Watch.from_tree(tree) for camera, tree in memory.items()}
+        """Go on from ``memory``.
+
+        Raises:
+            UserError: when another version of this program remembered other things.
+        """
+        try:
+            self._watches = {camera: Watch.from_tree(tree) for camera, tree in memory.items()}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(
+                f"the checkpoint of this run does not hold what detector.schedule auto remembers ({error!r}): another "
+                "version of this program wrote it; resume with that version, or start again with --overwrite"
+            ) from None
 
 
 def _differ(boxes: FloatArray, scores: FloatArray, later: FloatArray, later_scores: FloatArray, least: float) -> bool:

@@ -7,16 +7,21 @@ from typing import Any
 
 from data.errors import UserError
 from data.folder_lock import LOCK
+from data.foreign import parse_yaml
 from data.runtime.choice import RuntimeChoice
 from data.runtime.stage_clock import StageClock
 from data.site import Site, load_site, site_text
-from pipeline.config import Config, dump_config
+from data.training_folder import differences
+from pipeline.config import Config, dump_config, load_config
 from pipeline.folder.manifest import VERSION
 from pipeline.folder.run_folder import RunFolder
 from pipeline.folder.stages import AFTER_TRACKING, RunWarning, Status
 from pipeline.job.job import Job
 
 logger = logging.getLogger(__name__)
+
+# Settings that a message names.
+_NAMED = 3
 
 
 def check_folder(root: Path, *, overwrite: bool, resume: bool) -> None:
@@ -79,7 +84,7 @@ def prepare_folder(root: Path, config: Config, site: Site, *, overwrite: bool, r
     check_folder(root, overwrite=overwrite, resume=resume)
     if resume and folder.manifest.exists():
         if folder.read_text(folder.config) != text:
-            raise UserError(f"{root} was made with another configuration; resume with its config.yaml, or --overwrite")
+            raise UserError(_other_config(folder, config))
         if folder.read_text(folder.site) != site_text(site):
             raise UserError(f"{root} was made with another site; resume with --site {folder.site}, or --overwrite")
         return folder
@@ -96,6 +101,22 @@ def prepare_folder(root: Path, config: Config, site: Site, *, overwrite: bool, r
     except OSError as error:
         raise UserError(f"cannot write to {root}: {error.strerror}; choose another --output") from None
     return folder
+
+
+def _other_config(folder: RunFolder, config: Config) -> str:
+    """What to say of a run that was made with another configuration."""
+    text = folder.read_text(folder.config)
+    different = differences(parse_yaml(text, str(folder.config)), config.model_dump(mode="json"))
+    keys = ", ".join(key for key, _, _ in different[:_NAMED]) + (" ..." if len(different) > _NAMED else "")
+    try:
+        readable = dump_config(load_config([folder.config], [])) == text
+    except UserError:
+        readable = False
+    if readable:
+        how = "with another configuration"
+        return f"{folder.root} was made {how} ({keys}); resume with its config.yaml, or --overwrite"
+    how = "by another version of this program, which has other settings"
+    return f"{folder.root} was made {how} ({keys}); resume with that version, or --overwrite"
 
 
 def check_same_inputs(folder: RunFolder, inputs: Mapping[str, Mapping[str, Any]]) -> None:

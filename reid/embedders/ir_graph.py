@@ -28,9 +28,9 @@ def split_ir_at_pooling(path: Path, weighed_name: str) -> tuple[IrGraph, IrGraph
     Raises:
         UserError: when the file is not readable.
     """
+    model = read_openvino(path, str(path))  # It says in a line where OpenVINO is not installed.
     import openvino
 
-    model = read_openvino(path, str(path))
     pooling = _last_pooling(model)
     if pooling is None:
         return None

@@ -10,14 +10,17 @@ import pytest
 from data.errors import UserError
 from data.runtime.choice import Runtimes
 from data.runtime.cores import Share
+from data.runtime.network import Network
 from data.runtime.onnx import OnnxNetwork
 from data.runtime.opener import Model
-from data.runtime.openvino import OpenVinoNetwork
+from data.runtime.openvino import IrGraph, OpenVinoNetwork
 from data.runtime.trial import Trial
 from data.weight_records import as_weights
 from reid.config import ReidConfig
 from reid.embedders.onnx import OnnxEmbedder
 from tests.tiny_models import colour_network
+
+_ONE = Trial(lambda _: np.zeros((1, 3, 32, 16), np.float32))
 
 
 @pytest.fixture
@@ -114,6 +117,40 @@ def test_an_ir_file_is_read_and_needs_its_numbers(ir: Path) -> None:
 def test_an_ir_network_describes_people(ir: Path) -> None:
     embedder = OnnxEmbedder(ReidConfig(colour="bgr", normalisation="0-255"), ir, "cpu", 1)
     assert (embedder.dim, embedder.part_names) == (6, ("global",))
+
+
+@pytest.mark.parametrize("damage", [".bin absent", ".bin short", ".xml empty"])
+def test_a_graph_whose_copy_in_the_cache_was_damaged_is_made_anew(ir: Path, tmp_path: Path, damage: str) -> None:
+    made: list[int] = []
+
+    def graph() -> IrGraph:
+        made.append(1)
+        return IrGraph(ir.read_bytes(), ir.with_suffix(".bin").read_bytes())
+
+    def opened() -> Network:
+        model = Model(graph, "net trunk", "net", makes_ir=True)
+        return Runtimes(tmp_path / "cache").open(model, "openvino", "cpu", 1, 1, _ONE)
+
+    blob = np.ones((1, 3, 32, 16), np.float32)
+    expected = opened().run(blob)[0]
+    np.testing.assert_array_equal(opened().run(blob)[0], expected)
+    assert len(made) == 1, "what is whole is kept"
+    # What was compiled would hide a graph that is only short.
+    shutil.rmtree(tmp_path / "cache" / "openvino")
+    kind, what = damage.split()
+    (path,) = (tmp_path / "cache" / "graphs").glob(f"*{kind}")
+    path.write_bytes(path.read_bytes()[:40] if what == "short" else b"")
+    if what == "absent":
+        path.unlink()
+    np.testing.assert_array_equal(opened().run(blob)[0], expected)
+    opened()
+    assert len(made) == 2, "it is mended, not made at every start"
+
+
+def test_a_file_of_the_user_that_cannot_be_read_is_not_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(b"not a network")
+    with pytest.raises(UserError, match="net is not readable by OpenVINO"):
+        Runtimes(tmp_path / "cache").open(Model(tmp_path / "net.onnx", "k", "net"), "openvino", "cpu", 1, 1, _ONE)
 
 
 def test_onnx_runtime_is_not_asked_for_ir_files(ir: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.errors import UserError
 from data.formats.state import load_state, save_state
 from data.records import Detections, FloatArray, Frame, Image
 from data.runtime.stage_clock import StageClock
@@ -343,6 +344,15 @@ def test_a_run_that_began_before_pictures_could_rest_goes_on_as_just_stirred() -
     second.restore({"a": tree})
     (again,) = second.memory().values()
     assert again["stirred_s"] == again["looked_s"] == tree["looked_s"]
+
+
+def test_the_memory_of_another_version_is_refused_in_a_line() -> None:
+    schedule = Schedule(PaceConfig())
+    _looks(_frames(_empty(), 5), schedule=schedule)
+    memory = schedule.memory()
+    del memory["a"]["alert_s"]
+    with pytest.raises(UserError, match=r"'alert_s'.*another version of this program wrote it; resume with that"):
+        Schedule(PaceConfig()).restore(memory)
 
 
 def test_a_source_that_starts_again_or_changes_its_size_is_looked_at() -> None:

@@ -201,10 +201,23 @@ def test_a_folder_with_results_is_kept(videos: list[str], tmp_path: Path, config
     site = Site.blank(["a"])
     with pytest.raises(UserError, match="--overwrite, --resume or another --output"):
         prepare_folder(tmp_path / "run", config, site, overwrite=False, resume=False)
-    with pytest.raises(UserError, match="another configuration"):
+    with pytest.raises(UserError, match=r"another configuration \(.*run\.part_s.*resume with its config\.yaml"):
         prepare_folder(tmp_path / "run", load_config([], ["run.part_s=3"]), site, overwrite=False, resume=True)
     prepare_folder(tmp_path / "run", config, site, overwrite=True, resume=False)
     assert not (tmp_path / "run" / "global_tracks.json").exists()
+
+
+@pytest.mark.parametrize("instead", ["", "    rest_s: 2.0\n    gone_s: 1.0\n"])
+def test_a_folder_of_a_version_with_other_settings_is_told_so(tmp_path: Path, config: Config, instead: str) -> None:
+    """Its own config.yaml would not help: this version fills in what is absent there."""
+    folder = prepare_folder(tmp_path / "run", config, Site.blank(["a"]), overwrite=False, resume=False)
+    folder.write_text(folder.manifest, "{}")
+    settings = folder.config.read_text()
+    line = "    rest_s: 2.0\n"
+    assert line in settings
+    folder.write_text(folder.config, settings.replace(line, instead))
+    with pytest.raises(UserError, match=r"another version of this program.*pace\.(rest|gone)_s.*that version"):
+        prepare_folder(tmp_path / "run", config, Site.blank(["a"]), overwrite=False, resume=True)
 
 
 def test_a_folder_of_something_else_is_never_cleared(tmp_path: Path, config: Config) -> None:

@@ -1,5 +1,6 @@
 """OpenVINO IR networks are taken apart where their last map becomes a vector, and give what the whole gives."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,13 @@ def test_halves_are_kept_and_not_made_again(tmp_path: Path, monkeypatch: pytest.
     weights = ResolvedWeights(path, "0" * 64, "net", None, runtimes=Runtimes(tmp_path / "cache"))
     PooledPartsEmbedder(CONFIG, weights, "cpu", 1)
     assert [choice.runtime for choice in weights.runtimes.chosen.values()] == ["openvino", "openvino"]
+
+
+def test_without_openvino_it_is_named_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = _averaging_network(tmp_path / "net.xml")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(UserError, match=r"net\.xml needs OpenVINO, which is not installed; run `pip install openvino`"):
+        split_at_pooling(network)
 
 
 def test_networks_that_end_otherwise_are_refused(tmp_path: Path) -> None:
