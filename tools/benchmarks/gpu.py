@@ -199,6 +199,7 @@ def cases(quick: bool) -> list[Case]:
     """Both networks beside fp32, then whole runs, over more and more cameras."""
     import torch
 
+    from data.listing import listed
     from pipeline.demo import demo_site
 
     on_gpu = torch.cuda.is_available()
@@ -207,7 +208,7 @@ def cases(quick: bool) -> list[Case]:
     # Pictures in memory are 6 MB each; a run needs some seconds to be told from its start.
     rounds, longer = (3, 3) if quick else (40, 200) if on_gpu else (4, 8)
     home = Path(tempfile.mkdtemp(prefix="mtmct-benchmark-"))
-    video = sorted(demo_site("tiny").rglob("*.mp4"))[0]
+    video = listed(demo_site("tiny"), "**/*.mp4")[0]
     prepare(home, video, size, longer, _SMALL if quick else _BASE)
     result = []
     for cameras in (1, 2) if quick else (1, 4, 8, 16) if on_gpu else (1, 4):
