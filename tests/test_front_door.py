@@ -60,10 +60,44 @@ def documents() -> list[Path]:
     return [*sorted(HOME.glob("*.md")), *sorted((HOME / "docs").rglob("*.md"))]
 
 
+def anchors(text: str) -> set[str]:
+    """What GitHub calls the headings of a document: lower case, hyphens for spaces, no punctuation."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def dead_links(path: Path, text: str) -> list[str]:
+    """Links of a document at ``path`` to files that are not there, or to headings that the file does not have."""
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", text)
+    dead = []
+    for name, anchor in links:
+        target = path.parent / name if name else path
+        if not target.exists():
+            dead.append(name)
+        elif anchor and anchor not in anchors(target.read_text(encoding="utf-8") if name else text):
+            dead.append(f"{name}#{anchor}")
+    return dead
+
+
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
 def test_links_between_documents_lead_somewhere(path: Path) -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#\s]+)", path.read_text(encoding="utf-8"))
-    assert [link for link in links if not (path.parent / link).exists()] == []
+    assert dead_links(path, path.read_text(encoding="utf-8")) == []
+
+
+def test_the_test_sees_dead_links() -> None:
+    there = "# One: a `b`\n[here](#one-a-b) [whole](docs/limits.md)"
+    text = f"{there} [gone](#two) [absent](nowhere.md) [changed](docs/limits.md#nothing)"
+    assert dead_links(HOME / "README.md", text) == ["#two", "nowhere.md", "docs/limits.md#nothing"]
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_prose_lines_are_of_a_width_that_is_read(path: Path) -> None:
+    """Tables and the changelog's one line per change are left out."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if path.name != "CHANGELOG.md":
+        assert [
+            f"{number}: {len(line)}" for number, line in enumerate(lines, 1) if len(line) > 150 and line[:1] != "|"
+        ] == []
 
 
 def test_the_readme_is_a_front_door() -> None:
