@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from data.config import SourcesConfig
 
 # A frame may come this share of a slot early and still open it: times rounded to milliseconds jitter round the grid.
@@ -35,3 +37,18 @@ class FrameSelector:
                 return False
             self._slot = slot
         return index >= self._start_index
+
+
+def selected_count(config: SourcesConfig, count: int, fps: float) -> int:
+    """How many of the first frames of a source at a steady rate a ``FrameSelector`` wants.
+
+    Args:
+        config: ``start_s`` and ``max_fps``.
+        count: frames, from the source's first.
+        fps: of the source, frames per second.
+    """
+    times_s = np.arange(count) / fps
+    times_s = times_s[times_s >= config.start_s - 1e-9]
+    if config.max_fps is None:
+        return len(times_s)
+    return len(np.unique(np.floor((times_s - config.start_s) * config.max_fps + _EARLY)))

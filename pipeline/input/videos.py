@@ -11,6 +11,7 @@ from data.runtime.stage_clock import StageClock
 from data.site import Site
 from data.sources.base import CameraSpec, FrameSource, SourceInfo, file_and_stream
 from data.sources.open import open_source
+from data.sources.select import selected_count
 from pipeline.folder.manifest import describe_file, describe_input
 from pipeline.folder.stages import Stage
 from pipeline.input.ahead import Ahead, stop_all
@@ -51,7 +52,7 @@ class VideoInput:
     def __init__(
         self,
         sources: Mapping[str, FrameSource],
-        depth: int,
+        config: SourcesConfig,
         batching: Batching,
         look: Look,
         site: Site,
@@ -63,7 +64,7 @@ class VideoInput:
 
         Args:
             sources: opened, by camera (see ``open_sources``); closed with this input.
-            depth: decoded frames that may wait per camera.
+            config: that the sources were opened with; says how many decoded frames may wait per camera.
             batching: how frames are grouped.
             look: finds the people of a frame.
             site: puts source times on the common clock, and cameras into groups.
@@ -75,7 +76,7 @@ class VideoInput:
         self._schedule = schedule
         self._sources = dict(sources)
         self.cameras = tuple(self._sources)
-        self._batching, self._depth, self._look, self._limit = batching, depth, look, limit
+        self._config, self._batching, self._look, self._limit = config, batching, look, limit
         self._common_time = common_time(site)
         self._site = site
         self._scopes = site.scopes(self.cameras)
@@ -112,7 +113,7 @@ class VideoInput:
                 # All are looked at: then it is better done here, in a thread of each camera.
                 frames = (frame.converted() for frame in frames)
             frames = _timed(frames, clock)
-            decoders[camera] = Ahead(frames, self._depth, f"decode-{camera}")
+            decoders[camera] = Ahead(frames, self._config.queue_frames, f"decode-{camera}")
         self._threads.extend(decoders.values())
         merged = merge_by_time({camera: iter(decoder) for camera, decoder in decoders.items()}, self._common_time)
         # A run that goes on must form the batches of one that was never stopped.
@@ -148,10 +149,13 @@ class VideoInput:
 
     def total_frames(self) -> int | None:
         """See ``PerceivedInput``."""
-        counts = [source.info.frame_count for source in self._sources.values()]
-        if any(count is None for count in counts):
-            return None
-        return sum(count if self._limit is None else min(count, self._limit) for count in counts if count is not None)
+        expected = 0
+        for source in self._sources.values():
+            count, fps = source.info.frame_count, source.info.fps
+            if count is None:
+                return None
+            expected += selected_count(self._config, count if self._limit is None else min(count, self._limit), fps)
+        return expected
 
     def interrupt(self) -> None:
         """See ``PerceivedInput``."""

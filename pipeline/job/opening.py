@@ -132,7 +132,7 @@ def _open_videos(
         schedule = GivenLooks(given) if any(found.looked is not None for found in given.values()) else None
     elif config.detector.schedule == "auto":
         schedule = Schedule(config.detector.pace)
-    source = VideoInput(sources, config.sources.queue_frames, _batching(run), look, known, limit, given, schedule)
+    source = VideoInput(sources, config.sources, _batching(run), look, known, limit, given, schedule)
     return Opened(source, embedder, known, estimator)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from data.config import SourcesConfig
 from data.errors import UserError
 from data.formats.coco import CocoImage
 from data.formats.detections_in import CameraDetections
@@ -38,7 +39,7 @@ def scheduled_looks(
         if given.looked is not None:
             raise UserError(f"{given.path} has people of some frames of '{camera}' alone; give detections of all")
     looked: dict[str, list[int]] = {camera: [] for camera in sources}
-    opened = VideoInput(sources, 16, Batching(), look_up(found), site, None, found, Schedule(pace))
+    opened = VideoInput(sources, SourcesConfig(), Batching(), look_up(found), site, None, found, Schedule(pace))
     try:
         for batch in opened.batches(dict.fromkeys(sources, -1), StageClock()):
             for seen in (seen for instant in batch.instants for seen in instant if seen.looked):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from data.config import SourcesConfig
 from data.sources.rate import nominal_rate, usual_rate
-from data.sources.select import FrameSelector
+from data.sources.select import FrameSelector, selected_count
 from data.sources.timeline import Timeline, mostly_rises
 
 
@@ -189,3 +189,10 @@ def test_whole_ratios_keep_every_nth_frame_also_with_times_in_milliseconds(fps, 
     selector = FrameSelector(SourcesConfig(max_fps=max_fps))
     kept = [index for index in range(600) if selector.wants(index, round(index / fps, digits))]
     assert kept == list(range(0, 600, step))
+
+
+@given(st.floats(1, 60), st.none() | st.floats(0.5, 80), st.floats(0, 12), st.integers(0, 300))
+def test_the_count_told_beforehand_is_that_of_the_selection(fps, max_fps, start_s, count):
+    config = SourcesConfig(max_fps=max_fps, start_s=start_s)
+    selector = FrameSelector(config)
+    assert selected_count(config, count, fps) == sum(selector.wants(index, index / fps) for index in range(count))

@@ -47,7 +47,7 @@ def _run(videos: list[str], root: Path, config: Config, *, resume: bool = False,
     site = Site.blank([spec.camera for spec in specs])
     schedule = Schedule(config.detector.pace) if config.detector.schedule == "auto" else None
     sources = open_sources(specs, config.sources)
-    source = VideoInput(sources, 4, Batching(4), look_at(blocks.detect), site, None, schedule=schedule)
+    source = VideoInput(sources, config.sources, Batching(4), look_at(blocks.detect), site, None, schedule=schedule)
     try:
         folder = prepare_folder(root, config, site, overwrite=False, resume=resume)
         job = Job(folder, config, site, source.describe())
