@@ -56,7 +56,7 @@ def apply_splits(tracklets: Sequence[Tracklet], splits: Iterable[Split]) -> list
 
     Args:
         tracklets: as tracked.
-        splits: cuts; those of tracklets that are not given are passed over.
+        splits: cuts; those of tracklets that are not given, or that are stored as pieces already, are passed over.
 
     Returns:
         Pieces and untouched tracklets, by camera and local id.
@@ -67,7 +67,7 @@ def apply_splits(tracklets: Sequence[Tracklet], splits: Iterable[Split]) -> list
     for tracklet in tracklets:
         before = last.get((tracklet.camera, tracklet.continues), tracklet.continues)
         whole = tracklet if before == tracklet.continues else replace(tracklet, continues=before)
-        found = cuts.get(tracklet.key, [])
+        found = [split for split in cuts.get(tracklet.key, []) if split.row < len(tracklet)]
         edges = [0, *(split.row for split in found), len(tracklet)]
         names = [tracklet.local_id, *(split.new_id for split in found)]
         pieces.extend(_piece(whole, *where) for where in zip(edges, edges[1:], names))

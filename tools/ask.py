@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from pipeline.review.questions import Question
     from pipeline.review.replay import Replay
 
-PAGE = "questions.html"
-
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
@@ -146,7 +144,7 @@ def _page(folder: "RunFolder", questions: "Sequence[Question]", found: "Replay")
     ]
     intro = f"Answer with python -m tools.ask {folder.root.name}"
     with only_writer(folder.root):
-        return write_pairs(folder, config, folder.root / PAGE, "Are these one person?", intro, sheets)
+        return write_pairs(folder, config, folder.questions, "Are these one person?", intro, sheets)
 
 
 if __name__ == "__main__":

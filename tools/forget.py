@@ -1,4 +1,4 @@
-"""Remove one person from a finished run: vectors, pictures, tracks, places, links and the report's entries."""
+"""Remove one person from a finished run: vectors, pictures, tracks, places, links, answers and every mention."""
 
 import argparse
 import sys
@@ -42,7 +42,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             for path in found.removed:
                 print(f"  removed, make it again if you need it: {path}")
     print("not in reach of this tool:")
-    print("  ids of its tracks in log.txt and in warnings of the manifest, without pictures or vectors")
     for line in out_of_reach:
         print(f"  {line}")
     return 0

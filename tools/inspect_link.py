@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from pipeline.review.inspection import Candidate, Inspection
     from pipeline.review.replay import Replay
 
-PAGE = "inspection.html"
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Look at the pair, print what is known, write the page."""
@@ -152,7 +150,7 @@ def _page(folder: "RunFolder", found: "Replay", looked: "Inspection") -> Path | 
         saw={saying.name: saying.saw for saying in looked.sayings},
     )
     with only_writer(folder.root):
-        return write_pairs(folder, config, folder.root / PAGE, "Two tracklets", str(folder.root.name), [sheet])
+        return write_pairs(folder, config, folder.inspection, "Two tracklets", str(folder.root.name), [sheet])
 
 
 if __name__ == "__main__":

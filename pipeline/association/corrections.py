@@ -188,10 +188,16 @@ def resolve(corrections: Sequence[Correction], table: TrackletTable, config: Cor
     return Resolved(sorted(same), sorted(different), warnings)
 
 
-def tracklets_of(correction: Correction, table: TrackletTable, config: CorrectionConfig) -> set[tuple[str, int]]:
-    """(camera, local_id) of the tracklets that a correction's places lie on."""
-    rows = [_find(anchor, table, config) for anchor in (correction.a, correction.b)]
-    return {table.tracklets[row].key for row in rows if row is not None}
+def tracklets_of(
+    correction: Correction, table: TrackletTable, config: CorrectionConfig
+) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
+    """(camera, local_id) of the tracklet that each of a correction's places lies on; None where there is none."""
+
+    def found(anchor: Anchor) -> tuple[str, int] | None:
+        row = _find(anchor, table, config)
+        return None if row is None else table.tracklets[row].key
+
+    return found(correction.a), found(correction.b)
 
 
 def _find(anchor: Anchor, table: TrackletTable, config: CorrectionConfig) -> int | None:

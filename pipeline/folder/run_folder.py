@@ -124,6 +124,21 @@ class RunFolder:
         return self.root / "report.html"
 
     @property
+    def questions(self) -> Path:
+        """The page with the pairs that ``tools.ask`` asks about."""
+        return self.root / "questions.html"
+
+    @property
+    def inspection(self) -> Path:
+        """The page with the last pair that ``tools.inspect_link`` looked at."""
+        return self.root / "inspection.html"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Folder of the state that a killed run goes on from; removed when tracking is complete."""
+        return self.root / "checkpoint"
+
+    @property
     def space_time(self) -> Path:
         """Folder of the transition model learnt from this run, and its picture."""
         return self.root / "space_time"

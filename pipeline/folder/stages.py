@@ -50,12 +50,14 @@ class WarningKind(StrEnum):
     TRACKING = "tracking"
     ASSOCIATION = "association"
     SCORES = "scores"
+    PAGES = "pages"
     VIDEO = "video"
+    FORGOTTEN = "forgotten"
 
     @property
     def before_association(self) -> bool:
         """The warning stands when the same tracklets are associated anew."""
-        return self in (WarningKind.INPUT, WarningKind.WEIGHTS, WarningKind.TRACKING)
+        return self in (WarningKind.INPUT, WarningKind.WEIGHTS, WarningKind.TRACKING, WarningKind.FORGOTTEN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Durable tracklets: parts closed by time window, and checkpoints a killed run goes on from."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from data.formats.state import load_state, save_state
@@ -27,11 +26,6 @@ class TrackletStore:
         self._checkpoints = 0
         self._window_start_s: float | None = None
 
-    @property
-    def checkpoint_folder(self) -> Path:
-        """Where checkpoints lie; removed when the run is complete."""
-        return self._folder.root / "checkpoint"
-
     def add(self, tracklet: Tracklet) -> None:
         """Take a closed tracklet."""
         self._pending.append(tracklet)
@@ -56,18 +50,18 @@ class TrackletStore:
 
     def checkpoint(self, stage: Mapping[str, Any]) -> None:
         """Make the whole state durable: the pending tracklets and the stage's own tree."""
-        self.checkpoint_folder.mkdir(exist_ok=True)
+        self._folder.checkpoint.mkdir(exist_ok=True)
         self._checkpoints += 1
         pending = f"pending-{self._checkpoints}.parquet"
-        write_tracklets(self._folder.claim(self.checkpoint_folder / pending), self._pending)
+        write_tracklets(self._folder.claim(self._folder.checkpoint / pending), self._pending)
         own = {
             "pending": pending,
             "parts": self._parts,
             "checkpoints": self._checkpoints,
             "window_start_s": self._window_start_s,
         }
-        save_state(self._folder.claim(self.checkpoint_folder / "state.npz"), {"store": own, "stage": dict(stage)})
-        for path in self.checkpoint_folder.glob("pending-*.parquet"):
+        save_state(self._folder.claim(self._folder.checkpoint / "state.npz"), {"store": own, "stage": dict(stage)})
+        for path in self._folder.checkpoint.glob("pending-*.parquet"):
             if path.name != pending:
                 path.unlink()
 
@@ -79,11 +73,11 @@ class TrackletStore:
         Returns:
             The stage's tree, or None where there is no checkpoint and the run starts from the first frame.
         """
-        path = self.checkpoint_folder / "state.npz"
+        path = self._folder.checkpoint / "state.npz"
         state = load_state(path) if path.exists() else None
         if state is not None:
             own = state["store"]
-            self._pending = read_tracklets(self.checkpoint_folder / own["pending"])
+            self._pending = read_tracklets(self._folder.checkpoint / own["pending"])
             self._parts = own["parts"]
             self._checkpoints = own["checkpoints"]
             self._window_start_s = own["window_start_s"]
@@ -93,10 +87,10 @@ class TrackletStore:
 
     def clear_checkpoint(self) -> None:
         """Remove the checkpoint: the run needs it no more."""
-        if self.checkpoint_folder.is_dir() and not self.checkpoint_folder.is_symlink():
-            for path in self.checkpoint_folder.iterdir():
+        if self._folder.checkpoint.is_dir() and not self._folder.checkpoint.is_symlink():
+            for path in self._folder.checkpoint.iterdir():
                 path.unlink()
-            self.checkpoint_folder.rmdir()
+            self._folder.checkpoint.rmdir()
 
     def _write_part(self) -> None:
         if self._pending:

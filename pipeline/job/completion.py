@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.errors import UserError
+from data.listing import listed
 from data.records import Tracklet
 from data.site import site_text
 from data.splits import apply_splits
@@ -32,7 +33,7 @@ def complete(
     """Associate the run's tracklets; write identities, track files, evidence, scores, videos and the report.
 
     Global ids of an earlier association of the same run are inherited where people overlap. Its scores go; its videos
-    stay, and a warning tells that they are older.
+    and pages of pairs stay, and a warning tells that they are older.
 
     Args:
         job: a run whose tracklets are complete.
@@ -46,12 +47,9 @@ def complete(
         scores = None if truth is None else score_run(job, truth, association)
         if save_video:
             _render(job)
-        elif any(job.folder.video(camera).exists() for camera in job.cameras):
-            job.warn(
-                WarningKind.VIDEO,
-                "the videos were drawn before this association and may show other identities; `python -m tools.render "
-                "RUN --overwrite` draws them anew",
-            )
+        else:
+            _tell_of_older_videos(job)
+        _tell_of_older_pages(job)
     job.write_manifest(Status.COMPLETE)
     write_report(job.folder, job.config.report)
     logger.info("done: %s (look at %s)", job.folder.root, job.folder.report)
@@ -103,6 +101,26 @@ def _associate(job: Job, corrections: Sequence[Correction]) -> Association:
         write_outputs(found)
     job.counts["association"] = {"splits": len(splits), **_counts(tracklets, association)}
     return association
+
+
+def _tell_of_older_videos(job: Job) -> None:
+    if listed(job.folder.video("x").parent, "*.mp4"):
+        job.warn(
+            WarningKind.VIDEO,
+            "the videos were drawn before this association and may show other identities; `python -m tools.render "
+            "RUN --overwrite` draws them anew",
+        )
+
+
+def _tell_of_older_pages(job: Job) -> None:
+    tools = {job.folder.questions: "tools.ask", job.folder.inspection: "tools.inspect_link"}
+    for page, tool in tools.items():
+        if page.exists():
+            job.warn(
+                WarningKind.PAGES,
+                f"{page.name} was written before this association and may show other identities; `python -m {tool}` "
+                "writes it anew",
+            )
 
 
 def _keep_corrections(folder: RunFolder, corrections: Sequence[Correction]) -> None:

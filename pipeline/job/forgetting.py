@@ -1,4 +1,4 @@
-"""One person leaves a run folder: vectors, pictures, tracks, places, links and the report's entries."""
+"""One person leaves a run folder: vectors, pictures, tracks, places, links, answers and every mention."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,9 +20,8 @@ from pipeline.config import RunConfig, load_config
 from pipeline.folder.crop_notes import read_note
 from pipeline.folder.run_folder import RunFolder
 from pipeline.folder.track_files import mot_table, root_ids
+from pipeline.job.traces import Key, forget_mentions, mentioned, out_of_reach, remove_uncuttable
 from pipeline.report.page import write_report
-
-Key = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +78,17 @@ def forget(folder: RunFolder, person: int) -> Forgotten:
     for path in listed(folder.world("x").parent, "*.csv"):
         paths = read_world_paths(path)
         write_world_paths(folder.claim(path), paths.select(paths.ids != person))
-    removed = _remove_drawn(folder)
+    removed = remove_uncuttable(folder)
     links = folder.read_links()
     kept = [link for link in links if link.a not in keys and link.b not in keys]
     folder.write_links(kept)
-    folder.write_splits(split for split in splits if (split.camera, split.local_id) not in cut)
+    folder.write_splits(_left_of(splits, keys, cut))
+    forget_mentions(folder, keys)
     _rewrite_local_tracks(folder, list(manifest["inputs"]), roots, config.run)
     folder.write_global_tracks([one for one in people if one.global_id != person])
     write_report(folder, config.report)
     _prove(folder, person, keys)
-    return Forgotten(len(keys), pictures, len(links) - len(kept), removed, _out_of_reach(folder, manifest["inputs"]))
+    return Forgotten(len(keys), pictures, len(links) - len(kept), removed, out_of_reach(folder, manifest["inputs"]))
 
 
 def _pieces(splits: Sequence[Split]) -> dict[Key, set[Key]]:
@@ -97,6 +97,12 @@ def _pieces(splits: Sequence[Split]) -> dict[Key, set[Key]]:
     for (camera, name), span in piece_spans(splits).items():
         found.setdefault((camera, span.local_id), set()).add((camera, name))
     return found
+
+
+def _left_of(splits: Sequence[Split], keys: set[Key], cut: set[Key]) -> list[Split]:
+    """The cuts of other tracks, which do not say any more that the person took one over."""
+    kept = [split for split in splits if (split.camera, split.local_id) not in cut]
+    return [replace(one, taken_from=-1) if (one.camera, one.taken_from) in keys else one for one in kept]
 
 
 def _forget_pictures(folder: RunFolder, keys: set[Key], cut: set[Key], splits: Sequence[Split]) -> int:
@@ -126,13 +132,14 @@ def _owner(path: Path, spans: Mapping[int, Span]) -> int | None:
 
 
 def _forget_answers(folder: RunFolder, keys: set[Key]) -> None:
-    """Answers about the person say where it was."""
+    """Answers about the person say where it was; those that lie on nobody do nothing, and may be about it."""
     for path in (folder.corrections, folder.used_corrections):
         known = corrections_of_run(path)
         if known:
             table = build_table(folder.read_tracklets(), load_site(folder.site))
             config = load_config([folder.config]).associate.corrections
-            kept = [one for one in known if keys.isdisjoint(tracklets_of(one, table, config))]
+            found = [tracklets_of(one, table, config) for one in known]
+            kept = [one for one, (a, b) in zip(known, found) if a is not None and b is not None and not {a, b} & keys]
             write_corrections(path, kept)
 
 
@@ -165,16 +172,6 @@ def _rewrite_local_tracks(folder: RunFolder, cameras: Sequence[str], roots: Mapp
             write_mot(folder.claim(path), mot_table(own, roots, run.interpolate_s, run.smooth_s))
 
 
-def _remove_drawn(folder: RunFolder) -> tuple[Path, ...]:
-    """Videos and pages with pictures of people, which can be made again; the report is written anew."""
-    listed = (folder.root / name for name in folder.ledger.names())
-    drawn = [path for path in listed if path.suffix in (".mp4", ".html") and path != folder.report]
-    standing = tuple(path for path in drawn if folder.holds(path))
-    for path in standing:
-        path.unlink()
-    return standing
-
-
 def _prove(folder: RunFolder, person: int, keys: set[Key]) -> None:
     """Read everything back and look for the person."""
     left = [f"tracklets of {key}" for key in keys if key in {item.key for item in folder.read_tracked()}]
@@ -185,13 +182,7 @@ def _prove(folder: RunFolder, person: int, keys: set[Key]) -> None:
         path = folder.tracks(camera)
         if path.exists() and person in read_mot(path, "tracks").ids:
             left.append(f"rows of {path.name}")
+    left += ["cuts that name it" for cut in folder.read_splits() if (cut.camera, cut.taken_from) in keys]
+    left += ["lines that name it"] * mentioned(folder, keys)
     if left:
         raise RuntimeError(f"person {person} is still in {folder.root}: {', '.join(sorted(set(left)))}")
-
-
-def _out_of_reach(folder: RunFolder, inputs: Mapping[str, Mapping[str, object]]) -> tuple[str, ...]:
-    lines = [f"the recording of camera {camera}: {given.get('uri', '?')}" for camera, given in inputs.items()]
-    if folder.space_time.is_dir():
-        lines.append(f"counts of how long people take between cameras, without names: {folder.space_time}")
-    lines.append("copies of this folder, backups, files exported from it, and disk blocks that were not overwritten")
-    return tuple(lines)

@@ -1,21 +1,24 @@
 """A forgotten person is nowhere in the folder, everybody else is where they were, and the rest can be used on."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from data.atomic import temporary_path
 from data.errors import UserError
 from data.formats.mot import MotTable, read_mot, write_mot
 from data.records import GlobalTrack
 from data.site import Site, save_site
 from data.splits import Split
 from pipeline.association.config import CorrectionConfig
-from pipeline.association.corrections import Correction, anchor_of, load_corrections, write_corrections
+from pipeline.association.corrections import Anchor, Correction, anchor_of, load_corrections, write_corrections
 from pipeline.association.table import build_table
 from pipeline.cli import run
 from pipeline.folder.run_folder import RunFolder
+from pipeline.folder.stages import RunWarning, WarningKind
 from pipeline.job.forgetting import forget
 from pipeline.rendering.config import RenderConfig
 from pipeline.rendering.overlay import render_run
@@ -126,3 +129,78 @@ def test_answers_about_a_forgotten_person_go_and_others_stay(folder: RunFolder) 
         write_corrections(path, [answer(gone, kept), answer(kept, others)])
     forget(folder, gone.global_id)
     assert [load_corrections(path) for path in copies] == [[answer(kept, others)]] * 2
+
+
+def test_no_line_page_cut_or_leftover_names_a_forgotten_person(folder: RunFolder) -> None:
+    gone, kept = folder.read_global_tracks()[:2]
+    (mine, *_), (other, *_) = gone.visits, kept.visits
+    whole = next(item for item in folder.read_tracked(other.camera) if item.local_id == other.local_id)
+    middle = float(whole.times_s[2])
+    folder.write_splits([Split(other.camera, other.local_id, 900, 2, middle, 3.0, 0.9, mine.local_id)])
+    told = [
+        f"{mine.camera} {mine.local_id} and x 7 stay apart although they are linked",
+        "correction 1 (same) was not applied: no tracklet of camera 'x' lies on box [1, 2, 3, 4] at 7 s",
+        f"{mine.camera} {mine.local_id}1 is somebody else",
+    ]
+    manifest = folder.read_manifest()
+    manifest["warnings"] += [RunWarning(WarningKind.ASSOCIATION, text).to_json() for text in told]
+    folder.write_json(folder.manifest, manifest)
+    folder.write_text(folder.log, "".join(f"now WARNING {text}\n" for text in told))
+    for path in (folder.questions, folder.inspection, folder.checkpoint / "state.npz"):
+        folder.write_text(path, "the person")
+    half = temporary_path(folder.part_paths()[0])
+    half.write_text("the person")
+    forget(folder, gone.global_id)
+    texts = [one["text"] for one in folder.read_manifest()["warnings"]]
+    assert told[2] in texts
+    assert not {told[0], told[1]} & set(texts)
+    assert folder.log.read_text() == f"now WARNING {told[2]}\n"
+    assert [path for path in (folder.questions, folder.inspection, half) if path.exists()] == []
+    assert list(folder.checkpoint.iterdir()) == []
+    taken = {split.taken_from for split in folder.read_splits() if mine.camera == other.camera}
+    assert taken <= {-1}
+    (noted,) = [text for text in texts if "were removed from this run" in text]
+    assert noted in folder.report.read_text()
+
+
+def test_an_answer_that_lies_on_nobody_goes_too(folder: RunFolder) -> None:
+    save_site(Site.blank(sorted(folder.read_inputs())), folder.site)
+    camera = sorted(folder.read_inputs())[0]
+    nowhere = Anchor(camera=camera, time_s=9e5, box=(1, 2, 30, 40))
+    write_corrections(folder.corrections, [Correction("same", nowhere, nowhere, note="red jacket")])
+    forget(folder, folder.read_global_tracks()[0].global_id)
+    assert load_corrections(folder.corrections) == []
+
+
+def test_forgetting_that_was_killed_half_way_can_be_done_again(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = folder.read_tracked()[0]
+    people = folder.read_global_tracks()
+    row = len(whole) // 2
+    folder.write_splits([Split(whole.camera, whole.local_id, 900, row, float(whole.times_s[row]), 3.0, 0.9, -1)])
+    pieces = {item.key: item for item in folder.read_tracklets()}
+    owner = next(p for p in people if whole.key in {(v.camera, v.local_id) for v in p.visits})
+    rest = replace(owner, global_id=77, visits=(replace(owner.visits[0], camera=whole.camera, local_id=900),))
+    folder.write_global_tracks([*people, rest])
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "write_links", killed)
+        with pytest.raises(KeyboardInterrupt):
+            forget(folder, 77)
+    forget(folder, 77)
+    left = {item.key: item for item in folder.read_tracklets()}
+    assert (whole.camera, 900) not in left
+    np.testing.assert_array_equal(left[whole.key].boxes, pieces[whole.key].boxes)
+
+
+def test_what_no_run_wrote_is_named_and_left(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = folder.root / "scores.html"
+    mine.write_text("made by hand")
+    person = folder.read_global_tracks()[0].global_id
+    assert run(main, [str(folder.root), str(person)]) == 0
+    assert "files that lie here and no run wrote: scores.html\n" in capsys.readouterr().out
+    assert mine.exists()

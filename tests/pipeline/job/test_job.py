@@ -186,6 +186,14 @@ def test_what_is_left_of_an_earlier_association_is_not_taken_for_this_one(
     complete(once_more)
     (told,) = [warning.text for warning in once_more.warnings if warning.kind == WarningKind.VIDEO]
     assert "drawn before this association" in told
+    assert not any(warning.kind == WarningKind.PAGES for warning in once_more.warnings), "there is none"
+    for page in (job.folder.questions, job.folder.inspection):
+        job.folder.write_text(page, "<html>")
+    last = load_job(job.folder, config)
+    complete(last)
+    pages = [warning.text for warning in last.warnings if warning.kind == WarningKind.PAGES]
+    assert ["questions.html" in pages[0], "inspection.html" in pages[1]] == [True, True]
+    assert pages[0] in job.folder.report.read_text()
 
 
 def test_other_videos_cannot_be_resumed(videos: list[str], tmp_path: Path, config: Config) -> None:

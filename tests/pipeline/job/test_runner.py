@@ -110,7 +110,7 @@ def test_what_association_warned_of_and_spent_is_told_anew(request_: RunRequest,
     folder.write_json(folder.manifest, manifest | {"warnings": [warning.to_json() for warning in given]})
     job = load_job(folder, config)
     assert [warning.kind for warning in job.warnings] == [
-        WarningKind.INPUT, WarningKind.WEIGHTS, WarningKind.TRACKING,
+        WarningKind.INPUT, WarningKind.WEIGHTS, WarningKind.TRACKING, WarningKind.FORGOTTEN,
     ]  # fmt: skip
     assert Stage.TRACK in job.clock.summary()
     assert not set(job.clock.summary()) & set(AFTER_TRACKING)
