@@ -2,20 +2,20 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from data.atomic import write_bytes
-from data.errors import UserError
 from data.runtime.cores import Share, shared_cores
 from data.runtime.network import Network
 from data.runtime.onnx import OnnxNetwork, execution_providers
 from data.runtime.openvino import IrGraph, OpenVinoNetwork
+from data.runtime.seals import is_whole, seal
 from data.runtime.unfolding import is_folded, unfolded
 
 UNFOLDED = "unfolded"
 # Part of the name of every graph that is kept: to be raised when other code makes another graph of the same file.
-_EDITION = 1
+_EDITION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,6 @@ class Opener:
         cores: CPU cores all networks together may use; 0: all.
         at_once: rows that are given together.
         folder: where graphs that were made of files, and compiled models, are kept; None keeps none.
-        anew: graphs are made although they are kept.
     """
 
     model: Model
@@ -58,7 +57,6 @@ class Opener:
     cores: int
     at_once: int
     folder: Path | None
-    anew: bool = False
 
     def __call__(self, name: str, threads: int = 1, rows: int = 1) -> Network:
         """Open it.
@@ -72,15 +70,6 @@ class Opener:
         Raises:
             UserError: when the runtime is absent or does not read the model.
         """
-        try:
-            return self._open(name, threads, rows)
-        except UserError:
-            if not self._takes_kept(name):
-                raise
-        # The cache may have been damaged since, or lost one of two files; the user's own file is as it was.
-        return replace(self, anew=True)._open(name, threads, rows)
-
-    def _open(self, name: str, threads: int, rows: int) -> Network:
         runtime, precision, *form = name.split()
         source = self._unfolded() if form else self._stored()
         share = Share.of(self.cores, threads, self.at_once, rows)
@@ -105,10 +94,6 @@ class Opener:
         """Whether it can be opened in two forms, see ``data.runtime.unfolding``."""
         return not self.model.is_ir and is_folded(self._onnx())
 
-    def _takes_kept(self, name: str) -> bool:
-        """Whether what opens under a name comes from the cache, and not from the user's file."""
-        return self.folder is not None and (name.endswith(UNFOLDED) or not isinstance(self.model.source, Path))
-
     def _stored(self) -> Path | bytes | IrGraph:
         source = self.model.source
         return source if isinstance(source, Path) else self._kept("", source)
@@ -122,17 +107,18 @@ class Opener:
         return stored
 
     def _kept(self, form: str, make: Callable[[], bytes | IrGraph]) -> Path | bytes | IrGraph:
-        """A graph from the cache, made once: the library that takes graphs apart is slow to load."""
+        """A graph from the cache: the library that takes graphs apart is slow to load. A damaged one is made anew."""
         if self.folder is None:
             return make()
         path = self.folder / "graphs" / f"{self._name(form)}{'.xml' if self.model.is_ir else '.onnx'}"
-        if self.anew or not path.exists():
+        files = [path, path.with_suffix(".bin")] if self.model.is_ir else [path]
+        if not all(is_whole(file) for file in files):
             graph = make()
+            contents = (graph.xml, graph.weights) if isinstance(graph, IrGraph) else (graph,)
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                if isinstance(graph, IrGraph):
-                    write_bytes(path.with_suffix(".bin"), graph.weights)
-                write_bytes(path, graph.xml if isinstance(graph, IrGraph) else graph)
+                for file, content in zip(files, contents, strict=True):
+                    write_bytes(file, content)
+                    seal(file)
             except OSError:
                 return graph
         return path

@@ -16,10 +16,12 @@ from data.errors import UserError
 from data.foreign import read_json
 from data.runtime.cores import Share
 from data.runtime.network import FloatArray, Shape, check_inputs, first_line, run_in_any_portions, run_in_portions
+from data.runtime.seals import drop_damaged, is_whole, seal, seal_new
 
 # OpenVINO's words; fp32 must be said, as it takes half precision by itself where the processor has it.
 _PRECISIONS = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
 _CONVERTER = "openvino.tools.ovc"
+_BLOBS = "*.blob"
 
 
 def has_openvino() -> bool:
@@ -64,8 +66,11 @@ class OpenVinoNetwork:
                 None keeps nothing.
 
         Raises:
-            UserError: when OpenVINO is absent, or does not read or compile the file.
+            UserError: when OpenVINO is absent, or does not read or compile the file; and for bf16 where the processor
+                has none: OpenVINO would take another precision and say nothing.
         """
+        if precision == "bf16" and has_openvino() and not computes_bf16():
+            raise UserError(f"{label} in bf16: this processor does not multiply bf16 natively")
         settings: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
             "NUM_STREAMS": share.runs,
@@ -80,11 +85,16 @@ class OpenVinoNetwork:
             # By its path, as of a model that was read all weights are hashed to find it in the cache.
             source = str(model)
             self.metadata = _kept_metadata(model, compiled, label)
-            settings["CACHE_DIR"] = str(compiled)
+            # Of its own for each way of compiling, so that only what will be opened is checked.
+            blobs = compiled / f"{precision}-{share.runs}x{share.threads}"
+            if drop_damaged(blobs, _BLOBS):
+                settings["CACHE_DIR"] = str(blobs)
         try:
             network = _core().compile_model(source, "CPU", settings)
         except Exception as error:  # OpenVINO raises RuntimeError and its own kinds, by version
             raise UserError(f"{label} is not readable by OpenVINO: {_reason(error)}") from error
+        if "CACHE_DIR" in settings:
+            seal_new(Path(settings["CACHE_DIR"]), _BLOBS)
         check_inputs([min(one.get_names(), default="") for one in network.inputs], label)
         self._requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(share.runs):
@@ -190,13 +200,13 @@ def _kept_metadata(model: Path, folder: Path, label: str) -> dict[str, str]:
     """Those of a model, which is read once for them: what is compiled of it does not hold them."""
     _check(model, label)
     path = folder / "metadata.json"
-    try:
+    if is_whole(path):
         return {str(name): str(value) for name, value in read_json(path).items()}
-    except (UserError, AttributeError):
-        found = _metadata(read_openvino(model, label))
+    found = _metadata(read_openvino(model, label))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(found, indent=1) + "\n")
+        seal(path)
     except OSError:
         pass  # It is read again the next time.
     return found

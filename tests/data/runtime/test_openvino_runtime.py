@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data.errors import UserError
-from data.runtime.choice import Runtimes
+from data.runtime.choice import RuntimeChoice, Runtimes
 from data.runtime.cores import Share
 from data.runtime.network import Network
 from data.runtime.onnx import OnnxNetwork
@@ -119,7 +119,7 @@ def test_an_ir_network_describes_people(ir: Path) -> None:
     assert (embedder.dim, embedder.part_names) == (6, ("global",))
 
 
-@pytest.mark.parametrize("damage", [".bin absent", ".bin short", ".xml empty"])
+@pytest.mark.parametrize("damage", [".bin absent", ".bin short", ".bin flipped", ".xml empty", ".xml flipped"])
 def test_a_graph_whose_copy_in_the_cache_was_damaged_is_made_anew(ir: Path, tmp_path: Path, damage: str) -> None:
     made: list[int] = []
 
@@ -135,16 +135,75 @@ def test_a_graph_whose_copy_in_the_cache_was_damaged_is_made_anew(ir: Path, tmp_
     expected = opened().run(blob)[0]
     np.testing.assert_array_equal(opened().run(blob)[0], expected)
     assert len(made) == 1, "what is whole is kept"
-    # What was compiled would hide a graph that is only short.
-    shutil.rmtree(tmp_path / "cache" / "openvino")
     kind, what = damage.split()
     (path,) = (tmp_path / "cache" / "graphs").glob(f"*{kind}")
-    path.write_bytes(path.read_bytes()[:40] if what == "short" else b"")
-    if what == "absent":
-        path.unlink()
+    _damage(path, what)
     np.testing.assert_array_equal(opened().run(blob)[0], expected)
     opened()
     assert len(made) == 2, "it is mended, not made at every start"
+
+
+def _damage(path: Path, what: str) -> None:
+    content = path.read_bytes()
+    middle = len(content) // 2
+    flipped = content[:middle] + bytes([content[middle] ^ 0x40]) + content[middle + 1 :]
+    path.chmod(0o600)
+    path.write_bytes({"short": content[:40], "flipped": flipped}.get(what, b""))
+    if what == "absent":
+        path.unlink()
+
+
+@pytest.mark.parametrize("damage", ["absent", "short", "flipped", "empty"])
+@pytest.mark.parametrize("file", ["*/*.blob", "metadata.json"])
+def test_what_was_compiled_is_made_anew_where_it_was_damaged(ir: Path, tmp_path: Path, damage: str, file: str) -> None:
+    blob = np.random.default_rng(0).random((1, 3, 32, 16)).astype(np.float32)
+
+    def opened() -> Network:
+        return OpenVinoNetwork(ir, Share.of(1), "net", compiled=tmp_path / "kept")
+
+    expected = opened().run(blob)[0]
+    (path,) = (tmp_path / "kept").glob(file)
+    whole = path.read_bytes()
+    before = path.stat().st_mtime_ns
+    opened()
+    assert path.stat().st_mtime_ns == before, "what is whole is kept"
+    _damage(path, damage)
+    again = opened()
+    np.testing.assert_array_equal(again.run(blob)[0], expected)
+    assert (again.metadata, path.exists()) == ({}, True)
+    assert path.suffix == ".blob" or path.read_bytes() == whole
+
+
+def test_what_was_compiled_and_cannot_be_trusted_nor_removed_is_not_read(
+    ir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob = np.random.default_rng(0).random((1, 3, 32, 16)).astype(np.float32)
+    expected = OpenVinoNetwork(ir, Share.of(1), "net", compiled=tmp_path / "kept").run(blob)[0]
+    (path,) = (tmp_path / "kept").glob("*/*.blob")
+    _damage(path, "flipped")
+    damaged = path.read_bytes()
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError("somebody else's")
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    again = OpenVinoNetwork(ir, Share.of(1), "net", compiled=tmp_path / "kept")
+    np.testing.assert_array_equal(again.run(blob)[0], expected)
+    assert path.read_bytes() == damaged
+
+
+def test_bf16_is_refused_where_the_processor_has_none(
+    ir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data.runtime.openvino.computes_bf16", lambda: False)
+    assert OpenVinoNetwork(ir, Share.of(1), "net", "fp32").batch is None
+    with pytest.raises(UserError, match="net in bf16: this processor does not multiply bf16 natively"):
+        OpenVinoNetwork(ir, Share.of(1), "net", "bf16")
+    # A run that goes on elsewhere must not go on with other numbers.
+    model = Model(ir, "net", "net")
+    runtimes = Runtimes(tmp_path / "cache", {"net": RuntimeChoice("openvino", "bf16")})
+    with pytest.raises(UserError, match=r"natively; the run began with openvino bf16, so resume where that works"):
+        runtimes.open(model, "auto", "cpu", 1, 1, _ONE)
 
 
 def test_a_file_of_the_user_that_cannot_be_read_is_not_tried_again(tmp_path: Path) -> None:

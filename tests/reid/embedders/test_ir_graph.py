@@ -108,7 +108,7 @@ def test_halves_are_kept_and_not_made_again(tmp_path: Path, monkeypatch: pytest.
     weights = ResolvedWeights(path, "0" * 64, "net", None, runtimes=Runtimes(tmp_path / "cache"))
     PooledPartsEmbedder(CONFIG, weights, "cpu", 1)
     kept = sorted(file.suffix for file in (tmp_path / "cache" / "graphs").iterdir())
-    assert kept == [".bin", ".bin", ".xml", ".xml"]
+    assert [suffix for suffix in kept if suffix != ".crc32"] == [".bin", ".bin", ".xml", ".xml"]
     monkeypatch.setattr("reid.embedders.pooled.split_at_pooling", lambda _: pytest.fail("made again"))
     weights = ResolvedWeights(path, "0" * 64, "net", None, runtimes=Runtimes(tmp_path / "cache"))
     PooledPartsEmbedder(CONFIG, weights, "cpu", 1)
