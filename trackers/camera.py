@@ -230,7 +230,8 @@ class CameraTracker:
         """Rows of the view that need an appearance.
 
         On demand these are the confident detections that are not plainly one known person: none or several tracks may
-        be theirs, or their track may take several detections, is tentative, was lost, or has stale looks.
+        be theirs, or their track may take several detections, is tentative, was lost, or has stale looks. What neither
+        continues nor starts a track, however it looks, is not asked about: a sign that the detector half believes in.
         """
         if self._config.appearance == "always":
             return np.sort(prediction.rows)
@@ -240,7 +241,9 @@ class CameraTracker:
         fresh = (time_s - table.looked_s < self._config.looks.stale_s) & ~table.renew
         plain = fresh & (table.state == CONFIRMED) & (possible.sum(axis=1) == 1)
         settled = (possible.sum(axis=0) == 1) & (possible & plain[:, None]).any(axis=0)
-        return np.sort(prediction.rows[confident & ~settled])
+        refound = (table.state == LOST)[:, None] & (prediction.pairs.distance <= self._config.association.gate)
+        useful = (possible | refound).any(axis=0) | (prediction.scores >= self._config.life.score_new)
+        return np.sort(prediction.rows[confident & useful & ~settled])
 
     def _track(self, view: View, prediction: _Prediction, looks: PartEmbeddings | None) -> Tracks:
         table, pairs, now = self._table, prediction.pairs, view.time_s

@@ -324,6 +324,27 @@ class TestAppearanceOnDemand:
         assert on_demand.wanted == [[0]]
         assert always.wanted == [[0, 1]]
 
+    def test_what_neither_continues_nor_starts_a_track_is_not_asked_for(
+        self, film: Make, person: Make, looks: Make
+    ) -> None:
+        scene = film(patched(looks__stale_s=0.05))
+        for step in range(20):
+            scene.show(step / FPS, [person(200), person(800)], [0.9, 0.5], looks=looks([0, 1]))
+        assert scene.wanted == [[0]] * 20
+        scene.show(2.0, [person(200), person(800)], [0.5, 0.7], looks=looks([0, 1]))
+        scene.show(2.1, [person(200), person(800)], [0.5, 0.5], looks=looks([0, 1]))
+        assert scene.wanted[20:] == [[0, 1]] * 2, "weak boxes of people who are known, and one sure enough to be new"
+
+    def test_a_weak_box_that_may_be_somebody_lost_is_asked_for(self, film: Make, person: Make, looks: Make) -> None:
+        scene = film()
+        for step in range(20):
+            scene.show(step / FPS, [person(500)], looks=looks([0]))
+        for step in range(20, 50):
+            scene.show(step / FPS, [])
+        scene.show(5.0, [person(780)], [0.5], looks=looks([0]))
+        assert scene.wanted[-1] == [0], "too far to be him by its place alone"
+        assert len(scene.tracks[-1]) == 1, "his looks brought him back"
+
     def test_after_a_cut_the_next_piece_gets_a_look(self, film: Make, person: Make, looks: Make) -> None:
         scene = film(patched(max_tracklet_s=2.0, looks__stale_s=100.0))
         for step in range(60):
