@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -12,11 +12,14 @@ from typing import Any
 
 from data.errors import UserError
 from data.sources.base import is_address
+from data.sources.fields import FieldOrder, Fields
 from data.sources.geometry import Orientation, Size, believed_aspect, common_size, orientation_of_frame, shown_size
 from data.sources.rate import nominal_rate
 from data.sources.timeline import mostly_rises
 
 PROBE_FRAMES = 32
+# Frames looked at for how their two fields follow each other.
+_FIELD_FRAMES = 150
 # Places in a file at which its picture size is looked at, and packets that may be read for it at each.
 _LOOKS = 12
 _LOOK_PACKETS = 60
@@ -50,7 +53,8 @@ class Probe:
         stored_size: (width, height) of the first picture as stored.
         aspect: width of a stored pixel over its height; None: square.
         orientation: how the first picture is to be shown.
-        interlaced: any of the first frames is.
+        interlaced: any of the first frames is marked so.
+        fields: whether the two fields of the first frames are of different instants, where they are marked.
         high_range: name of the transfer function of high dynamic range, or "".
         fps: frames per second; None where nothing tells.
         frame_count: what the header says, as far as its length agrees; None where unknown.
@@ -66,6 +70,7 @@ class Probe:
     aspect: Fraction | None
     orientation: Orientation
     interlaced: bool
+    fields: Fields
     high_range: str
     fps: float | None
     frame_count: int | None
@@ -162,6 +167,8 @@ def probe(container: Any, stream: Any, far: bool = False) -> Probe:
     fps = nominal_rate([float(rate) if rate else None for rate in rates], stamps if stamped else [])
     end_s = _end_s(container, stream, fps)
     sizes = [shown_size(frame, aspect) for frame in frames]
+    interlaced = any(frame.interlaced_frame for frame in frames)
+    fields = _fields_of(container, stream, frames) if interlaced else "unknown"
     if not ended and not far:
         sizes = [sizes[0], *_sizes_elsewhere(container, stream, aspect, end_s)]
     return Probe(
@@ -169,7 +176,8 @@ def probe(container: Any, stream: Any, far: bool = False) -> Probe:
         stored_size=(first.width, first.height),
         aspect=aspect,
         orientation=orientation_of_frame(first),
-        interlaced=any(frame.interlaced_frame for frame in frames),
+        interlaced=interlaced,
+        fields=fields,
         high_range=_HIGH_RANGES.get(int(first.color_trc), ""),
         fps=fps,
         frame_count=_frame_count(stream, end_s, fps),
@@ -197,6 +205,19 @@ def _first_frames(container: Any, stream: Any) -> tuple[list[Any], bool]:
     except av.FFmpegError:
         pass
     return frames, True
+
+
+def _fields_of(container: Any, stream: Any, first: Sequence[Any]) -> Fields:
+    """How the fields of a stream follow each other: by its first frames, and further ones while too little moves."""
+    order = FieldOrder()
+    for frame in first:
+        order.add(frame)
+    further = _decoded(_packets(container, stream, _FIELD_FRAMES))
+    for frame in islice(further, _FIELD_FRAMES - len(first)):
+        if order.decide() != "unknown":
+            break
+        order.add(frame)
+    return order.decide()
 
 
 def _sizes_elsewhere(container: Any, stream: Any, aspect: Fraction | None, end_s: float | None) -> list[Size]:

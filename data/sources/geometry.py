@@ -119,21 +119,24 @@ def fit(image: Image, size: Size) -> Image:
 class ToRgb:
     """Turns decoded PyAV frames into upright RGB pictures of square pixels and one size; by one thread at a time."""
 
-    def __init__(self, size: Size, aspect: Fraction | None) -> None:
+    def __init__(self, size: Size, aspect: Fraction | None, whole_pictures: bool = False) -> None:
         """Prepare.
 
         Args:
             size: (width, height) of all pictures that come out.
             aspect: width of a stored pixel over its height; None: square.
+            whole_pictures: frames that are marked interlaced hold whole pictures all the same.
         """
         from av.video.reformatter import VideoReformatter
 
         self.size = size
-        self._whole, self._few, self._aspect = VideoReformatter(), VideoReformatter(), aspect
+        self._whole, self._few = VideoReformatter(), VideoReformatter()
+        self._aspect, self._whole_pictures = aspect, whole_pictures
 
     def __call__(self, frame: Any) -> Image:
         """Convert a frame to (H, W, 3) uint8 RGB; an interlaced one without its comb."""
-        return self._converted(self._whole, frame, self.size, upper_field(frame) if frame.interlaced_frame else frame)
+        combed = frame.interlaced_frame and not self._whole_pictures
+        return self._converted(self._whole, frame, self.size, upper_field(frame) if combed else frame)
 
     def sampled(self, frame: Any, size: Size) -> Image:
         """Convert evenly spread pixels of a frame to a picture of (width, height) ``size``, uint8 RGB."""

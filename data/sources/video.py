@@ -76,7 +76,7 @@ class VideoSource:
     def frames(self, start_index: int = 0) -> Iterator[Frame]:
         """Decode from a frame index on, in rising time; see ``FrameSource``."""
         selector = FrameSelector(self._config, start_index)
-        to_rgb = ToRgb(self._probe.size, self._probe.aspect)
+        to_rgb = ToRgb(self._probe.size, self._probe.aspect, self._probe.fields == "together")
         resized = False
         try:
             container = open_container(self._place, self._config.timeout_s)
@@ -125,10 +125,13 @@ class VideoSource:
                 f"its pixels are {ratio}, not square: pictures and boxes are {shown}, as a player shows them, not "
                 f"{stored} as stored; scale boxes that a tool made without heeding this (OpenCV does not)"
             )
-        if found.interlaced:
+        if found.interlaced and found.fields == "together":
+            self.warnings.tell("its frames are marked interlaced but hold whole pictures: every line is used")
+        elif found.interlaced:
+            doubt = " (too little moves in the first ones to see whether they are)" if found.fields == "unknown" else ""
             self.warnings.tell(
-                "its frames are interlaced: pictures are made of one field each, without the comb and half as sharp "
-                "from top to bottom"
+                f"its frames are interlaced{doubt}: pictures are made of one field each, without the comb and half as "
+                "sharp from top to bottom"
             )
         if found.high_range:
             self.warnings.tell(
@@ -148,7 +151,7 @@ class VideoSource:
         ends = f"ends at frame {decoder.count} ({decoder.end_s:.2f} s)"
         said_s = self._probe.end_s
         if 0 < decoder.interlaced < decoder.count or (decoder.interlaced and not self._probe.interlaced):
-            self.warnings.tell(f"{decoder.interlaced} of {decoder.count} frames are interlaced")
+            self.warnings.tell(f"{decoder.interlaced} of {decoder.count} frames are marked interlaced")
         if decoder.broken is not None:
             self.warnings.tell(
                 f"{ends} with a read error ({decoder.broken}): cut off or damaged; what decodes was kept"

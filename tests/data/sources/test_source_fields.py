@@ -10,7 +10,7 @@ import pytest
 from data.config import SourcesConfig
 from data.records import Frame
 from data.sources.base import CameraSpec
-from data.sources.fields import upper_field
+from data.sources.fields import FieldOrder, upper_field
 from data.sources.open import open_source
 
 _SIZE = (96, 64)
@@ -58,6 +58,50 @@ def test_an_interlaced_video_is_shown_field_by_field(make_video: Callable[..., P
     assert comb(stored) > 20, "the file itself has one"
 
 
+def moved(number: int, width: int, height: int) -> np.ndarray:
+    """The same bar, at one instant in both fields."""
+    return _bar(4 * number, width, height)
+
+
+def test_whole_pictures_that_are_marked_interlaced_keep_every_line(make_video: Callable[..., Path]) -> None:
+    def striped(number: int, width: int, height: int) -> np.ndarray:
+        image = moved(number, width, height)
+        image[::2, :8] = 220
+        return image
+
+    path = make_video(size=_SIZE, draw=striped, codec_options=_INTERLACED, frames=8)
+    warnings, frames = read(path)
+    assert warnings == ["its frames are marked interlaced but hold whole pictures: every line is used"]
+    assert comb(frames[-1].image[:, :8]) > 100, "lines one pixel high are seen"
+
+
+def test_a_bar_that_comes_late_is_waited_for(make_video: Callable[..., Path]) -> None:
+    def late(draw: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+        return lambda number, *size: draw(max(number - 60, 0), *size)
+
+    whole = make_video("whole.mp4", size=_SIZE, draw=late(moved), codec_options=_INTERLACED, frames=70)
+    assert read(whole)[0] == ["its frames are marked interlaced but hold whole pictures: every line is used"]
+    woven = make_video("woven.mp4", size=_SIZE, draw=late(combed), codec_options=_INTERLACED, frames=70)
+    assert "one field each" in read(woven)[0][0]
+
+
+def test_where_nothing_moves_one_field_is_shown_and_the_doubt_is_told(make_video: Callable[..., Path]) -> None:
+    path = make_video(size=_SIZE, draw=lambda _, *size: _bar(8, *size), codec_options=_INTERLACED, frames=6)
+    (told,) = read(path)[0]
+    assert "(too little moves in the first ones to see whether they are)" in told
+
+
+@pytest.mark.parametrize("bottom_first", [False, True])
+def test_noise_alone_does_not_make_fields_one_picture(bottom_first: bool) -> None:
+    rng, order = np.random.default_rng(0), FieldOrder()
+    for number in range(8):
+        first, second = (_bar(4 * number + step, *_SIZE) for step in ((2, 0) if bottom_first else (0, 2)))
+        first[1::2] = second[1::2]
+        noisy = np.clip(first + rng.normal(0, 12, (64, 96, 1)), 0, 255).astype(np.uint8)
+        order.add(av.VideoFrame.from_ndarray(noisy, format="rgb24"))
+    assert order.decide() == "apart"
+
+
 def test_progressive_video_keeps_every_line(make_video: Callable[..., Path]) -> None:
     path = make_video(size=_SIZE, draw=combed, codec_options={"crf": "4"}, frames=3)
     warnings, frames = read(path)
@@ -80,7 +124,7 @@ def test_frames_that_are_interlaced_later_are_counted(make_video: Callable[..., 
     path = tmp_path / "both.ts"
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
     warnings, frames = read(path)
-    assert "8 of 48 frames are interlaced" in warnings
+    assert "8 of 48 frames are marked interlaced" in warnings
     assert comb(frames[-1].image) < 2
 
 
