@@ -37,7 +37,7 @@ def open_network(
     Raises:
         UserError: when the file is not readable.
     """
-    key, label = f"{weights.name} {weights.sha256[:16]}", str(weights.path)
+    key, label = weights.key, str(weights.path)
     if part:
         key, label = f"{key} {part}", f"{label} ({part})"
     model = Model(graph or weights.path, key, label, makes_ir=weights.path.suffix == ".xml")

@@ -122,6 +122,11 @@ class ResolvedWeights:
         """Name and the first eight digits of the hash: equal only for equal weights."""
         return f"{self.name}@{self.sha256[:8]}"
 
+    @property
+    def key(self) -> str:
+        """What its network is remembered by, and the networks that are made of it begin with."""
+        return f"{self.name} {self.sha256[:16]}"
+
 
 def read_manifest(path: Path = SHIPPED_FOLDER / "manifest.yaml") -> dict[str, WeightRecord]:
     """Read a manifest: name -> record.

@@ -147,7 +147,7 @@ class Runtimes:
         else:
             logger.info("%s: %s are compared, once on this machine", build.model.label, " and ".join(names))
             network, choice = compare(build, names, trial)
-        if build.count > 1 and not build.on_gpu:
+        if build.count > 1 and not build.on_gpu(choice.runtime):
             choice = divided(build, choice, trial.blob(network))
             network = build(choice.name, choice.threads, choice.rows)
         elif len(names) == 1:
@@ -173,7 +173,7 @@ def _candidates(build: Opener, runtime: str) -> list[str]:
         raise UserError(f"{model.label} is an OpenVINO model, which onnxruntime does not read; set runtime to openvino")
     folded = build.is_folded
     stored = "int8" if folded else "fp32"
-    if runtime == "onnxruntime" or (runtime == "auto" and not model.is_ir and build.on_gpu):
+    if runtime == "onnxruntime" or (runtime == "auto" and not model.is_ir and build.on_gpu("onnxruntime")):
         return [f"onnxruntime {stored}"]
     form = f" {UNFOLDED}" if folded else ""
     names = [] if model.is_ir or runtime == "openvino" else [f"onnxruntime fp32{form}"]

@@ -1,4 +1,4 @@
-"""What tells one machine from another as far as the speed and the last bits of networks go."""
+"""What tells one machine from another as far as the speed and the last bits of networks go, and what it has."""
 
 import hashlib
 import platform
@@ -10,6 +10,8 @@ from data.runtime.cores import usable_cores
 
 _CPUINFO = Path("/proc/cpuinfo")
 _RUNTIMES = ("onnxruntime", "openvino")
+# The driver's own file: it is there in a container that was given a card, and not in one that was not.
+_NVIDIA = Path("/dev/nvidiactl")
 
 
 @cache
@@ -21,6 +23,11 @@ def machine_id() -> str:
     sets = hashlib.sha256((told.get("flags") or told.get("Features") or "").encode()).hexdigest()[:8]
     found = [f"{name} {_version(name)}" for name in _RUNTIMES]
     return ", ".join([f"{platform.machine()} {model} x{usable_cores()} {sets}", *found])
+
+
+def has_nvidia() -> bool:
+    """Whether there seems to be a card of NVIDIA's (Linux), without the seconds that asking torch takes."""
+    return _NVIDIA.exists()
 
 
 def _cpuinfo() -> list[tuple[str, str]]:

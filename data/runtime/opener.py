@@ -84,10 +84,14 @@ class Opener:
         """CPU cores there are."""
         return shared_cores(self.cores).count
 
-    @property
-    def on_gpu(self) -> bool:
-        """Whether ONNX Runtime takes a GPU on the device."""
-        return self.device != "cpu" and execution_providers(self.device) != ["CPUExecutionProvider"]
+    def on_gpu(self, runtime: str) -> bool:
+        """Whether a runtime computes on a GPU; OpenVINO never does.
+
+        Raises:
+            UserError: see ``data.runtime.onnx.execution_providers``.
+        """
+        on_cpu = runtime != "onnxruntime" or self.device == "cpu"
+        return not on_cpu and execution_providers(self.device) != ["CPUExecutionProvider"]
 
     @property
     def is_folded(self) -> bool:

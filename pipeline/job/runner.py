@@ -32,6 +32,7 @@ from pipeline.job.preparation import (
 from pipeline.job.request import DetectionFiles, EarlierRun, RunRequest, RunResult, TrackFiles, Videos
 from pipeline.job.stopping import InterruptedRun, resume_line
 from pipeline.job.tracking import track
+from pipeline.weights.devices import left_on_cpu
 from pipeline.weights.store import WeightStore, default_cache_dir
 
 logger = logging.getLogger(__name__)
@@ -133,8 +134,9 @@ def _track(opened: Opened, request: RunRequest, config: Config, weights: WeightS
         check_same_weights(folder, used)
     warnings = [RunWarning(WarningKind.WEIGHTS, line) for line in weights.warnings]
     chosen = weights.runtimes.chosen
-    warnings += [RunWarning(WarningKind.WEIGHTS, line) for line in refusals(chosen)]
     job = Job(folder, config, opened.site, inputs, used, chosen, warnings, limit=request.limit)
+    for line in (*refusals(chosen), *left_on_cpu(config.run.device, weights.used, chosen)):
+        job.warn(WarningKind.WEIGHTS, line)
     job.write_manifest(Status.RUNNING)
     try:
         with job.at_work():
