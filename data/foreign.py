@@ -342,4 +342,6 @@ def _told(path: Path, what: str) -> Iterator[None]:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    # libyaml calls every text it is given so.
+    text = str(error).replace('in "<unicode string>", ', "at ")
+    return " ".join(text.split())[:200] or type(error).__name__

@@ -1,5 +1,6 @@
 """Reads one configuration section from a YAML file, with changes from the command line."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -69,7 +70,10 @@ def parse_override(override: str) -> dict[str, Any]:
     """
     key, separator, text = override.partition("=")
     if not separator or not key.strip():
-        raise UserError(f"'{override}' is not an override; write key.sub=value, for example run.batch_frames=16")
+        cure = "write key.sub=value, for example run.batch_frames=16"
+        if os.path.exists(override) or "://" in override:
+            cure = f"inputs follow their option: --videos {override}"
+        raise UserError(f"'{override}' is not an override; {cure}")
     value = parse_yaml(text, f"the value of override '{override}'")
     for name in reversed(key.strip().split(".")):
         value = {name: value}

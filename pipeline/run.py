@@ -184,6 +184,13 @@ def _start(arguments: argparse.Namespace) -> "Start":
     from pipeline.job.request import DetectionFiles, TrackFiles, Videos
 
     given = [name for name in ("videos", "detections", "tracks") if getattr(arguments, name)]
+    if not given and arguments.resume and arguments.output is not None:
+        from pipeline.folder.run_folder import RunFolder
+        from pipeline.job.stopping import resume_command
+
+        began = RunFolder(arguments.output).require().read_manifest().get("command")
+        command = [str(word) for word in began] if isinstance(began, list) else []
+        raise UserError(f"--resume wants the inputs again: {resume_command(arguments.output, command)}")
     if len(given) != 1 and given != ["videos", "detections"]:
         raise UserError(
             "give one of --videos, --detections, --tracks or --demo" + (f", not {' and '.join(given)}" * bool(given))

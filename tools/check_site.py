@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         weights = WeightStore(offline=config.run.offline, runtimes=Runtimes(default_cache_dir()))
         for line in propose(Videos(tuple(specs)), site, config, weights).lines():
             print(line)
-    print(f"written: {arguments.site_out}")
+    print(f"written: {arguments.site_out}; look through it, then give it to pipeline.run --site {arguments.site_out}")
     return 0
 
 

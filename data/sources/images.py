@@ -191,7 +191,10 @@ def _others_there(folder: Path) -> str:
     videos = [path.name for path in listed(folder, "*") if path.suffix.lower() in _VIDEO_ENDINGS]
     folders = [path.parent.name for path in listed(folder, "*/*") if is_picture(path)]
     kind, names = ("videos", videos) if videos else ("folders of pictures", folders)
-    return f", but {kind} such as {names[0]}: give these one by one" if names else ""
+    if not names:
+        return ""
+    every = folder / (f"*{Path(names[0]).suffix}" if videos else "*")
+    return f", but {kind} such as {names[0]}: give these one by one, or all as {every}"
 
 
 def _sequence_section(folder: Path) -> Mapping[str, str]:

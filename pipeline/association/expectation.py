@@ -58,10 +58,10 @@ class Expectation:
             return "no tracklets of two cameras were joined"
         pairs = "1 pair" if self.made == 1 else f"{self.made} pairs"
         if self.recall is None:
-            return f"{pairs} of tracklets over cameras made one person, as is certain; no others could be compared"
+            return f"{pairs} of tracklets joined over cameras, for certain; no others could be compared"
         return (
-            f"{pairs} of tracklets over cameras made one person; by their probabilities "
-            f"{100 * self.precision:.0f} % of them are right, and {100 * self.recall:.0f} % of all there are were made"
+            f"{pairs} of tracklets joined over cameras; the run expects {100 * self.precision:.0f} % of them to be "
+            f"right, and to have found {100 * self.recall:.0f} % of those there are"
         )
 
 

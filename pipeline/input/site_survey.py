@@ -145,23 +145,43 @@ def _usable_starts(infos: Sequence[SourceInfo]) -> dict[str, float]:
 
 
 def cues(site: Site) -> list[str]:
-    """Which cues will work, a line each, ready to print."""
-    lines = [f"{camera}: {line}" for camera in site.cameras for line in _camera_cues(site, camera)]
+    """What the cameras show, a line each, then which cues will work and what would make the others work, to print."""
+    lines = [_shown(site, camera) for camera in site.cameras]
+    remarks: dict[str, list[str]] = {}
+    for camera in site.cameras:
+        for remark in _remarks(site, camera):
+            remarks.setdefault(remark, []).append(camera)
+    for remark, cameras in remarks.items():
+        where = "" if len(cameras) == len(site.cameras) else f" ({', '.join(cameras)})"
+        lines.append(f"{remark}{where}")
+    return lines + _between(site) if len(site.cameras) > 1 else lines
+
+
+def _between(site: Site) -> list[str]:
+    """What is known of the cameras together, each with its cure."""
     known = [camera for camera in site.cameras if site.clock(camera).known]
-    if len(site.cameras) > 1:
-        if len(known) > 1:
-            lines.append(
-                f"space-time: between {', '.join(known)}; their clocks are the sources' own wall clocks: check "
-                "offset_s, then set the status to common"
-            )
-        else:
-            lines.append("space-time: off, no common clock; give clock offsets in the site file if you know them")
-        for pair in site.pairs:
-            lines.append(f"overlap: {pair.cameras[0]} and {pair.cameras[1]} show the same background: guessed partial")
+    lines = [
+        f"overlap: {pair.cameras[0]} and {pair.cameras[1]} show the same background: guessed partial"
+        for pair in site.pairs
+    ]
+    if len(known) > 1:
         lines.append(
-            "overlap: pairs of which nothing is known stay 'unknown'; declare 'none' where no one can be in both views "
-            "at once, so that time can tell people apart"
+            f"clocks: of {', '.join(known)} by the sources' own wall clocks; check offset_s, then set the status to "
+            "common"
         )
+    else:
+        lines.append(
+            "clocks: not known to be common, so appearance alone joins people over cameras. Where cameras began at one "
+            "moment, or you know how many seconds apart, write clock: {status: common, offset_s: 0.0} for each"
+        )
+    lines.append(
+        "overlap: what nothing is known of stays 'unknown'. With common clocks, write 'none' where nobody can be in "
+        "both views at once: then times tell people apart, and transit times are learnt"
+    )
+    lines.append(
+        "same ground: cameras that see the same floor are best tracked together, in metres: python -m "
+        "tools.calibrate_site VIDEO VIDEO ... --out calibrated.yaml finds how they stand (docs/calibration.md)"
+    )
     return lines
 
 
@@ -236,7 +256,7 @@ def _rounded(value: float | np.floating) -> float:
     return round(float(value), 1)
 
 
-def _camera_cues(site: Site, camera: str) -> list[str]:
+def _shown(site: Site, camera: str) -> str:
     found = site.cameras[camera]
     seen = found.observed or Observed()
     size = "?" if found.size is None else f"{found.size[0]}x{found.size[1]}"
@@ -244,26 +264,26 @@ def _camera_cues(site: Site, camera: str) -> list[str]:
         people = "no whole person seen"
     else:
         people = (
-            f"{seen.people_per_frame:g} people a frame, {seen.person_height_px:g} px high "
-            f"(a tenth below {seen.person_height_p10_px:g} px)"
+            f"{seen.people_per_frame:g} people a frame, {seen.person_height_px:.0f} px high "
+            f"(a tenth below {seen.person_height_p10_px:.0f} px)"
         )
-    lines = [f"{size} at {found.fps:g} fps, {people}, sharpness {seen.sharpness}, brightness {seen.brightness}"]
+    return f"{camera}: {size} at {found.fps:g} fps, {people}, sharpness {seen.sharpness}, brightness {seen.brightness}"
+
+
+def _remarks(site: Site, camera: str) -> list[str]:
+    """Which cues one camera allows."""
+    seen = site.cameras[camera].observed or Observed()
     if seen.person_height_px is None:
-        lines.append(
-            "appearance, pose: cannot be judged; look at a part of the video where people walk (sources.start_s)"
-        )
+        lines = ["appearance, pose: cannot be judged; look at a part of the video where people walk (sources.start_s)"]
     else:
         if seen.person_height_px < _SMALL_FOR_REID_PX:
-            lines.append(f"appearance: weak, people below {_SMALL_FOR_REID_PX} px carry clothes' colours at most")
+            lines = [f"appearance: weak, people below {_SMALL_FOR_REID_PX} px carry clothes' colours at most"]
         else:
-            lines.append("appearance: works")
+            lines = ["appearance: works"]
         weak = seen.person_height_px < _SMALL_FOR_POSE_PX
         lines.append(f"pose and body parts: {'weak, people are small' if weak else 'work'}")
     if seen.sharpness is not None and seen.sharpness < _BLURRED:
         lines.append("picture: blurred or badly compressed; appearance suffers")
     if seen.brightness is not None and seen.brightness < _DARK:
         lines.append("picture: dark; colours are not reliable")
-    clock = found.clock
-    lines.append(f"clock: {clock.status}" + (f", offset {clock.offset_s:g} s" if clock.known else ""))
-    lines.append(f"ground plane: {'calibrated' if found.calibration is not None else 'off, no calibration'}")
     return lines

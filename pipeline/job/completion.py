@@ -100,6 +100,7 @@ def _associate(job: Job, corrections: Sequence[Correction]) -> Association:
         )
         write_outputs(found)
     job.counts["association"] = {"splits": len(splits), **_counts(tracklets, association)}
+    _tell(job, len(tracklets), association)
     return association
 
 
@@ -131,15 +132,33 @@ def _keep_corrections(folder: RunFolder, corrections: Sequence[Correction]) -> N
         folder.used_corrections.unlink(missing_ok=True)
 
 
-def _counts(tracklets: Sequence[Tracklet], association: Association) -> dict[str, object]:
-    people = len(association.global_tracks)
-    several = sum(len({visit.camera for visit in track.visits}) > 1 for track in association.global_tracks)
-    logger.info("%d tracklets, %d people, %d of them in several cameras", len(tracklets), people, several)
+def _tell(job: Job, tracklets: int, association: Association) -> None:
+    """What was found, and what kept cues away that a user could give."""
+    people, cameras = len(association.global_tracks), len(job.cameras)
+    if not people:
+        return
+    line = f"{tracklets} tracklet{'s' * (tracklets != 1)}, {people} {'person' if people == 1 else 'people'}"
+    if cameras == 1:
+        logger.info("%s", line)
+        return
+    logger.info("%s, %d of them in several cameras", line, _in_several(association))
     logger.info("%s", association.expectation.line())
+    if sum(job.site.clock(camera).known for camera in job.cameras) < 2:
+        logger.info(
+            "times of different cameras took no part, as no clocks are known to be common: `python -m "
+            "tools.check_site` begins a site file that can say so"
+        )
+
+
+def _in_several(association: Association) -> int:
+    return sum(len({visit.camera for visit in track.visits}) > 1 for track in association.global_tracks)
+
+
+def _counts(tracklets: Sequence[Tracklet], association: Association) -> dict[str, object]:
     return {
         "tracklets": len(tracklets),
-        "people": people,
-        "people_in_several_cameras": several,
+        "people": len(association.global_tracks),
+        "people_in_several_cameras": _in_several(association),
         "links": association.expectation.to_json(),
         "uncertain_links": Counter(link.decision for link in association.links)["uncertain"],
         "calibration": association.calibration,
@@ -150,11 +169,11 @@ def _counts(tracklets: Sequence[Tracklet], association: Association) -> dict[str
 def _render(job: Job) -> None:
     from pipeline.rendering.overlay import render_run
 
+    def lacking(camera: str, reason: str) -> None:
+        job.warn(WarningKind.VIDEO, f"no overlay video: {reason}", camera)
+
     with job.clock.measure(Stage.RENDER):
         try:
-            drawn = {path.stem for path in render_run(job.folder, job.config.render, own=True)}
+            render_run(job.folder, job.config.render, own=True, lacking=lacking)
         except UserError as error:
             job.warn(WarningKind.VIDEO, str(error))
-            return
-    for camera in sorted(set(job.cameras) - drawn):
-        job.warn(WarningKind.VIDEO, "no overlay video: its source could not be read again", camera)

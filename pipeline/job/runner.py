@@ -12,7 +12,7 @@ from data.runtime.threads import limit_libraries
 from data.site import Site
 from pipeline.association.corrections import Correction, corrections_of_run
 from pipeline.config import Config
-from pipeline.folder.manifest import describe_file
+from pipeline.folder.manifest import command_line, describe_file
 from pipeline.folder.run_folder import RunFolder
 from pipeline.folder.stages import RunWarning, Stage, Status, WarningKind
 from pipeline.folder.writer import only_writer
@@ -72,7 +72,7 @@ def run(request: RunRequest, config: Config) -> RunResult:
                 f"cannot write into {request.output}: {reason}; what was durable there stays: make room, then --resume"
             ) from None
         except KeyboardInterrupt:
-            raise InterruptedRun(resume_line(request.output)) from None
+            raise InterruptedRun(resume_line(request.output, command_line())) from None
 
 
 def _corrections(request: RunRequest) -> list[Correction]:

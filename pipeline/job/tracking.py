@@ -8,6 +8,7 @@ from data.records import Tracklet
 from data.runtime.progress import Progress
 from data.runtime.stopping import stop_signals
 from pipeline.backends.base import PoseEstimator
+from pipeline.folder.manifest import command_line
 from pipeline.folder.stages import Stage, WarningKind
 from pipeline.folder.store import TrackletStore
 from pipeline.input.base import PerceivedInput
@@ -80,10 +81,11 @@ def track(
         if stopped:
             _checkpoint(job, store, stage, memory)
             _collect(job, source, stage)
-            raise InterruptedRun(resume_line(job.folder.root))
+            raise InterruptedRun(resume_line(job.folder.root, command_line()))
     stage.finish()
     store.finish()
     _collect(job, source, stage)
+    _tell_what_is_lacking(job, stage)
     job.folder.write_json(job.folder.progress, {"complete": True, "last_frame": stage.last_frame})
     store.clear_checkpoint()
 
@@ -99,6 +101,9 @@ def _collect(job: Job, source: PerceivedInput, stage: TrackingStage) -> None:
     for camera, lines in source.warnings.items():
         for line in lines:
             job.warn(WarningKind.INPUT, line, camera)
+
+
+def _tell_what_is_lacking(job: Job, stage: TrackingStage) -> None:
     for camera, counts in stage.counts.items():
         if counts["frames"] == 0:
             job.warn(WarningKind.TRACKING, "no frame could be used", camera)

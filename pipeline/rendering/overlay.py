@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from data.errors import UserError
@@ -18,6 +18,10 @@ from pipeline.rendering.video_writer import VideoWriter
 logger = logging.getLogger(__name__)
 
 
+def _log(camera: str, reason: str) -> None:
+    logger.warning("%s: no overlay video: %s", camera, reason)
+
+
 def render_run(
     folder: RunFolder,
     config: RenderConfig,
@@ -25,10 +29,11 @@ def render_run(
     *,
     overwrite: bool = True,
     own: bool = False,
+    lacking: Callable[[str, str], None] = _log,
 ) -> list[Path]:
     """Draw the overlay videos of a run.
 
-    A camera whose video is gone is skipped with a warning; the others are drawn.
+    A camera whose video is gone is skipped and told; the others are drawn.
 
     Args:
         folder: a run whose tracklets are complete.
@@ -36,6 +41,7 @@ def render_run(
         cameras: which, or None for all.
         overwrite: replace videos that are there; else they are an error.
         own: see ``Playback.of``.
+        lacking: told the camera and the reason of every video that could not be drawn, where others could.
 
     Returns:
         The videos written, in the order of the cameras; the mosaic comes last.
@@ -54,17 +60,18 @@ def render_run(
     standing = [path for path in wanted if path.exists()]
     if standing and not overwrite:
         raise UserError(f"{standing[0]} is there already; use --overwrite to replace it")
-    if not playback.global_ids:
+    if not folder.global_tracks.exists():
         logger.warning("%s has no identities yet: local ids (~1, ~2, ...) are drawn", folder.root)
-    written, failures = [], []
+    written, failures = [], {}
     for name in names:
         try:
             written.append(_render_camera(playback.record(name), folder.claim(folder.video(name)), config))
         except UserError as error:
-            failures.append(str(error))
-            logger.warning("no overlay video: %s", error)
+            failures[name] = str(error)
     if failures and not written:
-        raise UserError(f"no overlay video could be made; the first reason: {failures[0]}")
+        raise UserError(f"no overlay video could be made: {'; '.join(dict.fromkeys(failures.values()))}")
+    for name, reason in failures.items():
+        lacking(name, reason)
     if config.mosaic:
         drawn = [name for name in names if folder.video(name) in written]
         written.append(render_mosaic(playback, drawn, folder.claim(mosaic_path(folder))))

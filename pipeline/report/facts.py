@@ -102,8 +102,8 @@ def stages(manifest: Mapping[str, Any]) -> list[Stage]:
             name,
             seconds,
             round(100 * seconds / max(longest, 1e-9), 1),
-            f"{inner['items']}" if "items" in inner else "",
-            f"{inner['ms_per_item']} ms" if "ms_per_item" in inner else "",
+            "" if (items := inner.get("items")) is None else f"{items} item{'s' * (items != 1)}",
+            "" if (each := _number(inner.get("ms_per_item"))) is None else f"{each:.1f} ms",
         )
         for name, seconds, inner in sorted(rows, key=lambda row: -row[1])
     ]
@@ -127,31 +127,40 @@ def score_table(metrics: Mapping[str, Any]) -> ScoreTable | None:
 
 
 def other_facts(manifest: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """What else the manifest holds: per key, flat (name, value) rows."""
+    """What else the manifest holds: per key, (name, value) rows."""
     sections: list[tuple[str, list[tuple[str, str]]]] = []
     single: list[tuple[str, str]] = []
     for key, value in manifest.items():
         if key in _SHOWN_APART or value in (None, {}, []):
             continue
         if isinstance(value, Mapping):
-            sections.append((key, list(flatten(value))))
+            own = [(str(name), _text(inner)) for name, inner in value.items() if not _nested(inner)]
+            below = {name: inner for name, inner in value.items() if _nested(inner)}
+            sections.append((key, own + flatten(below)))
         else:
             single.append((key, _text(value)))
     return [("run", single), *sections] if single else sections
 
 
-def flatten(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested mappings, and lists of them, as (dotted name, text) rows."""
-    rows: list[tuple[str, str]] = []
+def flatten(value: Mapping[str, Any], path: str = "") -> list[tuple[str, str]]:
+    """Nested mappings, and lists of them, as rows: the way to a mapping, and all plain values it holds."""
+    plain = ", ".join(f"{key} {_text(inner)}" for key, inner in value.items() if not _nested(inner))
+    rows = [(path, plain)] if plain else []
     for key, inner in value.items():
+        name = f"{path} › {key}" if path else str(key)
         if isinstance(inner, Mapping):
-            rows += flatten(inner, f"{prefix}{key}.")
-        elif isinstance(inner, list) and inner and all(isinstance(item, Mapping) for item in inner):
+            rows += flatten(inner, name)
+        elif _nested(inner):
             for number, item in enumerate(inner, 1):
-                rows += flatten(item, f"{prefix}{key}{f' {number}' if len(inner) > 1 else ''}.")
-        else:
-            rows.append((f"{prefix}{key}", _text(inner)))
+                rows += flatten(item, f"{name}{f' {number}' if len(inner) > 1 else ''}")
     return rows
+
+
+def _nested(value: Any) -> bool:
+    """Whether it is a mapping, or a list of them."""
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(item, Mapping) for item in value)
+    return isinstance(value, Mapping)
 
 
 def duration_text(seconds: float | None) -> str:

@@ -67,6 +67,7 @@ def test_a_wrong_override_is_explained(override: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
         load_config([], [override])
     assert "\n" not in str(caught.value)
+    assert "<unicode string>" not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["run: [", "- a\n- b\n", "run: {seed: }x"])

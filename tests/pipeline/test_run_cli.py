@@ -147,6 +147,31 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert "\n" not in error
 
 
+def test_who_resumes_without_inputs_is_told_the_command(
+    detections: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    arguments = ["--detections", str(detections), "--site", str(tmp_path / "site.yaml"), "--output", str(out)]
+    monkeypatch.setattr("sys.argv", ["/opt/pipeline/run.py", *arguments])
+    assert _call(*arguments) == 0
+    capsys.readouterr()
+    assert _call("--resume", "--output", out) == 2
+    command = f"python -m pipeline.run {' '.join(arguments[:4])} --resume --output {out}"
+    assert capsys.readouterr().err == f"error: --resume wants the inputs again: {command}\n"
+
+
+def test_inputs_without_their_option_are_told_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.mp4").touch()
+    for given in ("a.mp4", "rtsp://camera/1"):
+        assert _call(given) == 2
+        assert f"--videos {given}" in capsys.readouterr().err
+    assert _call("b.mp4") == 2, "nothing tells that it is meant for an input"
+    assert "--videos" not in capsys.readouterr().err
+
+
 def test_nothing_is_written_for_a_mistake(detections: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = (detections / "hall.txt").read_text().replace("0.9", "nan", 1)
     (detections / "hall.txt").write_text(text)

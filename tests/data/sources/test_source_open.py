@@ -165,7 +165,9 @@ def test_paths_that_a_shell_or_a_browser_wrote(tmp_path, monkeypatch):
 
 def test_a_folder_of_videos_is_told(tmp_path, make_video):
     make_video("a.mp4", frames=1)
-    with pytest.raises(UserError, match=r"holds no pictures.*but videos such as a\.mp4: give these one by one"):
+    with pytest.raises(
+        UserError, match=r"holds no pictures.*but videos such as a\.mp4: give these one by one, or all as .*/\*\.mp4"
+    ):
         open_source(CameraSpec("c", str(tmp_path)), SourcesConfig())
 
 

@@ -42,7 +42,7 @@ def test_must_links_are_right_whatever_the_evidence_says():
     assert (found.made, found.right, found.true) == (2, 2.0, 2.0)
     assert found.recall is None, "of other pairs nothing is known"
     assert found.to_json()["expected_recall"] is None
-    assert "2 pairs of tracklets over cameras made one person, as is certain; no others could be" in found.line()
+    assert "2 pairs of tracklets joined over cameras, for certain; no others could be" in found.line()
     table, scores = case([0, 1, 1, 1], [(0, 1, 0.2), (0, 3, 0.5)])
     found = expect(table, scores, np.array([0, 0, 0, 1]), certain)
     assert (found.compared, found.recall) == (1, pytest.approx(2 / 2.5))

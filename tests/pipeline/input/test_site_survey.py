@@ -86,14 +86,21 @@ def test_site_and_cues(tmp_path, monkeypatch):
     assert site.overlap("a", "c") == site.overlap("b", "c") == "unknown"
     assert not site.clocks_common("a", "b")
     text = "\n".join(cues(site))
-    assert "a: appearance: works" in text
-    assert "b: appearance: weak" in text
-    assert "b: pose and body parts: weak" in text
-    assert "c: appearance, pose: cannot be judged" in text
-    assert "c: picture: dark" in text
-    assert "space-time: off, no common clock" in text
+    assert "appearance: works (a)" in text
+    assert "at most (b)" in text
+    assert "pose and body parts: weak, people are small (b)" in text
+    assert "where people walk (sources.start_s) (c)" in text
+    assert "picture: dark; colours are not reliable (c)" in text
+    assert "clocks: not known to be common" in text
     assert "a and b show the same background" in text
-    assert len(cues(site_of(looks[:1]))) == 5, "one camera: nothing about pairs"
+    assert "tools.calibrate_site" in text
+    assert len(cues(site_of(looks[:1]))) == 3, "one camera: nothing about pairs"
+
+
+def test_what_holds_of_all_cameras_is_said_once(tmp_path):
+    spec = [folder(tmp_path / name, scene(number)) for number, name in enumerate(("a", "b"))]
+    lines = cues(site_of([look(one, SourcesConfig(image_fps=2), Heights(150), 10) for one in spec]))
+    assert lines.count("appearance: works") == 1
 
 
 def test_wall_clocks_become_estimated_offsets(tmp_path, make_video):
@@ -107,7 +114,7 @@ def test_wall_clocks_become_estimated_offsets(tmp_path, make_video):
     assert site.clock("a").offset_s == 5
     assert site.clock("b").offset_s == 0
     assert site.clocks_common("a", "b")
-    assert any("space-time: between a, b" in line for line in cues(site))
+    assert any("clocks: of a, b by the sources' own wall clocks" in line for line in cues(site))
 
 
 def test_recordings_hours_apart_have_no_common_clock(make_video):
@@ -117,7 +124,7 @@ def test_recordings_hours_apart_have_no_common_clock(make_video):
     ]
     site = site_of([look(CameraSpec(path.stem, str(path)), SourcesConfig(), Heights(), 60) for path in paths])
     assert not site.clocks_common("a", "b")
-    assert any("no common clock" in line for line in cues(site))
+    assert any("clocks: not known to be common" in line for line in cues(site))
 
 
 def test_same_place():

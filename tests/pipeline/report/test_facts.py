@@ -76,11 +76,25 @@ def test_scores_are_per_cent_and_counts_are_not() -> None:
 
 
 def test_other_facts_are_flat_and_what_is_shown_elsewhere_is_left_out() -> None:
-    manifest = {"seed": 3, "inputs": {"a": 1}, "weights": {"reid": {"sha256": "ff", "names": ["a", "b"]}}, "empty": {}}
+    weights = {"reid": [{"sha256": "ff", "names": ["a", "b"]}], "pose": [{"name": "p"}, {"name": "q", "ms": {"b": 2}}]}
+    manifest = {"seed": 3, "inputs": {"a": 1}, "versions": {"python": "3"}, "weights": weights, "empty": {}}
     assert facts.other_facts(manifest) == [
-        ("run", [("seed", "3")]), ("weights", [("reid.sha256", "ff"), ("reid.names", "a b")]),
-    ]  # fmt: skip
+        ("run", [("seed", "3")]),
+        ("versions", [("python", "3")]),
+        (
+            "weights",
+            [("reid", "sha256 ff, names a b"), ("pose 1", "name p"), ("pose 2", "name q"), ("pose 2 › ms", "b 2")],
+        ),
+    ]
     assert facts.other_facts({}) == []
+
+
+def test_one_item_is_no_items() -> None:
+    timings = {"a": {"seconds": 1.0, "items": 1, "ms_per_item": 1000.04}, "b": {"seconds": 0.5, "items": 2}}
+    assert [(stage.items, stage.per_item) for stage in facts.stages({"timings": timings})] == [
+        ("1 item", "1000.0 ms"),
+        ("2 items", ""),
+    ]
 
 
 def test_durations_and_dates() -> None:
