@@ -8,6 +8,7 @@ import numpy as np
 
 from data.formats.detections_in import CameraDetections
 from data.records import Detections, Image, PartEmbeddings, Poses, View
+from data.runtime.cores import computed_ahead
 from data.runtime.stage_clock import StageClock
 from data.runtime.uploads import share
 from pipeline.backends.base import Perceiver
@@ -56,12 +57,13 @@ Look = Callable[[Sequence[TimedFrame]], list[tuple[Detections, Poses | None]]]
 
 
 def look_at(perceiver: Perceiver) -> Look:
-    """People are found by networks."""
+    """People are found by networks, ahead of the tracker: what it asks for meanwhile goes first."""
 
     def people(batch: Sequence[TimedFrame]) -> list[tuple[Detections, Poses | None]]:
         images = [timed.frame.image for timed in batch]
         share(images)
-        return perceiver(images)
+        with computed_ahead():
+            return perceiver(images)
 
     return people
 

@@ -3,13 +3,13 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier, Lock, current_thread
+from threading import Barrier, Event, Lock, current_thread
 
 import numpy as np
 import pytest
 
 from data.runtime import division
-from data.runtime.cores import Cores, Share, shared_cores, usable_cores
+from data.runtime.cores import Cores, Share, computed_ahead, shared_cores, usable_cores
 from data.runtime.division import rows_of_a_run, threads_of_a_run
 from data.runtime.network import FloatArray, Network, Shape
 from data.runtime.onnx import OnnxNetwork
@@ -57,6 +57,60 @@ def test_a_run_of_several_threads_takes_their_cores() -> None:
     with ThreadPoolExecutor(2) as callers:
         list(callers.map(lambda _: Share(cores, threads=2).each(meter, [0]), range(20)))
     assert meter.most == 1
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_is_awaited_goes_before_what_is_computed_ahead(count: int) -> None:
+    cores, begun, order = Cores(count), Barrier(count + 1), list[str]()
+
+    def ahead(item: int) -> None:
+        if item < count:
+            begun.wait(_WAIT_S)
+            while not cores.awaited:  # Each keeps its core until somebody waits for one.
+                os.sched_yield()
+        order.append(f"ahead {item}")
+
+    def looked_ahead() -> None:
+        with computed_ahead():
+            Share(cores, runs=count).each(ahead, range(20))
+
+    with ThreadPoolExecutor(1) as perception:
+        done = perception.submit(looked_ahead)
+        begun.wait(_WAIT_S)
+        Share(cores, threads=count).each(order.append, ["awaited"])
+        done.result(_WAIT_S)
+    assert order.index("awaited") == count, order
+    assert sorted(order) == sorted(["awaited", *(f"ahead {item}" for item in range(20))])
+
+
+def test_what_is_awaited_does_not_queue_behind_pictures_that_are_spread_ahead() -> None:
+    """The threads of what is ahead are all taken, and stay so until what is awaited is done."""
+    cores, taken, done = Cores(2), Barrier(3), Event()
+
+    def ahead(_: int) -> None:
+        taken.wait(_WAIT_S)
+        assert done.wait(_WAIT_S)
+
+    with ThreadPoolExecutor(1) as perception:
+        looks = perception.submit(cores.spread, ahead, [0, 1], ahead=True)
+        taken.wait(_WAIT_S)
+        assert Share(cores, runs=2).each(lambda item: item, [1, 2, 3]) == [1, 2, 3]
+        done.set()
+        looks.result(_WAIT_S)
+
+
+def test_who_stops_waiting_keeps_nobody_from_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    cores = Cores(1)
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("threading.Condition.wait_for", stopped)
+        with pytest.raises(KeyboardInterrupt), cores.held():
+            pass
+    with cores.held(ahead=True):
+        assert cores.awaited == 0
 
 
 def test_on_one_core_the_caller_computes_itself() -> None:
