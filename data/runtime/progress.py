@@ -48,11 +48,15 @@ class Progress:
         elif self._done != self._said:
             self._line()
 
-    def expect(self, total: int) -> None:
-        """Correct how many are expected."""
-        self._total = total
+    def expect(self, total: int | None) -> None:
+        """Correct how many are expected; fewer than are done already says that nothing is known."""
+        self._total = None if total is None or total < self._done else total
         if self._bar is not None:
-            self._bar.total = total
+            self._bar.total = self._total
+
+    def finish(self) -> None:
+        """Say that all is done, however many were expected."""
+        self.expect(self._done)
 
     def advance(self, count: int, told: str = "") -> None:
         """Count some as done.
@@ -62,6 +66,8 @@ class Progress:
             told: what else the bar or line says.
         """
         self._done, self._told = self._done + count, told
+        if self._total is not None and self._done > self._total:
+            self.expect(None)
         if self._bar is not None:
             self._bar.set_postfix_str(told, refresh=False)
             self._bar.update(count)

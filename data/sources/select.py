@@ -2,8 +2,6 @@
 
 import math
 
-import numpy as np
-
 from data.config import SourcesConfig
 
 # A frame may come this share of a slot early and still open it: times rounded to milliseconds jitter round the grid.
@@ -47,8 +45,10 @@ def selected_count(config: SourcesConfig, count: int, fps: float) -> int:
         count: frames, from the source's first.
         fps: of the source, frames per second.
     """
-    times_s = np.arange(count) / fps
-    times_s = times_s[times_s >= config.start_s - 1e-9]
-    if config.max_fps is None:
-        return len(times_s)
-    return len(np.unique(np.floor((times_s - config.start_s) * config.max_fps + _EARLY)))
+    first = max(math.ceil((config.start_s - 1e-9) * fps), 0)
+    left = max(count - first, 0)
+    if config.max_fps is None or not left:
+        return left
+    # Every slot from the first to the last holds a frame, or every frame has a slot of its own.
+    begin, end = (math.floor((index / fps - config.start_s) * config.max_fps + _EARLY) for index in (first, count - 1))
+    return min(left, end - begin + 1)

@@ -41,7 +41,7 @@ class PerceivedInput(Protocol):
         ...
 
     def total_frames(self) -> int | None:
-        """Frames of all cameras, a guess where headers guess, or None where unknown."""
+        """Frames of all cameras, a guess of the header for each that was not read to its end, or None where unknown."""
         ...
 
     def interrupt(self) -> None:

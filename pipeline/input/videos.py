@@ -151,7 +151,8 @@ class VideoInput:
         """See ``PerceivedInput``."""
         expected = 0
         for source in self._sources.values():
-            count, fps = source.info.frame_count, source.info.fps
+            fps = source.info.fps
+            count = source.info.frame_count if source.counted is None else source.counted
             if count is None:
                 return None
             expected += selected_count(self._config, count if self._limit is None else min(count, self._limit), fps)

@@ -68,7 +68,7 @@ def track(
         memory = state["perception"]
         logger.info("resumed after frame %s", ", ".join(f"{c} {n}" for c, n in stage.last_frame.items()))
     done = sum(counts["frames"] for counts in stage.counts.values())
-    progress = Progress("tracking", "frame", source.total_frames(), done)
+    ended, progress = 0, Progress("tracking", "frame", source.total_frames(), done)
     with stop_signals("batch", source.interrupt) as stopped, progress:
         for batch in source.batches(dict(stage.last_frame), job.clock, memory):
             if stopped:
@@ -78,10 +78,15 @@ def track(
             stage.process(batch.instants)
             memory = batch.memory
             progress.advance(sum(len(instant) for instant in batch.instants))
+            if len(source.counted()) > ended:
+                # What its header guessed is known now.
+                ended = len(source.counted())
+                progress.expect(source.total_frames())
         if stopped:
             _checkpoint(job, store, stage, memory)
             _collect(job, source, stage)
             raise InterruptedRun(resume_line(job.folder.root, command_line()))
+        progress.finish()
     stage.finish()
     store.finish()
     _collect(job, source, stage)

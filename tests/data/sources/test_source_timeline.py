@@ -196,3 +196,7 @@ def test_the_count_told_beforehand_is_that_of_the_selection(fps, max_fps, start_
     config = SourcesConfig(max_fps=max_fps, start_s=start_s)
     selector = FrameSelector(config)
     assert selected_count(config, count, fps) == sum(selector.wants(index, index / fps) for index in range(count))
+
+
+def test_a_wild_count_of_a_header_costs_nothing() -> None:
+    assert selected_count(SourcesConfig(max_fps=5), 10**15, 25) == 2 * 10**14

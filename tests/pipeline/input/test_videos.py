@@ -1,5 +1,6 @@
 """What videos as an input tell: sizes that disagree with the site file, and how many frames are to come."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,18 @@ def test_no_frame_is_awaited_that_is_left_out(
     given = sum(len(batch.instants) for batch in source.batches({"hall": -1}, StageClock()))
     source.close()
     assert expected == given > 0
+
+
+def test_once_a_video_was_read_its_count_is_awaited_and_not_its_headers(tmp_path: Path) -> None:
+    blocks.write_video(tmp_path / "hall.mp4", 30, 10, [])
+    config = SourcesConfig()
+    sources = open_sources([CameraSpec("hall", str(tmp_path / "hall.mp4"))], config)
+    sources["hall"].info = replace(sources["hall"].info, frame_count=10**12)
+    source = VideoInput(
+        sources, config, Batching(), lambda frames: [(Detections.empty(), None)] * len(frames),
+        Site.blank(["hall"]), None,
+    )  # fmt: skip
+    assert source.total_frames() == 10**12
+    assert sum(len(batch.instants) for batch in source.batches({"hall": -1}, StageClock())) == 30
+    assert source.total_frames() == 30
+    source.close()
