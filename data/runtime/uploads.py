@@ -130,7 +130,9 @@ class _Stager:
                 self._done[turn].synchronize()
             buffer = self._buffers[turn]
             if buffer is None or buffer.numel() < image.size:
-                buffer = torch.empty(image.size, dtype=torch.uint8, pin_memory=True)
+                # Locking pages sets up whichever card is current, and takes some of its memory.
+                with torch.cuda.device(self._device):
+                    buffer = torch.empty(image.size, dtype=torch.uint8, pin_memory=True)
                 self._buffers[turn] = buffer
             staged = buffer[: image.size].view(image.shape)
             np.copyto(staged.numpy(), image)

@@ -59,7 +59,8 @@ class PersonPoseNetwork:
         self._device = torch.device(torch_device(device))
         self._dtype = torch.float16 if config.half and self._device.type == "cuda" else torch.float32
         fused = _fused(model).to(self._device, self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._network = GraphedNetwork(partial(_columns, fused), weights.path.name)
+        self._label = weights.path.name
+        self._network = GraphedNetwork(partial(_columns, fused), self._label)
         self._batch, self._score_min = config.batch, config.score_min
         self._overlap = getattr(config, "nms_iou", 0.6)
         self._most = getattr(config, "max_detections", 300)
@@ -69,28 +70,41 @@ class PersonPoseNetwork:
         return [detections for detections, _ in self.perceive(images)]
 
     def perceive(self, images: Sequence[Image]) -> list[tuple[Detections, Poses]]:
-        """Boxes and skeletons, see ``OnePassPerceiver``."""
+        """Boxes and skeletons, see ``OnePassPerceiver``.
+
+        Raises:
+            UserError: when the network gives what is no number, as half precision does where values grow too large.
+        """
         found: list[tuple[Detections, Poses]] = [(Detections.empty(), Poses.empty()) for _ in images]
         seen = [index for index, image in enumerate(images) if visible(image)]
         for start in range(0, len(seen), self._batch):
             portion, following = seen[start : start + self._batch], seen[start + self._batch : start + 2 * self._batch]
-            placements, rows = self._run([images[index] for index in portion])
+            placements, candidates = self._look([images[index] for index in portion])
+            # While the device computes, and before anything waits for it.
             start_upload((images[index] for index in following), self._device)
-            table: FloatArray = rows.cpu().numpy()
+            table: FloatArray = self._likely(*candidates).cpu().numpy()
+            if not np.isfinite(table).all():
+                cure = "set detector.half=false" if self._dtype == torch.float16 else "fetch it anew"
+                raise UserError(f"{self._label} gives values that are not finite; {cure}")
             for place, (index, placement) in enumerate(zip(portion, placements, strict=True)):
                 found[index] = self._decode(table[table[:, _PICTURE] == place], placement)
         return found
 
     @torch.inference_mode()
-    def _run(self, images: Sequence[Image]) -> tuple[list[Placement], Tensor]:
-        """Where each picture lies, and the likely rows of all, (M, 57) on the device: one copy brings them back."""
+    def _look(self, images: Sequence[Image]) -> tuple[list[Placement], tuple[Tensor, ...]]:
+        """Where each picture lies, and all columns of ``Candidates`` but the centres, on the device."""
         pictures, placements = network_input(images, self._device, *self._size, centred=False)
-        logits, boxes, points, seen = self._network(pictures.to(self._dtype))
+        return placements, self._network(pictures.to(self._dtype))
+
+    @torch.inference_mode()
+    def _likely(self, logits: Tensor, boxes: Tensor, points: Tensor, seen: Tensor) -> Tensor:
+        """The likely rows of all pictures, (M, 57) on the device: one copy brings them back."""
         scores = logits.sigmoid()
-        picture, cell = (scores >= self._score_min).nonzero(as_tuple=True)
+        # What is not a number is not below the threshold either, and must not be passed over.
+        picture, cell = (~(scores < self._score_min)).nonzero(as_tuple=True)
         skeletons = torch.cat([points[picture, cell], seen[picture, cell].sigmoid()[..., None]], -1)
         columns = [picture[:, None], scores[picture, cell, None], boxes[picture, cell], skeletons.flatten(1)]
-        return placements, torch.cat([column.float() for column in columns], 1)
+        return torch.cat([column.float() for column in columns], 1)
 
     def _decode(self, table: FloatArray, placement: Placement) -> tuple[Detections, Poses]:
         table = table[best_rows(table[:, _SCORE], self._score_min)]

@@ -69,13 +69,14 @@ class KprEmbedder:
         assert isinstance(model, (KPR, BPBReID))
         if info.spec.needs_masks:
             raise UserError(f"{weights_path} has no attention of its own: it needs parsing labels and cannot run here")
+        self._label = weights_path.name
         self._model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if reduced is not None:
             hold_products(model.backbone_appearance_feature_extractor, reduced)
         self._device, self._batch = torch.device(device), batch
         self._graphed: GraphedNetwork | None = None
         if reduced is not None and self._device.type == "cuda" and isinstance(model, KPR):
-            self._graphed = graphed_maps(model, weights_path.name)
+            self._graphed = graphed_maps(model, self._label)
         self._reduced, self._adapt = reduced, adapt
         self.spec: ModelSpec = info.spec
         self.model_id = f"{info.spec.architecture}-{info.spec.backbone}-{file_sha256(weights_path)[:12]}"
@@ -152,7 +153,11 @@ class KprEmbedder:
         negatives: FloatArray,
         owners: NDArray[np.int64],
     ) -> tuple[FloatArray, FloatArray, torch.Tensor]:
-        """Rows of one batch -> unit vectors (B, 1+K, D), visibility (B, 1+K), masks (B, 1+K, h, w) on the device."""
+        """Rows of one batch -> unit vectors (B, 1+K, D), visibility (B, 1+K), masks (B, 1+K, h, w) on the device.
+
+        Raises:
+            UserError: when the network gives what is no number, as fp16 does where values grow too large.
+        """
         used, places = np.unique(frames, return_inverse=True)
         images = [on_device(requests[row].image, self._device) for row in used]
         gains = None
@@ -180,10 +185,14 @@ class KprEmbedder:
         vectors = torch.cat([output.bn_embeddings["foreg"][:, None], output.embeddings["parts"]], 1).float()
         vectors = F.normalize(vectors, dim=-1) * (seen > 0)[..., None]
         masks = torch.cat([output.masks["foreg"][:, None], output.masks["parts"]], 1).float()
-        return vectors.cpu().numpy(), seen.cpu().numpy(), masks
+        found: FloatArray = vectors.cpu().numpy()
+        if not np.isfinite(found).all():
+            cure = "set reid.precision to bf16 or fp32" if self._reduced == torch.float16 else "fetch or import it anew"
+            raise UserError(f"{self._label} gives values that are not finite; {cure}")
+        return found, seen.cpu().numpy(), masks
 
     def _autocast(self) -> AbstractContextManager[object]:
-        # Nothing is rounded twice in a call; and what a captured graph has rounded may not be kept for others.
+        # Nothing is rounded twice in a call.
         return torch.autocast(self._device.type, self._reduced, enabled=self._reduced is not None, cache_enabled=False)
 
 

@@ -62,8 +62,10 @@ def add_norm(
     wide = triton.next_power_of_2(width)
     shared = max(1, _TILE // wide)
     grid: Any = (triton.cdiv(rows, shared),)
-    _add_norm[grid](
-        x, x if branch is None else branch, weight, bias, total, normed, rows, width, epsilon,
-        ADDS=branch is not None, ROWS=shared, WIDTH=wide, num_warps=4,
-    )  # fmt: skip
+    # Triton launches on the current card, whichever holds the tensors.
+    with torch.cuda.device_of(x):
+        _add_norm[grid](
+            x, x if branch is None else branch, weight, bias, total, normed, rows, width, epsilon,
+            ADDS=branch is not None, ROWS=shared, WIDTH=wide, num_warps=4,
+        )  # fmt: skip
     return total, normed

@@ -6,6 +6,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+import torch
+
 from data.runtime.network import first_line
 
 logger = logging.getLogger(__name__)
@@ -28,12 +30,18 @@ class Kernel:
         return not self._failed and _has_triton()
 
     def __call__(self, *arguments: Any) -> Any | None:
-        """What the function gives; None, now and from now on, where it does not compile or start."""
+        """What the function gives; None, now and from now on, where it does not compile or start.
+
+        Raises:
+            torch.OutOfMemoryError: as of any operation.
+        """
         if self._failed:
             return None
         module, _, name = self._path.partition(":")
         try:
             return getattr(import_module(module), name)(*arguments)
+        except torch.OutOfMemoryError:
+            raise
         except Exception as error:  # Triton, its compiler and the driver raise kinds of their own
             self._failed = True
             logger.warning(

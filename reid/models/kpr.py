@@ -1,7 +1,7 @@
 """KPR: keypoint-promptable part-based ReID (Somers et al., ECCV 2024)."""
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import torch
@@ -76,7 +76,8 @@ def fuse_levels(levels: Sequence[Tensor]) -> Tensor:
     return first.flatten(2).baddbmm_(rows, wide).view(count, height, width, channels).permute(0, 3, 1, 2)
 
 
-@lru_cache(maxsize=64)
+# Nothing is dropped: a captured graph reads it where it lies.
+@cache
 @torch.inference_mode(False)
 def _spread(length: int, target: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(target, length) weights of linear interpolation with aligned ends."""

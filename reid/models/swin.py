@@ -6,7 +6,7 @@ inside the attention, which inputs that are no multiple of the window need.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import torch
@@ -51,7 +51,8 @@ class PatchEmbed(nn.Module):
         return self.norm(self.projection(x).permute(0, 2, 3, 1))
 
 
-@lru_cache(maxsize=64)
+# Nothing is dropped: a captured graph reads it where it lies.
+@cache
 @torch.inference_mode(False)
 def _window_plan(
     height: int, width: int, window: int, shift: int, device: torch.device

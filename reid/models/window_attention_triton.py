@@ -76,9 +76,11 @@ def window_attention(qkv: Tensor, padding: Tensor, bias: Tensor, window: int, sh
     across = columns // window
     out = torch.empty((count, height, width, heads * dim), dtype=qkv.dtype, device=qkv.device)
     grid: Any = (count * (rows // window) * across, heads)
-    _attend[grid](
-        qkv, padding, bias, out, height, width, rows, columns, across, heads, dim**-0.5,
-        WINDOW=window, SHIFT=shift, DIM=dim, SLOTS=max(16, triton.next_power_of_2(window * window)),
-        SEPARATED=_SEPARATED, num_warps=4,
-    )  # fmt: skip
+    # Triton launches on the current card, whichever holds the tensors.
+    with torch.cuda.device_of(qkv):
+        _attend[grid](
+            qkv, padding, bias, out, height, width, rows, columns, across, heads, dim**-0.5,
+            WINDOW=window, SHIFT=shift, DIM=dim, SLOTS=max(16, triton.next_power_of_2(window * window)),
+            SEPARATED=_SEPARATED, num_warps=4,
+        )  # fmt: skip
     return out

@@ -1,6 +1,8 @@
 """The benchmark of a GPU runs on the CPU too, and sees where results differ."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,3 +53,19 @@ def test_the_stages_of_both_networks_are_told(home: Path) -> None:
 def test_a_whole_run_counts_the_frames_of_all_cameras(home: Path) -> None:
     assert gpu.whole(str(home), CAMERAS, ROUNDS, str(home / "run"))() == CAMERAS * ROUNDS
     assert "perceive" in gpu.stages(home / "run" / "manifest.json")
+
+
+def test_what_it_wrote_goes_when_the_benchmark_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_the_end: list[Callable[[], None]] = []
+    monkeypatch.setattr(
+        "atexit.register", lambda work, *given, **named: at_the_end.append(partial(work, *given, **named))
+    )
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("pipeline.demo.demo_site", lambda _: tmp_path / "site")
+    monkeypatch.setattr("data.listing.listed", lambda *_: [tmp_path / "a.mp4"])
+    monkeypatch.setattr(gpu, "prepare", lambda home, *_: (home / "frames.mp4").touch())
+    assert gpu.cases(quick=True)
+    assert [file.name for file in tmp_path.rglob("*.mp4")] == ["frames.mp4"], "it is there for the cases"
+    for work in at_the_end:
+        work()
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,8 @@
 """A picture goes to a device once where it was promised not to change, and each time where not."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -75,6 +78,42 @@ def test_on_a_cpu_nothing_is_copied(uploaded: list[tuple[int, ...]]) -> None:
     assert uploaded == []
     flipped = np.arange(72, dtype=np.uint8).reshape(4, 6, 3)[:, ::-1]
     np.testing.assert_array_equal(on_device(flipped, torch.device("cpu")).numpy(), flipped)
+
+
+def test_pages_are_locked_for_the_card_that_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    current = ["cuda:0"]
+    locked: list[str] = []
+
+    @contextmanager
+    def device(chosen: torch.device) -> Iterator[None]:
+        current.append(str(chosen))
+        yield
+        current.pop()
+
+    def empty(count: int, dtype: torch.dtype, pin_memory: bool) -> torch.Tensor:
+        locked.append(current[-1])
+        return torch.zeros(count, dtype=dtype)
+
+    class Event:
+        def record(self, _: object) -> None: ...
+
+        def synchronize(self) -> None: ...
+
+    for name, stands_in in {
+        "Stream": lambda _: None,
+        "Event": Event,
+        "device": device,
+        "stream": lambda _: nullcontext(),
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, stands_in)
+    monkeypatch.setattr(torch, "empty", empty)
+    upload = uploads._Stager(torch.device("cuda:1"))
+    # What a copy would give is not to be had here; that the buffer was filled for it is.
+    monkeypatch.setattr(torch.Tensor, "to", lambda staged, *_, **__: staged.clone())
+    image = np.arange(72, dtype=np.uint8).reshape(4, 6, 3)
+    np.testing.assert_array_equal(upload(image[::-1]).pixels.numpy(), image[::-1])
+    assert locked == ["cuda:1"]
+    assert current == ["cuda:0"]
 
 
 @pytest.mark.gpu

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from data.errors import UserError
 from data.records import Image
 from data.runtime.uploads import share
 from pipeline.backends import person_pose
@@ -80,6 +81,31 @@ def test_pictures_of_a_batch_keep_their_own_rows(weights: Path) -> None:
         np.testing.assert_allclose(own_poses.keypoints, poses.keypoints, atol=1e-2)
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_network_that_gives_no_numbers_is_told_and_not_taken_for_an_empty_picture(weights: Path, bad: float) -> None:
+    network = PersonPoseNetwork(DetectorConfig(score_min=0.5), weights, "cpu")
+    plain = network._network
+    network._network = lambda pictures: tuple(column + bad for column in plain(pictures))  # type: ignore[assignment]
+    with pytest.raises(UserError, match=r"pose\.safetensors gives values that are not finite; fetch it anew"):
+        network.perceive(pictures())
+    network._dtype = torch.float16
+    network._network = lambda pictures: tuple(column + bad for column in plain(pictures.float()))  # type: ignore[assignment]
+    with pytest.raises(UserError, match=r"not finite; set detector\.half=false"):
+        network.perceive(pictures())
+
+
+def test_the_next_pictures_go_up_before_anything_waits_for_these(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    network = PersonPoseNetwork(DetectorConfig(score_min=0.5, batch=6), weights, "cpu")
+    likely = network._likely
+    monkeypatch.setattr(network, "_likely", lambda *given: done.append("read") or likely(*given))
+    monkeypatch.setattr(person_pose, "start_upload", lambda images, _: done.append(f"{len(list(images))} up"))
+    network.perceive(pictures())
+    assert done == ["4 up", "read", "0 up", "read"]
+
+
 @pytest.mark.gpu
 def test_on_a_gpu_the_input_is_the_same_and_half_precision_finds_the_same_people(weights: Path) -> None:
     images = pictures()
@@ -94,3 +120,17 @@ def test_on_a_gpu_the_input_is_the_same_and_half_precision_finds_the_same_people
         strict=True,
     ):
         np.testing.assert_allclose(found.boxes, known.boxes, atol=0.1)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("half", [False, True])
+def test_a_replayed_graph_finds_what_the_plain_network_finds(weights: Path, half: bool) -> None:
+    network = PersonPoseNetwork(DetectorConfig(score_min=0.001, half=half, batch=3), weights, "cuda")
+    replayed = [network.perceive(pictures()) for _ in range(2)][1]
+    assert not network._network._fails
+    assert network._network._captured
+    network._network._fails = True
+    for (ours, our_poses), (plain, plain_poses) in zip(replayed, network.perceive(pictures()), strict=True):
+        assert len(ours) == len(plain)
+        np.testing.assert_allclose(ours.boxes, plain.boxes, atol=0.5)
+        np.testing.assert_allclose(our_poses.keypoints, plain_poses.keypoints, atol=0.5)

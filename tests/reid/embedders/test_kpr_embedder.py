@@ -1,5 +1,6 @@
 """The extractor: crops and prompts of full frames, batched over cameras."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import cv2
@@ -234,6 +235,20 @@ def test_pictures_with_their_prompts_behind_are_the_one_input_of_a_graph(weights
         torch.testing.assert_close(prompted, model.feature_map(images, prompts))
         torch.testing.assert_close(plain, model.feature_map(images))
     assert not torch.allclose(prompted, plain, atol=1e-3)
+
+
+def test_a_network_whose_values_grow_too_large_is_told_and_describes_nobody(weights, monkeypatch):
+    made = KprEmbedder(weights, "cpu", 4, "fp32")
+    feature_map = made._model.feature_map
+    monkeypatch.setattr(made._model, "feature_map", lambda *given: feature_map(*given) * float("inf"))
+    with pytest.raises(
+        UserError, match=r"small\.safetensors gives values that are not finite; fetch or import it anew"
+    ):
+        made([request(44)])
+    made._reduced = torch.float16
+    monkeypatch.setattr(made, "_autocast", nullcontext)
+    with pytest.raises(UserError, match=r"not finite; set reid\.precision to bf16 or fp32"):
+        made([request(44)])
 
 
 @pytest.mark.gpu

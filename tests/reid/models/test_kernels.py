@@ -18,6 +18,9 @@ from reid.models.add_norm_triton import add_norm
 from reid.models.swin import WindowAttention
 from reid.models.window_attention_triton import window_attention
 
+cards = []
+enter = torch.cuda.device_of.__enter__
+torch.cuda.device_of.__enter__ = lambda self: (cards.append(self.idx), enter(self))[1]
 torch.manual_seed(0)
 for stream, branch in ((torch.float32, torch.float16), (torch.float16, torch.float16), (torch.float32, None)):
     for rows, width in ((5, 24), (3, 128), (7, 96)):
@@ -37,7 +40,7 @@ for height, width, shift in ((14, 7, 0), (12, 4, 3)):
     bias = attention.relative_position_bias_table[attention.relative_position_index].permute(2, 0, 1).contiguous()
     made = attention.proj(window_attention(attention.qkv(x), attention.qkv.bias, bias, 7, shift))
     torch.testing.assert_close(made, attention(x, shift), atol=1e-5, rtol=1e-5)
-print("all equal")
+print("all equal", len(cards), "launches on the card of the tensors")
 """
 
 
@@ -48,7 +51,7 @@ def test_kernels_that_tritons_interpreter_runs_give_what_plain_operations_give()
     done = subprocess.run(
         [sys.executable, "-c", _INTERPRETED], env=environment, capture_output=True, text=True, check=False
     )
-    assert done.stdout == "all equal\n", done.stderr
+    assert done.stdout == "all equal 11 launches on the card of the tensors\n", done.stderr
 
 
 def test_a_kernel_that_fails_is_told_once_and_not_tried_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -64,6 +67,21 @@ def test_a_kernel_that_fails_is_told_once_and_not_tried_again(caplog: pytest.Log
     assert works(1, 2) == 3
 
 
+def test_a_kernel_for_which_memory_is_short_is_not_to_blame(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def short(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    kernel = Kernel("operator:add")
+    with monkeypatch.context() as patched:
+        patched.setattr("operator.add", short)
+        with pytest.raises(torch.OutOfMemoryError):
+            kernel(1, 2)
+    assert kernel(1, 2) == 3
+    assert not caplog.records
+
+
 def test_the_end_of_a_branch_is_its_sum_and_the_norm_of_that() -> None:
     torch.manual_seed(1)
     x, branch, norm = torch.randn(2, 3, 8), torch.randn(2, 3, 8), torch.nn.LayerNorm(8)
@@ -73,6 +91,18 @@ def test_the_end_of_a_branch_is_its_sum_and_the_norm_of_that() -> None:
     alone, normed = add_norm(x, None, norm)
     assert alone is x
     assert torch.equal(normed, norm(x))
+
+
+@pytest.mark.gpu
+def test_a_kernel_runs_on_the_card_of_its_tensors() -> None:
+    if torch.cuda.device_count() < 2:
+        pytest.skip("there is one card")
+    x, norm = torch.randn(70, 96, device="cuda:1"), torch.nn.LayerNorm(96).to("cuda:1")
+    expected = add_norm(x, None, norm)[1]
+    with torch.inference_mode(), torch.autocast("cuda", torch.float16):
+        normed = add_norm(x, None, norm)[1]
+    assert torch.cuda.current_device() == 0
+    torch.testing.assert_close(normed.float(), expected, atol=0.03, rtol=0.03)
 
 
 @pytest.mark.gpu
