@@ -9,7 +9,8 @@ from trackers.config import LifeConfig, TrackerConfig
 from trackers.table import TrackTable
 
 Mask = NDArray[np.bool_]
-_TICK_S = 1e-6
+# Times are multiples of a frame: a limit that is one too is reached, whatever rounding says.
+TICK_S = 1e-6
 
 
 def starters(boxes: FloatArray, scores: FloatArray, used: Mask, config: LifeConfig) -> IntArray:
@@ -36,7 +37,7 @@ def starters(boxes: FloatArray, scores: FloatArray, used: Mask, config: LifeConf
 
 def confirmable(table: TrackTable, seen: Mask, time_s: float, config: LifeConfig) -> Mask:
     """(T,) tentative tracks, seen just now, that have been seen often and long enough."""
-    old = time_s - table.born_s >= config.confirm_s - _TICK_S
+    old = time_s - table.born_s >= config.confirm_s - TICK_S
     return seen & (table.state == TENTATIVE) & (table.hits >= config.confirm_hits) & old
 
 
@@ -56,7 +57,7 @@ def ended(table: TrackTable, seen: Mask, time_s: float, size: tuple[int, int], c
     whole = np.maximum(areas(boxes), 1e-6)
     inside = intersections(boxes, frame)[:, 0] / whole
     outside = (inside < config.life.exit_share) & (size != (0, 0))
-    given_up = (table.state == TENTATIVE) | (unseen_s > config.lost_s + _TICK_S)
+    given_up = (table.state == TENTATIVE) | (unseen_s > config.lost_s + TICK_S)
     return ~seen & (given_up | outside)
 
 

@@ -9,6 +9,7 @@ from data.records import CONFIRMED, LOST, TENTATIVE, DoubleArray, FloatArray, In
 from trackers.assignment import assign
 from trackers.config import TrackerConfig
 from trackers.costs import PairCosts
+from trackers.lifecycle import TICK_S
 
 Mask = NDArray[np.bool_]
 
@@ -61,7 +62,7 @@ def associate(
     settings = config.association
     matching = _Matching(*pairs.motion.shape)
     confident = scores >= settings.score_high
-    coasting = (state != TENTATIVE) & (unseen_s <= config.life.coast_s)
+    coasting = (state != TENTATIVE) & (unseen_s <= config.life.coast_s + TICK_S)
 
     def both() -> DoubleArray:
         return pairs.motion - settings.appearance_weight * familiarity

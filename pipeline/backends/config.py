@@ -16,10 +16,21 @@ class PaceConfig(Section):
     )
     floor_s: float = Field(0.9, gt=0, le=2, description="an unchanged picture of people, seconds")
     rest_s: float = Field(
-        2.0, gt=0, le=2, description="a picture of people, touching or not, that rests (rest_after_s), seconds"
+        1.5,
+        gt=0,
+        le=2,
+        description="a picture of people, touching or not, that rests (rest_after_s); less than tracker.life.coast_s, "
+        "seconds",
     )
     rest_after_s: float = Field(
         60.0, ge=0, description="a picture rests when for so long no person moved, came or went, seconds"
+    )
+    same_s: float = Field(
+        10.0,
+        gt=0,
+        le=60,
+        description="networks see a picture that rests this often while it stays the same; in between, whom they found "
+        "last counts as found again, seconds",
     )
     empty_s: float = Field(2.0, gt=0, le=10, description="an unchanged picture in which nobody is known, seconds")
     alert_s: float = Field(0.3, ge=0, description="every frame for so long after somebody appeared or left, seconds")

@@ -17,6 +17,7 @@ Mask = NDArray[np.bool_]
 
 _BLOCKS_WIDE = 64
 _LEAST_LEVELS = 5.0
+_SAME_LEVELS = 3.0
 _TIMES_NOISE = 3.0
 _RISE_S, _FALL_S = 2.0, 15.0
 _WHOLE_PICTURE = 0.5
@@ -63,6 +64,10 @@ class Background:
     def changed(self, differences: FloatArray) -> Mask:
         """(h, w) blocks that differ by more than their noise."""
         return differences > _LEAST_LEVELS + _TIMES_NOISE * self.noise
+
+    def same(self, differences: FloatArray) -> bool:
+        """Nothing differs by more than its noise and fewer levels than count as a change."""
+        return not (differences > _SAME_LEVELS + _TIMES_NOISE * self.noise).any()
 
     def after_look(self, blocks: Image, elapsed_s: float, people: Mask) -> "Background":
         """The background of the next look.

@@ -14,7 +14,7 @@ from data.runtime.uploads import share
 from pipeline.backends.base import Perceiver
 from pipeline.folder.stages import Stage
 from pipeline.input.batching import Instant, TimedFrame
-from pipeline.input.schedule import LookSchedule
+from pipeline.input.schedule import Found, LookSchedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +23,17 @@ class Perceived:
 
     Attributes:
         view: what was found in the frame, and when on the common clock.
-        image: (H, W, 3) uint8 RGB, or None where nobody looked, or the run starts from detection files.
+        image: (H, W, 3) uint8 RGB; None where no network looked, or the run starts from detection files.
         embeddings: appearance of every row where a file gave it, else None: the embedder is asked on demand.
         looked: False where nobody looked for people: that the view shows none says nothing.
+        repeated: the picture is that of the last look, and so are the people; no network was asked.
     """
 
     view: View
     image: Image | None = None
     embeddings: PartEmbeddings | None = None
     looked: bool = True
+    repeated: bool = False
 
     @property
     def common_s(self) -> float:
@@ -52,14 +54,14 @@ class PerceivedBatch:
     memory: Mapping[str, Any] = field(default_factory=dict)
 
 
-Look = Callable[[Sequence[TimedFrame]], list[tuple[Detections, Poses | None]]]
+Look = Callable[[Sequence[TimedFrame]], list[Found]]
 """Finds the people, and where configured their skeletons, of some frames."""
 
 
 def look_at(perceiver: Perceiver) -> Look:
     """People are found by networks, ahead of the tracker: what it asks for meanwhile goes first."""
 
-    def people(batch: Sequence[TimedFrame]) -> list[tuple[Detections, Poses | None]]:
+    def people(batch: Sequence[TimedFrame]) -> list[Found]:
         images = [timed.frame.image for timed in batch]
         share(images)
         with computed_ahead():
@@ -71,7 +73,7 @@ def look_at(perceiver: Perceiver) -> Look:
 def look_up(found: Mapping[str, CameraDetections]) -> Look:
     """People are those of detection files; only their appearance is taken from the pictures."""
 
-    def people(timed: TimedFrame) -> tuple[Detections, Poses | None]:
+    def people(timed: TimedFrame) -> Found:
         given = found[timed.frame.camera]
         rows = given.rows(timed.frame.index)
         detections = Detections(given.boxes[rows], given.scores[rows], given.class_ids[rows])
@@ -93,23 +95,21 @@ def perceive(
         schedule: says which instants are worth a look; None: all are.
     """
     for batch in batches:
-        found: dict[int, list[tuple[Detections, Poses | None]]] = {}
+        repeated: dict[int, list[Found]] = {}
         with clock.measure(Stage.PERCEIVE, sum(len(instant) for instant in batch)):
-            for rows in [list(range(len(batch)))] if schedule is None else _turns(batch):
-                due = [row for row in rows if schedule is None or any(schedule.due(one.frame) for one in batch[row])]
-                frames = [timed for row in due for timed in batch[row]]
-                people: list[tuple[Detections, Poses | None]] = []
-                if frames:
-                    with clock.measure(Stage.LOOK, len(frames)):
-                        people = look(frames)
-                if schedule is not None:
-                    for timed, (detections, _) in zip(frames, people, strict=True):
-                        schedule.looked(timed.frame, detections)
-                rest = iter(people)
-                found |= {row: [next(rest) for _ in batch[row]] for row in due}
+            if schedule is None:
+                seen = _look_at_rows(batch, range(len(batch)), look, clock)
+            else:
+                seen, repeated = _look_where_due(batch, look, clock, schedule)
+        found = seen | repeated
         instants = [
             [
-                Perceived(_view(timed, *people), timed.frame.image if row in found else None, looked=row in found)
+                Perceived(
+                    _view(timed, *people),
+                    timed.frame.image if row in seen else None,
+                    looked=row in found,
+                    repeated=row in repeated,
+                )
                 for timed, people in zip(
                     instant, found.get(row, [(Detections.empty(), None)] * len(instant)), strict=True
                 )
@@ -117,6 +117,38 @@ def perceive(
             for row, instant in enumerate(batch)
         ]
         yield PerceivedBatch(instants, {} if schedule is None else schedule.memory())
+
+
+def _look_where_due(
+    batch: Sequence[Instant], look: Look, clock: StageClock, schedule: LookSchedule
+) -> tuple[dict[int, list[Found]], dict[int, list[Found]]]:
+    """People of the instants that are due, by their rows: of those that were looked at, and of those repeated."""
+    seen: dict[int, list[Found]] = {}
+    repeated: dict[int, list[Found]] = {}
+    for rows in _turns(batch):
+        due = [row for row in rows if any(schedule.due(timed.frame) for timed in batch[row])]
+        for row in due:
+            again = schedule.repeat([timed.frame for timed in batch[row]])
+            if again is not None:
+                repeated[row] = again
+        now = _look_at_rows(batch, [row for row in due if row not in repeated], look, clock)
+        for row, found in now.items():
+            for timed, people in zip(batch[row], found, strict=True):
+                schedule.looked(timed.frame, people)
+        seen |= now
+    return seen, repeated
+
+
+def _look_at_rows(
+    batch: Sequence[Instant], rows: Sequence[int], look: Look, clock: StageClock
+) -> dict[int, list[Found]]:
+    """People of some instants, looked at together."""
+    frames = [timed for row in rows for timed in batch[row]]
+    if not frames:
+        return {}
+    with clock.measure(Stage.LOOK, len(frames)):
+        people = iter(look(frames))
+    return {row: [next(people) for _ in batch[row]] for row in rows}
 
 
 def _turns(batch: Sequence[Instant]) -> list[list[int]]:

@@ -11,10 +11,14 @@ the memory back, decides as an unbroken one.
 * every ``rest_s``: nothing changes, nor has for ``rest_after_s`` where people are, and who was found was found again
   each time: somebody who stands or sits, or a thing taken for a person;
 * every ``empty_s``: nothing changes, and there is nobody.
+
+A network that gets the same picture finds the same people. So a resting picture, empty or not, that is the same as the
+one looked at last, by a stricter test than the one for changes, is not given to the networks again but every
+``same_s``: whom they found counts as found again.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,12 +26,14 @@ import numpy as np
 from data.errors import UserError
 from data.formats.detections_in import CameraDetections
 from data.kernels.boxes import iou_matrix
-from data.records import Detections, FloatArray, Frame
+from data.records import Detections, FloatArray, Frame, Poses
 from pipeline.backends.config import PaceConfig
 from pipeline.input.change import Background, blocks_of, covered
 
 _TICK_S = 1e-6
-_NOBODY: tuple[FloatArray, FloatArray] = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+
+Found = tuple[Detections, Poses | None]
+"""Who is in a frame, with skeletons where the detector's pass gives them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +42,21 @@ class Watch:
 
     Attributes:
         background: at the last look.
-        looked_s: source time of the last look, seconds.
+        looked_s: source time of the last look, or of the last time that its find was repeated, seconds.
+        seen_s: source time of the last look.
         alert_s: every frame is looked at up to this source time.
         stirred_s: source time of the last look at which something had changed where people are, or others were found.
-        boxes: (N, 4) float32 everybody found at the last look, xyxy px.
-        scores: (N,) float32 of the boxes.
+        found: everybody found at the last look.
+        poses: their skeletons, where the look gave them.
     """
 
     background: Background
     looked_s: float
+    seen_s: float
     alert_s: float
     stirred_s: float
-    boxes: FloatArray
-    scores: FloatArray
+    found: Detections
+    poses: Poses | None = None
 
     def tree(self) -> dict[str, Any]:
         """Plain values and arrays, for a checkpoint."""
@@ -56,10 +64,13 @@ class Watch:
             "blocks": self.background.blocks,
             "noise": self.background.noise,
             "looked_s": self.looked_s,
+            "seen_s": self.seen_s,
             "alert_s": self.alert_s,
             "stirred_s": self.stirred_s,
-            "boxes": self.boxes,
-            "scores": self.scores,
+            "boxes": self.found.boxes,
+            "scores": self.found.scores,
+            "class_ids": self.found.class_ids,
+            "poses": None if self.poses is None else asdict(self.poses),
         }
 
     @staticmethod
@@ -67,9 +78,12 @@ class Watch:
         """Read back what ``tree`` gave."""
         background = Background(np.asarray(tree["blocks"], np.uint8), np.asarray(tree["noise"], np.float32))
         boxes, scores = np.asarray(tree["boxes"], np.float32), np.asarray(tree["scores"], np.float32)
-        # Runs that began before pictures could rest tell no such time.
-        stirred_s = tree.get("stirred_s", tree["looked_s"])
-        return Watch(background, tree["looked_s"], tree["alert_s"], stirred_s, boxes, scores)
+        # Runs that began before pictures could rest, or finds be repeated, tell neither time, nor classes: all people.
+        stirred_s, seen_s = tree.get("stirred_s", tree["looked_s"]), tree.get("seen_s", tree["looked_s"])
+        classes = np.asarray(tree.get("class_ids", np.zeros(len(boxes))), np.int64)
+        poses = None if tree.get("poses") is None else Poses(**tree["poses"])
+        found = Detections(boxes, scores, classes)
+        return Watch(background, tree["looked_s"], seen_s, tree["alert_s"], stirred_s, found, poses)
 
 
 class LookSchedule(Protocol):
@@ -79,7 +93,11 @@ class LookSchedule(Protocol):
         """Whether a frame is to be looked at. Changes nothing."""
         ...
 
-    def looked(self, frame: Frame, found: Detections) -> None:
+    def repeat(self, frames: Sequence[Frame]) -> list[Found] | None:
+        """Of frames that are due together: whom looks would find again; remembered like looks. None: look."""
+        ...
+
+    def looked(self, frame: Frame, found: Found) -> None:
         """Remember a look."""
         ...
 
@@ -102,7 +120,10 @@ class GivenLooks:
         """Whether the file of the frame's camera tells who is in it."""
         return self._found[frame.camera].looks_at(frame.index)
 
-    def looked(self, frame: Frame, found: Detections) -> None:
+    def repeat(self, frames: Sequence[Frame]) -> None:
+        """A file is looked up."""
+
+    def looked(self, frame: Frame, found: Found) -> None:
         """Files need no memory."""
 
     def memory(self) -> dict[str, Any]:
@@ -126,7 +147,7 @@ class Schedule:
         if watch is None:
             return True
         config = self._config
-        people = watch.boxes[watch.scores >= config.score]
+        people = watch.found.boxes[watch.found.scores >= config.score]
         since_s = frame.time_s - watch.looked_s
         resting, close = frame.time_s - watch.stirred_s >= config.rest_after_s, _close(people, config.close_iou)
         if since_s <= 0 or frame.time_s <= watch.alert_s + _TICK_S or (close and not resting):
@@ -143,26 +164,38 @@ class Schedule:
             return True
         return bool(changed.any()) and (close or since_s >= config.carry_s - _TICK_S)
 
-    def looked(self, frame: Frame, found: Detections) -> None:
+    def repeat(self, frames: Sequence[Frame]) -> list[Found] | None:
+        """Whom the last looks found, where all pictures rest and are the same as then; see the module's beginning."""
+        watches = [self._watches[frame.camera] for frame in frames if self._repeats(frame)]
+        if len(watches) < len(frames):
+            return None
+        for frame, watch in zip(frames, watches, strict=True):
+            self._watches[frame.camera] = replace(watch, looked_s=frame.time_s)
+        return [(watch.found, watch.poses) for watch in watches]
+
+    def looked(self, frame: Frame, found: Found) -> None:
         """Remember a look."""
         config = self._config
+        detections, poses = found
         blocks = blocks_of(frame)
         watch = self._watches.get(frame.camera)
         if watch is None or watch.background.blocks.shape != blocks.shape:
-            watch = Watch(Background.of(blocks), frame.time_s, frame.time_s, frame.time_s, *_NOBODY)
-        people = covered(np.concatenate([found.boxes, watch.boxes]), frame.size, blocks.shape[:2], config.reach)
-        moved = _differ(watch.boxes, watch.scores, found.boxes, found.scores, config.sure)
+            times_s = (frame.time_s,) * 4
+            watch = Watch(Background.of(blocks), *times_s, Detections.empty())
+        boxes = np.concatenate([detections.boxes, watch.found.boxes])
+        people = covered(boxes, frame.size, blocks.shape[:2], config.reach)
+        moved = _differ(watch.found, detections, config.sure)
         stirred = bool((watch.background.changed(watch.background.differences(blocks)) & people).any())
-        stirred = stirred or _differ(watch.boxes, watch.scores, found.boxes, found.scores, config.score)
+        stirred = stirred or _differ(watch.found, detections, config.score)
         elapsed_s, until_s = max(frame.time_s - watch.looked_s, 0.0), frame.time_s + config.alert_s
-        self._watches[frame.camera] = replace(
-            watch,
+        self._watches[frame.camera] = Watch(
             background=watch.background.after_look(blocks, elapsed_s, people),
             looked_s=frame.time_s,
+            seen_s=frame.time_s,
             alert_s=until_s if moved else min(watch.alert_s, until_s),
             stirred_s=frame.time_s if stirred else min(watch.stirred_s, frame.time_s),
-            boxes=found.boxes,
-            scores=found.scores,
+            found=detections,
+            poses=poses,
         )
 
     def memory(self) -> dict[str, Any]:
@@ -183,15 +216,27 @@ class Schedule:
                 "version of this program wrote it; resume with that version, or start again with --overwrite"
             ) from None
 
+    def _repeats(self, frame: Frame) -> bool:
+        watch, config = self._watches.get(frame.camera), self._config
+        if watch is None or frame.time_s <= max(watch.alert_s, watch.looked_s) + _TICK_S:
+            return False
+        resting = frame.time_s - watch.stirred_s >= config.rest_after_s
+        if not resting or frame.time_s - watch.seen_s >= config.same_s - _TICK_S:
+            return False
+        blocks = blocks_of(frame)
+        return blocks.shape == watch.background.blocks.shape and watch.background.same(
+            watch.background.differences(blocks)
+        )
 
-def _differ(boxes: FloatArray, scores: FloatArray, later: FloatArray, later_scores: FloatArray, least: float) -> bool:
+
+def _differ(found: Detections, later: Detections, least: float) -> bool:
     """Somebody of at least this score has come or gone between two looks."""
-    return _unmatched(boxes, scores, later, least) or _unmatched(later, later_scores, boxes, least)
+    return _unmatched(found, later, least) or _unmatched(later, found, least)
 
 
-def _unmatched(boxes: FloatArray, scores: FloatArray, others: FloatArray, least: float) -> bool:
+def _unmatched(found: Detections, others: Detections, least: float) -> bool:
     """Somebody of at least this score overlaps none of the others, weak ones included."""
-    return bool((~(iou_matrix(boxes[scores >= least], others) > 0).any(axis=1)).any())
+    return bool((~(iou_matrix(found.boxes[found.scores >= least], others.boxes) > 0).any(axis=1)).any())
 
 
 def _close(boxes: FloatArray, least_iou: float) -> bool:

@@ -148,8 +148,9 @@ class TrackingStage:
     def _after_commit(self, item: Perceived, tracks: Tracks) -> None:
         view = item.view
         counts = self.counts[view.camera]
-        counts["looks"] += 1
-        counts["detections"] += len(view.detections)
+        if not item.repeated:
+            counts["looks"] += 1
+            counts["detections"] += len(view.detections)
         if self._crops is not None and item.image is not None:
             with self._clock.measure(Stage.CROPS):
                 self._crops.offer(view, item.image, tracks)

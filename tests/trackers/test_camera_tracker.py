@@ -299,6 +299,15 @@ def test_skeletons_tell_apart_whom_boxes_do_not(film: Make, person: Make) -> Non
     assert tracklet.keypoints.shape == (21, 17, 3)
 
 
+def test_who_is_unseen_for_just_as_long_as_he_may_be_is_found_by_his_place(film: Make, person: Make) -> None:
+    scene = film(patched(life__coast_s=2.0))
+    for step in range(142):
+        scene.show(step / FPS, [person(500)])
+    assert 161 / FPS - 141 / FPS > 2.0, "rounding"
+    scene.show(161 / FPS, [person(500)])
+    assert scene.tracks[-1].track_ids.tolist() == scene.tracks[-2].track_ids.tolist()
+
+
 class TestAppearanceOnDemand:
     def test_plain_people_are_asked_for_now_and_then(self, film: Make, person: Make, looks: Make) -> None:
         scene = film(patched(looks__stale_s=0.5))

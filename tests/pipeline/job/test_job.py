@@ -133,6 +133,31 @@ def test_between_looks_people_are_carried_and_told_apart_from_detected_ones(
     assert (rows.scores > 0).sum() == detected < len(rows.frames)
 
 
+def test_who_rests_keeps_his_track_though_networks_hardly_see_him(tmp_path: Path) -> None:
+    blocks.write_video(tmp_path / "hall.mp4", 200, 10, [(0, 0, 200, 0)])
+    pace = ["detector.schedule=auto", "detector.pace.rest_after_s=3", "run.part_s=1.5", "run.device=cpu"]
+    seldom = load_config([], pace)
+    job = _run([str(tmp_path / "hall.mp4")], tmp_path / "seldom", seldom)
+    often = _run([str(tmp_path / "hall.mp4")], tmp_path / "often", load_config([], [*pace, "detector.pace.same_s=0.1"]))
+    counts, all_counts = job.counts["cameras"]["hall"], often.counts["cameras"]["hall"]
+    assert counts["looks"] < all_counts["looks"] - 4
+    assert counts["embeddings"] < all_counts["embeddings"]
+    assert counts["detections"] == counts["looks"]
+    rows, all_rows = (read_mot(one.folder.tracks("hall"), "tracks") for one in (job, often))
+    assert rows.frames.tolist() == all_rows.frames.tolist()
+    assert rows.frames[-1] - rows.frames[0] == len(rows.frames) - 1
+    assert len(job.folder.read_global_tracks()) == 1
+
+    def kill(item: Perceived, tracks: Tracks) -> None:
+        if item.view.frame_index > 120 and item.repeated:
+            raise Killed
+
+    with pytest.raises(Killed):
+        _run([str(tmp_path / "hall.mp4")], tmp_path / "killed", seldom, listener=kill)
+    _run([str(tmp_path / "hall.mp4")], tmp_path / "killed", seldom, resume=True)
+    assert _results(tmp_path / "killed") == _results(tmp_path / "seldom")
+
+
 def test_association_again_changes_nothing_and_needs_no_video(
     videos: list[str], tmp_path: Path, config: Config
 ) -> None:
@@ -215,13 +240,13 @@ def test_a_folder_with_results_is_kept(videos: list[str], tmp_path: Path, config
     assert not (tmp_path / "run" / "global_tracks.json").exists()
 
 
-@pytest.mark.parametrize("instead", ["", "    rest_s: 2.0\n    gone_s: 1.0\n"])
+@pytest.mark.parametrize("instead", ["", "    rest_s: 1.5\n    gone_s: 1.0\n"])
 def test_a_folder_of_a_version_with_other_settings_is_told_so(tmp_path: Path, config: Config, instead: str) -> None:
     """Its own config.yaml would not help: this version fills in what is absent there."""
     folder = prepare_folder(tmp_path / "run", config, Site.blank(["a"]), overwrite=False, resume=False)
     folder.write_text(folder.manifest, "{}")
     settings = folder.config.read_text()
-    line = "    rest_s: 2.0\n"
+    line = "    rest_s: 1.5\n"
     assert line in settings
     folder.write_text(folder.config, settings.replace(line, instead))
     with pytest.raises(UserError, match=r"another version of this program.*pace\.(rest|gone)_s.*that version"):
