@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.errors import UserError
 from data.registry import resolve
 from pipeline.cli import run
 from tools.result_file import write_result
@@ -25,7 +26,10 @@ BENCHMARKS = {
     "cameras": "tools.benchmarks.whole:camera_cases",
     "kpr": "tools.benchmarks.kpr:cases",
     "gpu": "tools.benchmarks.gpu:cases",
+    "trackers": "tools.benchmarks.single_camera:cases",
 }
+
+_ON_SETS = "trackers"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -35,6 +39,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="small inputs: does it run, and do results agree?")
     parser.add_argument("--ours-only", action="store_true", help="leave out the references")
     parser.add_argument("--threads", type=int, default=1, help="threads of the array libraries (default 1)")
+    parser.add_argument(
+        "--sets", nargs="+", type=Path, default=[], metavar="FOLDER",
+        help="benchmark trackers: your own sets, each a folder with det/, meta.json and gt/",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures")
     return parser
 
@@ -43,13 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmarks; 1 when a result differs from its reference."""
     arguments = build_parser().parse_args(argv)
     selected = [resolve("benchmark", name, BENCHMARKS) for name in arguments.names]
+    if arguments.sets and arguments.names != [_ON_SETS]:
+        raise UserError(f"--sets is of the benchmark '{_ON_SETS}' alone")
+    given = {"folders": arguments.sets} if arguments.sets else {}
     print(f"{os.cpu_count()} cores, {arguments.threads} thread(s); the machine's load now: {os.getloadavg()[0]:.1f}")
     print(f"{'':34s} {'wall s':>9s} {'CPU s':>9s} {'peak MiB':>9s} {'(base)':>8s}")
     records: list[dict[str, Any]] = []
     measured: list[tuple[Contender, Measurement]] = []
     agree = True
     for cases in selected:
-        for case in cases(arguments.quick):
+        for case in cases(arguments.quick, **given):
             agree &= _run_case(case, arguments, records, measured)
     if arguments.json is not None:
         write_result(arguments.json, records)

@@ -202,7 +202,7 @@ def test_the_benchmark_scores_like_the_tools(testdata: Path) -> None:
     assert whole.accuracy(str(truth), 100) == "IDF1 100.0, HOTA 100.0"
 
 
-@pytest.mark.parametrize("name", ["pipeline", "cameras", "runtimes"])
+@pytest.mark.parametrize("name", ["pipeline", "cameras", "runtimes", "trackers"])
 def test_benchmarks_of_real_data_say_what_is_absent(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MTMCT_TESTDATA", str(tmp_path))
     with pytest.raises(UserError, match=r"needs the real test data.*set MTMCT_TESTDATA"):
