@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from data.config import Section, SourcesConfig, explain
 from data.errors import UserError
 from data.foreign import read_yaml
+from data.runtime.device_names import card_of
 from data.section_files import merge, parse_override
 from pipeline.association.config import AssociateConfig
 from pipeline.backends.config import DetectorConfig, PoseConfig
@@ -22,10 +23,20 @@ from trackers.config import TrackerConfig
 DEFAULTS = Path(__file__).resolve().parent.parent / "configs" / "default.yaml"
 
 
+def _known_device(device: str) -> str:
+    try:
+        card_of(device)
+    except UserError as error:
+        raise ValueError(str(error)) from None
+    return device
+
+
 class RunConfig(Section):
     """How the job is run."""
 
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:<n>; auto takes a GPU where there is one")
+    device: Annotated[str, AfterValidator(_known_device)] = Field(
+        "auto", description="auto, cpu, cuda or cuda:<n>; auto takes a GPU where there is one"
+    )
     seed: int = Field(0, ge=0, description="seed of everything random")
     threads: int = Field(0, ge=0, description="CPU cores all networks together may use; 0 = all")
     offline: bool = Field(False, description="never fetch weights; say what is missing instead")

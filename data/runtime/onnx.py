@@ -1,5 +1,6 @@
 """Running ONNX networks on ONNX Runtime: devices, threads, batches, errors in the user's words."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,27 +9,28 @@ import numpy as np
 
 from data.errors import UserError
 from data.runtime.cores import Share
+from data.runtime.device_names import card_of
 from data.runtime.network import FloatArray, Shape, check_inputs, first_line, run_in_any_portions, run_in_portions
+
+logger = logging.getLogger(__name__)
 
 
 def execution_providers(device: str) -> list[Any]:
     """ONNX Runtime providers of a device.
 
     Args:
-        device: "auto" (CUDA where ONNX Runtime has it), "cpu", "cuda" or "cuda:<index>".
+        device: see ``data.runtime.device_names``; "auto" takes CUDA where ONNX Runtime has it.
 
     Raises:
         UserError: for another name, or when CUDA is asked for and ONNX Runtime was built without it.
     """
     if device == "cpu":
         return ["CPUExecutionProvider"]
+    card = card_of(device)
     import onnxruntime
 
-    kind, _, index = device.partition(":")
-    if device != "auto" and (kind != "cuda" or (index and not index.isdigit())):
-        raise UserError(f"unknown device '{device}'; there are: auto, cpu, cuda, cuda:<index>")
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        return [("CUDAExecutionProvider", {"device_id": index or "0"}), "CPUExecutionProvider"]
+        return [("CUDAExecutionProvider", {"device_id": str(card or 0)}), "CPUExecutionProvider"]
     if device == "auto":
         return ["CPUExecutionProvider"]
     raise UserError(f"device '{device}': this onnxruntime has no CUDA; install onnxruntime-gpu, or use device cpu")
@@ -47,7 +49,7 @@ class OnnxNetwork:
             label: what to call the model in error messages.
 
         Raises:
-            UserError: when the file is no readable ONNX model.
+            UserError: when the file is no readable ONNX model, or the GPU that was asked for cannot be had.
         """
         import onnxruntime
 
@@ -68,6 +70,8 @@ class OnnxNetwork:
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         check_inputs([one.name for one in inputs], label)
         self._on_gpu = "CUDAExecutionProvider" in self._session.get_providers()
+        if len(providers) > 1 and not self._on_gpu:
+            _tell_of_cpu(device, label)
         self._input = inputs[0].name
         self._dtype = np.float16 if inputs[0].type == "tensor(float16)" else np.float32
         # A GPU is one, whoever asks.
@@ -96,6 +100,17 @@ class OnnxNetwork:
         except Exception as error:
             raise UserError(f"{self.label} does not run on input {blob.shape}: {first_line(error)}") from error
         return [np.asarray(output, np.float32) for output in outputs]
+
+
+def _tell_of_cpu(device: str, label: str) -> None:
+    """ONNX Runtime goes on with the CPU, and says so only in a log of its own, where a library of CUDA is missing."""
+    line = (
+        f"{label}: this onnxruntime was built with CUDA and cannot open it; install the CUDA and cuDNN it was built "
+        "for (`pip install onnxruntime-gpu[cuda,cudnn]`)"
+    )
+    if device != "auto":
+        raise UserError(f"{line}, or use device cpu")
+    logger.warning("%s; until then the CPU computes it", line)
 
 
 def _shape(shape: list[Any]) -> Shape:

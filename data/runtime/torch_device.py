@@ -1,13 +1,14 @@
 """Our device names in torch's."""
 
 from data.errors import UserError
+from data.runtime.device_names import card_of
 
 
 def torch_device(device: str) -> str:
     """What a command line says about the device, in torch's words.
 
     Args:
-        device: "auto" (a GPU where torch sees one), "cpu", "cuda" or "cuda:<index>".
+        device: see ``data.runtime.device_names``; "auto" takes a GPU where torch sees one.
 
     Returns:
         "cpu" or "cuda:<index>".
@@ -17,15 +18,13 @@ def torch_device(device: str) -> str:
     """
     if device == "cpu":
         return device  # without the seconds that importing torch takes
-    kind, colon, index = device.partition(":")
-    if device != "auto" and (kind != "cuda" or (colon and not index.isdecimal())):
-        raise UserError(f"unknown device '{device}'; there are: auto, cpu, cuda, cuda:<index>")
+    card = card_of(device)
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device == "auto":
+    if card is None:
         return "cuda:0" if count else "cpu"
-    if int(index or 0) >= count:
+    if card >= count:
         seen = "no GPU" if not count else f"GPUs 0 to {count - 1} only"
         raise UserError(f"device '{device}': this torch sees {seen}; use auto or cpu")
-    return f"cuda:{int(index or 0)}"
+    return f"cuda:{card}"

@@ -34,6 +34,14 @@ def test_comments_name_every_choice() -> None:
     assert not missing
 
 
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "cuda:1x"])
+def test_an_unknown_device_is_refused_before_anything_is_opened(name: str) -> None:
+    """Networks that only a CPU computes never ask for it."""
+    with pytest.raises(UserError, match=f"run.device: unknown device '{name}'; there are: auto, cpu, cuda"):
+        load_config([], [f"run.device={name}"])
+    assert load_config([], ["run.device=cuda:1"]).run.device == "cuda:1"
+
+
 def test_every_shipped_file_is_a_valid_patch(repository: Path) -> None:
     for path in sorted((repository / "configs").glob("*.yaml")):
         load_config([path])

@@ -86,6 +86,30 @@ def test_cuda_is_taken_when_there_and_refused_when_not(monkeypatch: pytest.Monke
     assert execution_providers("auto")[0] == ("CUDAExecutionProvider", {"device_id": "0"})
 
 
+def test_cuda_that_cannot_be_opened_is_told_and_not_silently_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where cuDNN is missing: the provider is listed, and the session is opened without it."""
+    import onnxruntime
+
+    path = colour_network(tmp_path / "n.onnx")
+    session = onnxruntime.InferenceSession
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(
+        onnxruntime, "InferenceSession", lambda *given, providers: session(*given, providers=providers[-1:])
+    )
+    with pytest.raises(
+        UserError, match=r"net: this onnxruntime was built with CUDA and cannot open it.*use device cpu"
+    ):
+        OnnxNetwork(path, "cuda:0", Share.of(1), "net")
+    assert not caplog.records
+    assert OnnxNetwork(path, "auto", Share.of(1), "net").run(np.zeros((1, 3, 32, 16), np.float32))[0].shape == (1, 6)
+    assert "until then the CPU computes it" in caplog.text
+    caplog.clear()
+    OnnxNetwork(path, "cpu", Share.of(1), "net")
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("normalisation", ["0-255", "0-1", "imagenet", "half"])
 def test_the_factors_stay_with_their_colours(normalisation: str) -> None:
     images = _pictures(2)

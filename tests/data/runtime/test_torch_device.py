@@ -25,7 +25,9 @@ def test_devices_with_two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
         torch_device("cuda:2")
 
 
-@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "cuda:-1", "", "mps"])
+@pytest.mark.parametrize(
+    "name", ["gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:\u00b2", "cuda:\u0663", "", "mps", "autos"]
+)
 def test_unknown_devices(name: str) -> None:
     with pytest.raises(UserError, match="there are: auto, cpu, cuda"):
         torch_device(name)
