@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from reid.training.ranks import Ranks
     from reid.training.writers import ScalarWriter
 
+_LEAST_PEOPLE = 2
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
@@ -22,7 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m tools.train_pcb",
         description=__doc__,
         epilog="example: python -m tools.train_pcb Market-1501 --dataset market --out runs/pcb "
-        "pretrained=resnet50-0676ba61.pth epochs=60 erase=0.5",
+        "pretrained=resnet50-0676ba61.pth select.best_on=validation evaluate_every=10 test.root=Market-1501",
     )
     parser.add_argument("data", type=Path, help="folder with bounding_box_train")
     parser.add_argument("--dataset", choices=("market", "duke"), required=True, help="naming of the pictures")
@@ -33,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<n> (default: auto)")
     add_dry_run(parser)
     add_writer_options(parser)
-    parser.add_argument("settings", nargs="*", metavar="key=value", help="of reid.training.pcb.PcbTrainingConfig")
+    parser.add_argument("settings", nargs="*", metavar="key.sub=value", help="of reid.training.pcb.PcbTrainingConfig")
     return parser
 
 
@@ -52,19 +54,19 @@ def _check_folder(arguments: argparse.Namespace) -> None:
 
 
 def _config(settings: Sequence[str]) -> "PcbTrainingConfig":
-    import yaml
+    from typing import Any
+
     from pydantic import ValidationError
 
     from data.config import explain
+    from data.section_files import merge, parse_override
     from reid.training.pcb import PcbTrainingConfig
 
-    pairs = [setting.partition("=") for setting in settings]
-    if any(not separator for _, separator, _ in pairs):
-        raise UserError("settings are written key=value, for example epochs=60")
+    tree: dict[Any, Any] = {}
+    for setting in settings:
+        merge(tree, parse_override(setting))
     try:
-        return PcbTrainingConfig.model_validate({key: yaml.safe_load(value) for key, _, value in pairs})
-    except yaml.YAMLError:
-        raise UserError("settings are written key=value, and the value as in YAML, for example epochs=60") from None
+        return PcbTrainingConfig.model_validate(tree)
     except ValidationError as error:
         raise UserError(explain(error, PcbTrainingConfig, "settings")) from None
 
@@ -79,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from data.training_preview import Preview
     from reid.models.pcb import PCB
     from reid.models.spec import IMAGENET_MEAN
+    from reid.samples.sources import SourceConfig
+    from reid.training.data import training_data
     from reid.training.pcb import PcbTrainer
     from reid.weights.pcb import load_pcb
     from reid.weights.pretrained import load_resnet50, starting_file
@@ -93,34 +97,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     begins = arguments.weights is None and not arguments.resume
     start = starting_file(config.pretrained, "resnet50", IMAGENET_MEAN) if begins else None
     split = read_split(arguments.data / TRAIN, arguments.dataset)
+    source = SourceConfig(root=arguments.data)
+    data = training_data([source], config.test, config.test_rule, config.select, _LEAST_PEOPLE, config.seed)
     people = split.names.identities > 0
-    rows = np.flatnonzero(people)
-    identities, labels = np.unique(split.names.identities[people], return_inverse=True)
     cameras = tuple(f"c{number}" for number in range(1, int(split.names.cameras.max()) + 1))
     meta = {"source": str(split.folder), "offsets": split.names.offsets}
     distribution = published_distribution(
-        labels, split.names.cameras[people] - 1, split.names.frames[people], cameras, meta=meta
-    )
+        np.unique(split.names.identities[people], return_inverse=True)[1], split.names.cameras[people] - 1,
+        split.names.frames[people], cameras, meta=meta,
+    )  # fmt: skip
     if arguments.weights is not None:
         model = load_pcb(arguments.weights)
-        if model.identities != len(identities):
-            raise UserError(
-                f"{arguments.weights} knows {model.identities} identities, {split.folder} has {len(identities)}"
-            )
+        if model.identities != data.people:
+            raise UserError(f"{arguments.weights} knows {model.identities} identities, the training has {data.people}")
     else:
         torch.manual_seed(config.seed)
-        model = PCB(len(identities))
+        model = PCB(data.people)
         if start is not None:
             load_resnet50(model.backbone, start)
-    paths = [split.path(int(row)) for row in rows]
     if arguments.dry_run:
-        facts = [f"train: {len(paths)} pictures of {len(identities)} people from {len(cameras)} cameras"]
+        facts = [f"train: {len(data.train)} pictures of {data.people} people from {len(cameras)} cameras"]
+        judged = {"validation": data.validation, "test": data.test}
+        facts += [f"{name}: {len(found.query)} queries" for name, found in judged.items() if found is not None]
         return tell_preview(Preview(config.model_dump(mode="json"), facts))
 
     def build(device: str, writer: "ScalarWriter", ranks: "Ranks") -> PcbTrainer:
         trainer = PcbTrainer(
-            model, paths, labels.astype(np.int64), config, arguments.out, device, arguments.resume, arguments.overwrite,
-            writer, ranks,
+            model, data, config, arguments.out, device, arguments.resume, arguments.overwrite, writer, ranks
         )  # fmt: skip
         if ranks.leads:
             save_published(distribution, arguments.out / "st_distribution.npz")

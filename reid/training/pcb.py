@@ -1,6 +1,5 @@
 """Training of PCB as published with ST-ReID: SGD on the sum of six cross entropies."""
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset
@@ -16,23 +15,33 @@ from torch.utils.data import Dataset
 from data.config import Section
 from data.errors import UserError
 from data.pictures import read_picture
-from data.records import IntArray
 from data.training_folder import TrainingFolder
+from reid.evaluation import retrieval
+from reid.evaluation.embedders import PcbExtractor
+from reid.evaluation.extract import Reading
 from reid.models.pcb import PCB
 from reid.models.spec import IMAGENET_MEAN, IMAGENET_STD
+from reid.ranking.rules import Rule
 from reid.samples.network_input import normalise
 from reid.samples.pcb_input import resize_bytes
+from reid.samples.sources import Sample, SourceConfig
+from reid.training.data import TrainingData, digest
 from reid.training.erasing import erase_rectangles
 from reid.training.loading import BatchLoader
-from reid.training.loop import LoopConfig, TrainingLoop
+from reid.training.loop import LoopConfig
 from reid.training.ranks import Ranks
 from reid.training.sampler import WholeEpochs
+from reid.training.scored import Scored, ScoredLoop
+from reid.training.selection import SelectConfig
 from reid.training.writers import ScalarWriter
-from reid.weights.pcb import save_pcb
+from reid.weights.pcb import load_pcb, save_pcb
 
 logger = logging.getLogger(__name__)
 
-_MAY_CHANGE = ("save_every", "workers", "epochs", "pretrained")
+_MAY_CHANGE = (
+    "save_every", "workers", "epochs", "pretrained", "evaluate_every", "test", "test_rule", "select.patience",
+)  # fmt: skip
+_EVALUATION_BATCH = 64
 # Its state is saved after each epoch; an epoch is short.
 _SAVED_STEPS = 1000
 
@@ -58,7 +67,16 @@ class PcbTrainingConfig(Section):
     jitter: float = Field(0.0, ge=0, lt=1, description="largest change of brightness, contrast and saturation (0.1)")
     save_every: int = Field(10, ge=1, description="epochs between checkpoints")
     workers: int = Field(4, ge=0, description="processes that read pictures, at most one per core; 0 reads here")
+    test: SourceConfig | None = Field(None, description="data set whose queries and gallery are scored; null: none")
+    test_rule: Rule | None = Field(None, description="what a query ranks; null: what test's kind is published with")
+    evaluate_every: int = Field(0, ge=0, description="epochs between scorings; 0: only at the end")
+    select: SelectConfig = Field(SelectConfig(best_on="none"), description="the published recipe trains on everybody")
     seed: int = Field(0, ge=0, description="of weights, order and augmentation")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "PcbTrainingConfig":
+        self.select.check_scorings(self.evaluate_every)
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +103,12 @@ class PcbBatch:
         return len(self.images)
 
 
-class PcbTrainer(TrainingLoop[PCB, PcbBatch]):
+class PcbTrainer(ScoredLoop[PCB, PcbBatch]):
     """One training in one folder; ``pcb_<epoch>.safetensors`` lie beside what every training keeps.
 
     Args:
-        model: network with as many identities as there are labels.
-        paths: N pictures.
-        labels: (N,) identity 0..I-1 of each.
+        model: network with as many identities as there are people to learn from.
+        data: what to learn from, to choose by and to test on.
         config: the recipe.
         out: the folder, see ``TrainingFolder``.
         device: torch device.
@@ -107,8 +124,7 @@ class PcbTrainer(TrainingLoop[PCB, PcbBatch]):
     def __init__(
         self,
         model: PCB,
-        paths: Sequence[Path],
-        labels: IntArray,
+        data: TrainingData,
         config: PcbTrainingConfig,
         out: Path,
         device: str = "cpu",
@@ -117,13 +133,16 @@ class PcbTrainer(TrainingLoop[PCB, PcbBatch]):
         writer: ScalarWriter | None = None,
         ranks: Ranks | None = None,
     ) -> None:
-        if len(paths) < 2 or len(paths) != len(labels):
-            raise UserError(f"{len(paths)} pictures with {len(labels)} labels are no training set")
-        self._config, self._pictures, ranks = config, len(paths), ranks or Ranks()
+        if len(data.train) < 2 or data.people != model.identities:
+            raise UserError(
+                f"{len(data.train)} pictures of {data.people} people are no training set for a network that knows "
+                f"{model.identities}"
+            )
+        self._config, self._data, ranks = config, data, ranks or Ranks()
         ranks.check_batch(config.batch, "batch")
         folder = TrainingFolder(
             out, config, counted="step", resume=resume, overwrite=overwrite, may_change=_MAY_CHANGE,
-            data=_identity(model, paths, labels), leads=ranks.leads,
+            data=_identity(model, data), leads=ranks.leads,
         )  # fmt: skip
         place = torch.device(device)
         model = model.to(place)
@@ -136,16 +155,22 @@ class PcbTrainer(TrainingLoop[PCB, PcbBatch]):
             weight_decay=config.weight_decay,
             nesterov=config.momentum > 0,
         )
-        loader = BatchLoader(_Pictures(paths, labels), _stacked, config.workers, place)
+        loader = BatchLoader(_Pictures(data.train), _stacked, config.workers, place)
         loop = LoopConfig(config.epochs, _SAVED_STEPS, 0.0, config.seed, 1, 0.0)
         # Every process needs a picture of every batch.
-        sampler = WholeEpochs(len(paths), config.batch, config.seed, max(2, ranks.count))
-        super().__init__(loop, folder, model, optimiser, sampler, loader, None, writer, ranks)
+        sampler = WholeEpochs(len(data.train), config.batch, config.seed, max(2, ranks.count))
+        super().__init__(
+            loop, config.select, config.evaluate_every, folder, model, optimiser, sampler, loader, None, writer, ranks
+        )
         if resume:
             self._restore()
 
+    @property
+    def _tested(self) -> bool:
+        return self._data.test is not None
+
     def _begin(self) -> None:
-        logger.info("%d pictures of %d people", self._pictures, self.model.identities)
+        logger.info("%d pictures of %d people", len(self._data.train), self._data.people)
 
     def _set_rates(self, epoch: float) -> float:
         config = self._config
@@ -168,8 +193,22 @@ class PcbTrainer(TrainingLoop[PCB, PcbBatch]):
             with self._folder.storing():
                 save_pcb(self.model, self._folder.root / f"pcb_{self._epoch + 1:03d}.safetensors")
 
+    def _evaluate(self, scored: Scored) -> dict[str, float]:
+        split = self._data.validation if scored == "validation" else self._data.test
+        assert split is not None
+        extractor = PcbExtractor(self.judged, str(self._device), "pcb")
+        reading = Reading(_EVALUATION_BATCH, self._config.workers, "none")
+        ranking = retrieval.Ranking(split.rule, device=str(self._device))
+        return retrieval.evaluate(extractor, split.query, split.gallery, reading, ranking).summary()
+
+    def _worth(self, scores: Mapping[str, float]) -> float:
+        return scores["mAP"]
+
     def _export(self, path: Path, told: Mapping[str, str]) -> None:
-        save_pcb(self.model, path)
+        save_pcb(self.judged, path, told)
+
+    def _load(self, path: Path) -> None:
+        self.judged.load_state_dict(load_pcb(path).state_dict())
 
     def _smaller(self, pictures: int) -> str:
         return f"batch={pictures}"
@@ -178,27 +217,25 @@ class PcbTrainer(TrainingLoop[PCB, PcbBatch]):
 class _Pictures(Dataset[tuple[Tensor, int]]):
     """Pictures by index, with the number of their person."""
 
-    def __init__(self, paths: Sequence[Path], labels: IntArray) -> None:
-        self._paths, self._labels = list(paths), labels
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self._samples = samples
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._samples)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return resize_bytes(read_picture(self._paths[index])), int(self._labels[index])
+        sample = self._samples[index]
+        return resize_bytes(read_picture(sample.path)), sample.identity
 
 
 def _stacked(read: Sequence[tuple[Tensor, int]]) -> PcbBatch:
     return PcbBatch(torch.stack([image for image, _ in read]), torch.tensor([label for _, label in read]))
 
 
-def _identity(model: PCB, paths: Sequence[Path], labels: IntArray) -> dict[str, str]:
+def _identity(model: PCB, data: TrainingData) -> dict[str, str]:
     """What must be the same when a training goes on, beside its configuration."""
-    pictures = hashlib.sha256()
-    for path, label in zip(paths, labels.tolist(), strict=True):
-        pictures.update(f"{path.name} {label}\n".encode())
     return {
-        "pictures": pictures.hexdigest(),
+        "pictures": digest(data.train),
         "network": f"{model.identities} identities, activation {model.activation}",
     }
 

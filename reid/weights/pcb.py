@@ -5,6 +5,7 @@ backbone in a Sequential (``model.0 ...``) and says ``classifier0.block.0 ...``.
 in them.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from reid.models.pcb import PCB
 
 KIND = "mtmct_pcb"
+_VARIANTS = ("plain", "activation")
 _STAGES = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
 _SEQUENTIAL = re.compile(r"model\.(\d)\.(.+)")
 _NAMED = re.compile(r"model\.((?:conv1|bn1|layer[1-4])\..+)")
@@ -110,13 +112,49 @@ def load_pcb(path: Path) -> "PCB":
         return from_state({name: file.load(tensor) for name, tensor in stored.items()}, str(path))
 
 
-def save_pcb(model: "PCB", path: Path) -> None:
-    """Write our own form, ``.safetensors``; the file appears whole or not at all."""
+def save_pcb(model: "PCB", path: Path, told: Mapping[str, str] | None = None) -> None:
+    """Write our own form, ``.safetensors``; the file appears whole or not at all.
+
+    Args:
+        model: the network.
+        path: where.
+        told: for the file's header, see ``read_told``.
+    """
     from safetensors.torch import save_file
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(model.state_dict().items())}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={KIND: "activation" if model.activation else "plain"})
+        # Of several entries the library changes the order from write to write.
+        variant = "activation" if model.activation else "plain"
+        save_file(tensors, temporary, metadata={KIND: json.dumps({"variant": variant, "told": dict(told or {})})})
+
+
+def read_told(path: Path) -> dict[str, str]:
+    """What the header of a file of our own form says of its training: epochs, seed, scores.
+
+    Raises:
+        UserError: when it is no such file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _header(file.metadata())[1]
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+
+
+def _header(metadata: Mapping[str, str] | None) -> tuple[str | None, dict[str, str]]:
+    """The variant, None in a file of something else, and what is told; files of 0.1.0 have the variant alone."""
+    entry = (metadata or {}).get(KIND)
+    if entry is None or entry in _VARIANTS:
+        return entry, {}
+    try:
+        header = json.loads(entry)
+        told = {str(name): str(value) for name, value in header["told"].items()}
+        return (header["variant"] if header["variant"] in _VARIANTS else None), told
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None, {}
 
 
 def _load_own(path: Path) -> "PCB":
@@ -126,7 +164,7 @@ def _load_own(path: Path) -> "PCB":
 
     try:
         with safe_open(path, framework="pt") as file:
-            variant = (file.metadata() or {}).get(KIND)
+            variant, _ = _header(file.metadata())
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None

@@ -1,10 +1,12 @@
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from data.errors import UserError
 from data.pictures import read_picture
@@ -12,6 +14,8 @@ from data.runtime.torchvision_cure import ensure_torchvision
 from reid.embedders.pcb import extract
 from reid.models.pcb import PCB
 from reid.samples.pcb_input import resize
+from reid.samples.sources import Sample
+from reid.training.data import TrainingData
 from reid.training.erasing import erase_rectangles
 from reid.training.pcb import (
     PcbTrainer,
@@ -20,7 +24,7 @@ from reid.training.pcb import (
     predictions,
     strip_loss,
 )
-from reid.weights.pcb import load_pcb, save_pcb
+from reid.weights.pcb import load_pcb, read_told, save_pcb
 from st_model.files import load_published
 from tools.evaluate_st_reid import main as evaluate
 from tools.train_pcb import main as train
@@ -95,8 +99,8 @@ def test_training_learns_and_writes_what_it_promises(tmp_path: Path) -> None:
         train([*arguments, *settings])
     with pytest.raises(UserError, match="settings: unknown key 'epoch'"):
         train([*arguments, "--overwrite", "epoch=3"])
-    for wrong in ("epochs", "epochs=["):
-        with pytest.raises(UserError, match="written key=value"):
+    for wrong, message in (("epochs", "is not an override"), ("epochs=[", "the value of override 'epochs=\\['")):
+        with pytest.raises(UserError, match=message):
             train([*arguments, "--overwrite", wrong])
     with pytest.raises(UserError, match="unknown device 'gpu'"):
         train([*arguments, "--overwrite", "--device", "gpu"])
@@ -145,6 +149,14 @@ def test_a_training_begins_with_a_file_that_is_named_and_asks_no_hub(
     switches = ["--no-tensorboard", "--device", "cpu", "workers=0"]
     assert train([*arguments, *switches, f"pretrained={tmp_path / 'imagenet.pth'}"]) == 0
     assert all(torch.equal(begun[0][name], value) for name, value in known.items() if "num_batches" not in name)
+
+
+def learnt(paths: Sequence[Path]) -> TrainingData:
+    """Pictures as a training set, people numbered as they come."""
+    names = [path.name[:4] for path in paths]
+    known = sorted(set(names))
+    samples = [Sample(path, known.index(name), 0, None, None) for path, name in zip(paths, names, strict=True)]
+    return TrainingData(samples, (0,) * len(samples), len(known), (1,), None, None)
 
 
 class Killed(Exception):
@@ -198,36 +210,61 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(tmp_path: Path, monke
 
 
 @pytest.mark.usefixtures("small_network")
+def test_the_best_weights_are_those_of_held_out_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_market(tmp_path, "bounding_box_train", range(1, 7), shots=2)
+    for folder, shots in (("query", 1), ("bounding_box_test", 2)):
+        write_market(tmp_path, folder, range(20, 23), shots=shots)
+    output = tmp_path / "run"
+    arguments = [str(tmp_path), "--dataset", "market", "--no-tensorboard", "--device", "cpu", "--out", str(output)]
+    settings = ["pretrained=none", "workers=0", "epochs=3", "batch=4", "heads_rate=0.01", "evaluate_every=1"]
+    chosen = [*settings, "select.best_on=validation", "select.share=0.4", f"test.root={tmp_path}"]
+    assert train([*arguments, *chosen, "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert "# train: 16 pictures of 4 people from 2 cameras\n# validation: 4 queries\n# test: 6 queries\n" in told
+    assert train([*arguments, *chosen]) == 0
+    log = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+    scored = [line for line in log if line["what"] == "validation"]
+    assert [line["epoch"] for line in scored] == [1, 2, 3]
+    (tested,) = [line for line in log if line["what"] == "test"]
+    assert f"mAP{tested['mAP']:34.4f}".split() == capsys.readouterr().out.splitlines()[0].split()
+    header = read_told(output / "best.safetensors")
+    best = max(scored, key=lambda line: line["mAP"])
+    assert (header["epochs"], header["chosen_on"]) == (str(best["epoch"]), "validation")
+    assert load_pcb(output / "best.safetensors").identities == 4
+    with pytest.raises(UserError, match=r"trained with select\.best_on=validation, not none"):
+        train([*arguments, *settings, "--resume"])
+
+
+@pytest.mark.usefixtures("small_network")
 def test_resuming_needs_the_same_training(tmp_path: Path) -> None:
     paths = write_market(tmp_path, "train", range(1, 3), shots=1)
-    labels, config = np.repeat([0, 1], 2), PcbTrainingConfig(epochs=1, batch=4, workers=0)
+    config = PcbTrainingConfig(epochs=1, batch=4, workers=0)
     with pytest.raises(UserError, match=r"no training to resume: there is no state\.pt"):
-        PcbTrainer(PCB(2), paths, labels, config, tmp_path / "run", resume=True)
-    PcbTrainer(PCB(2), paths, labels, config, tmp_path / "run").run()
+        PcbTrainer(PCB(2), learnt(paths), config, tmp_path / "run", resume=True)
+    PcbTrainer(PCB(2), learnt(paths), config, tmp_path / "run").run()
     for model, order, message in ((PCB(2), paths[::-1], "other pictures"), (PCB(2, True), paths, "other network")):
         with pytest.raises(UserError, match=message):
-            PcbTrainer(model, order, labels, config, tmp_path / "run", resume=True)
+            PcbTrainer(model, learnt(order), config, tmp_path / "run", resume=True)
     with pytest.raises(UserError, match="holds a training already"):
-        PcbTrainer(PCB(2), paths, labels, config, tmp_path / "run")
+        PcbTrainer(PCB(2), learnt(paths), config, tmp_path / "run")
     changed = config.model_copy(update={"save_every": 3})
-    PcbTrainer(PCB(2), paths, labels, changed, tmp_path / "run", resume=True).run()
+    PcbTrainer(PCB(2), learnt(paths), changed, tmp_path / "run", resume=True).run()
     state = tmp_path / "run" / "state.pt"
     state.write_bytes(state.read_bytes()[:-100])
     with pytest.raises(UserError, match=r"state\.pt is damaged"):
-        PcbTrainer(PCB(2), paths, labels, config, tmp_path / "run", resume=True)
-    PcbTrainer(PCB(2), paths, labels, config, tmp_path / "run", overwrite=True).run()
+        PcbTrainer(PCB(2), learnt(paths), config, tmp_path / "run", resume=True)
+    PcbTrainer(PCB(2), learnt(paths), config, tmp_path / "run", overwrite=True).run()
     assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 1
 
 
 @pytest.mark.usefixtures("small_network")
 def test_the_same_seed_trains_the_same_network(tmp_path: Path) -> None:
     paths = write_market(tmp_path, "train", range(1, 3), shots=1)
-    labels = np.repeat([0, 1], 2)
     config = PcbTrainingConfig(epochs=1, batch=4, heads_rate=0.01, workers=0)
     states = []
     for number in range(2):
         torch.manual_seed(5)
-        trainer = PcbTrainer(PCB(2), paths, labels, config, tmp_path / str(number))
+        trainer = PcbTrainer(PCB(2), learnt(paths), config, tmp_path / str(number))
         trainer.run()
         states.append(trainer.model.state_dict())
     assert all(torch.equal(a, b) for a, b in zip(states[0].values(), states[1].values()))
@@ -306,5 +343,16 @@ def test_augmentation_mirrors_and_jitters_by_its_generator() -> None:
 
 
 def test_too_few_pictures_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="1 pictures with 1 labels are no training set"):
-        PcbTrainer(PCB(1), [tmp_path / "x.png"], np.zeros(1, np.int64), PcbTrainingConfig(), tmp_path)
+    with pytest.raises(UserError, match="1 pictures of 1 people are no training set for a network that knows 1"):
+        PcbTrainer(PCB(1), learnt([tmp_path / "0001.png"]), PcbTrainingConfig(), tmp_path)
+
+
+def test_a_header_without_what_was_told_is_read_as_before(tmp_path: Path) -> None:
+    model = PCB(2, True)
+    save_file(model.state_dict(), tmp_path / "old.safetensors", metadata={"mtmct_pcb": "activation"})
+    assert load_pcb(tmp_path / "old.safetensors").activation
+    assert read_told(tmp_path / "old.safetensors") == {}
+    for entry in ("[", '{"variant": "other", "told": {}}', "[1]"):
+        save_file(model.state_dict(), tmp_path / "odd.safetensors", metadata={"mtmct_pcb": entry})
+        with pytest.raises(UserError, match="is no PCB checkpoint of this project"):
+            load_pcb(tmp_path / "odd.safetensors")
