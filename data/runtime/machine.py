@@ -2,14 +2,16 @@
 
 import hashlib
 import platform
+import re
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from data.runtime.cores import usable_cores
 
 _CPUINFO = Path("/proc/cpuinfo")
 _RUNTIMES = ("onnxruntime", "openvino")
+_VERSION_LINE = re.compile(r"^Version: *(\S+)", re.MULTILINE)
 # The driver's own file: it is there in a container that was given a card, and not in one that was not.
 _NVIDIA = Path("/dev/nvidiactl")
 
@@ -21,7 +23,7 @@ def machine_id() -> str:
     model = told.get("model name") or platform.processor() or "?"
     # Virtual machines of one model name differ in what they may use (AVX-512, AMX): the flags tell.
     sets = hashlib.sha256((told.get("flags") or told.get("Features") or "").encode()).hexdigest()[:8]
-    found = [f"{name} {_version(name)}" for name in _RUNTIMES]
+    found = [f"{name} {package_version(name) or '-'}" for name in _RUNTIMES]
     return ", ".join([f"{platform.machine()} {model} x{usable_cores()} {sets}", *found])
 
 
@@ -39,8 +41,12 @@ def _cpuinfo() -> list[tuple[str, str]]:
     return [(key.strip(), value.strip()) for key, _, value in pairs]
 
 
-def _version(package: str) -> str:
+def package_version(package: str) -> str | None:
+    """Version of an installed package; None where it is not installed."""
     try:
-        return version(package)
+        found = distribution(package)
     except PackageNotFoundError:
-        return "-"
+        return None
+    # The line is one of the first: the whole, with a description of many pages, is slow to take apart.
+    line = _VERSION_LINE.search(found.read_text("METADATA") or "")
+    return line[1] if line else found.version

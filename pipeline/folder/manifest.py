@@ -3,14 +3,17 @@
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from data.listing import listed
+from data.runtime.machine import package_version
 from data.weight_records import file_sha256
+
+_HOME = Path(__file__).resolve().parents[2]
 
 VERSION = 2
 """Of the manifest's own layout."""
@@ -40,22 +43,25 @@ def describe_input(path: Path) -> dict[str, Any]:
     return {"bytes": sum(size for _, size in files), "sha256": digest.hexdigest()}
 
 
-def versions() -> dict[str, str]:
-    """Versions of the interpreter, of this project and of the packages that shape results."""
+@cache
+def versions() -> Mapping[str, str]:
+    """Versions of the interpreter, of this project and of the packages that shape results; the same in all a process."""
     found = {"python": platform.python_version(), "platform": platform.platform(), "commit": _commit()}
-    for name in ("mtmct", *_PACKAGES):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    told = {name: package_version(name) for name in ("mtmct", *_PACKAGES)}
+    return found | {name: version for name, version in told.items() if version is not None}
+
+
+def _is_checkout() -> bool:
+    """Else it is an installed copy, which may lie in a repository of somebody else."""
+    return (_HOME / ".git").exists()
 
 
 def _commit() -> str:
-    home = Path(__file__).resolve().parents[2]
+    if not _is_checkout():
+        return "unknown"
     try:
         done = subprocess.run(
-            ["git", "-C", str(home), "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=5
+            ["git", "-C", str(_HOME), "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=5
         )
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"

@@ -23,7 +23,8 @@ Probability = Annotated[float, Field(ge=0, le=1), AllowInfNan(False)]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    # Built when the first file is read: a new run reads none before its first frame.
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 class VisitModel(_Model):

@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data.errors import UserError
 from data.records import GlobalTrack, Link, Tracklet
 from data.site import Site
 from data.sources.base import CameraSpec, file_and_stream, is_address
-from pipeline.evaluation.result import EvaluationResult
 from pipeline.folder.run_folder import RunFolder
 from pipeline.folder.stages import RunWarning
+
+if TYPE_CHECKING:
+    from pipeline.evaluation.result import EvaluationResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ class RunResult:
     links: tuple[Link, ...]
     counts: dict[str, Any]
     warnings: tuple[RunWarning, ...]
-    scores: EvaluationResult | None = None
+    scores: "EvaluationResult | None" = None
 
     @property
     def tracklets(self) -> list[Tracklet]:
