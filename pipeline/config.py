@@ -38,7 +38,9 @@ class RunConfig(Section):
         "auto", description="auto, cpu, cuda or cuda:<n>; auto takes a GPU where there is one"
     )
     seed: int = Field(0, ge=0, description="seed of everything random")
-    threads: int = Field(0, ge=0, description="CPU cores all networks together may use; 0 = all")
+    threads: int = Field(
+        0, ge=0, description="CPU cores all networks together may use; 0 = all, and never more than there are"
+    )
     offline: bool = Field(False, description="never fetch weights; say what is missing instead")
     batch_frames: int = Field(8, ge=1, description="frames of all cameras that are looked at together")
     batch_window_s: float = Field(1.0, gt=0, description="a batch never spans more than this, seconds of video time")

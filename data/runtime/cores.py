@@ -31,6 +31,11 @@ def usable_cores() -> int:
         return os.cpu_count() or 1
 
 
+def cores_for(asked: int) -> int:
+    """Cores a run takes that was told to take so many: not more than there are; 0: all."""
+    return min(asked or usable_cores(), usable_cores())
+
+
 def helpers(asked: int) -> int:
     """How many of the helper processes somebody asked for are worth starting: not more than there are cores."""
     return min(asked, usable_cores())

@@ -4,10 +4,9 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +20,7 @@ from data.clock import Clock
 from data.errors import UserError
 from data.ledger import Ledger
 from data.listing import is_empty
+from data.runtime.threads import single_threads
 from data.site import CameraSite, Group, OverlapPair, Site, save_site
 from data.synthetic.crops import FOLDERS, CropJob, make_crops
 from data.synthetic.gait import JOINTS
@@ -36,7 +36,6 @@ TRUTH_FILE = "truth.yaml"
 _KIND = "site"
 _SKELETON_FPS = 20.0
 _VIDEO_BYTES_PER_PIXEL, _MASK_BYTES_PER_PIXEL, _CROP_BYTES, _FIXED_BYTES = 0.03, 0.06, 16_000, 4_000_000
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 Job = TypeVar("Job")
 Made = TypeVar("Made")
@@ -197,21 +196,6 @@ def _write_json(path: Path, content: Any) -> None:
 
 def _map(pool: ProcessPoolExecutor, work: Callable[[Job], Made], jobs: Iterable[Job]) -> list[Made]:
     return list(pool.map(work, jobs))
-
-
-@contextmanager
-def single_threads() -> Iterator[None]:
-    """Worker processes start with one BLAS thread each: more stall one another on small matrices."""
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _bytes_needed(preset: Preset, video: bool, masks: bool, reid: bool) -> int:

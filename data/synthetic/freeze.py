@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from data.atomic import write_text
 from data.config import explain
 from data.errors import UserError
-from data.synthetic.export import single_threads
+from data.runtime.threads import single_threads
 from data.synthetic.layouts import random_preset
 from data.synthetic.scenario import (
     FROZEN_FILE,

@@ -17,8 +17,8 @@ from data.config import explain
 from data.errors import UserError
 from data.formats.coco import CocoImage, write_coco
 from data.records import Detections, Poses
+from data.runtime.threads import single_threads
 from data.synthetic.crops import FOLDERS, CropJob, make_crops
-from data.synthetic.export import single_threads
 from data.synthetic.layouts import random_preset
 from data.synthetic.render import Truth
 from data.synthetic.scenario import Preset, ReidSpec, frozen_hashes

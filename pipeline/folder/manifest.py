@@ -45,7 +45,7 @@ def describe_input(path: Path) -> dict[str, Any]:
 
 @cache
 def versions() -> Mapping[str, str]:
-    """Versions of the interpreter, of this project and of the packages that shape results; the same in all a process."""
+    """Versions of the interpreter, of this project and of the packages that shape results; read once."""
     found = {"python": platform.python_version(), "platform": platform.platform(), "commit": _commit()}
     told = {name: package_version(name) for name in ("mtmct", *_PACKAGES)}
     return found | {name: version for name, version in told.items() if version is not None}

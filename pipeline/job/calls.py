@@ -30,7 +30,9 @@ def track_videos(
 ) -> RunResult:
     """Track people through several videos: one identity per person over all cameras and over time.
 
-    All that the command line ``python -m pipeline.run`` writes lies afterwards in the run folder.
+    All that the command line ``python -m pipeline.run`` writes lies afterwards in the run folder. While it goes on,
+    OpenCV and linear algebra have one thread and torch ``run.threads``, in all of the process; then again those they
+    had.
 
     Args:
         videos: camera name -> video file, image folder, address of a stream or number of a webcam; or only these, and

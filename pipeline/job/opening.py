@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data.errors import UserError
 from data.formats.detections_in import CameraDetections, read_detection_folder, told_videos
-from data.runtime.cores import usable_cores
+from data.runtime.cores import cores_for
 from data.site import Site, load_site
 from pipeline.backends.base import PoseEstimator
 from pipeline.backends.perceiver import BoxPerceiver
@@ -109,7 +109,7 @@ def _open_videos(
     given = None if start.detections is None else _given(start.detections, cameras)
     sources = open_sources(start.cameras, config.sources)
     run = config.run
-    threads = run.threads or usable_cores()
+    threads = cores_for(run.threads)
     detector = config.detector.model_copy(update={"batch": _pictures_at_once(config, len(cameras))})
     try:
         estimator = None

@@ -7,8 +7,8 @@ from pathlib import Path
 from data.errors import UserError, is_of_the_place
 from data.formats.tracks_in import read_track_folder
 from data.runtime.choice import Runtimes, refusals
-from data.runtime.cores import usable_cores
-from data.runtime.threads import limit_libraries
+from data.runtime.cores import cores_for, usable_cores
+from data.runtime.threads import limited_libraries
 from data.site import Site
 from pipeline.association.corrections import Correction, corrections_of_run
 from pipeline.config import Config
@@ -41,6 +41,9 @@ logger = logging.getLogger(__name__)
 def run(request: RunRequest, config: Config) -> RunResult:
     """Do a run: track, associate, and write everything into the run folder.
 
+    While it goes on, OpenCV, torch and linear algebra have the threads of a run in all of the process (see
+    ``data.runtime.threads``); afterwards those they had.
+
     Args:
         request: where it starts, where it writes, and what is known of the place.
         config: resolved configuration (see ``pipeline.config.load_config``).
@@ -50,7 +53,11 @@ def run(request: RunRequest, config: Config) -> RunResult:
         InterruptedRun: after a signal that asks to stop; the same request with ``resume`` goes on.
     """
     request.check()
-    limit_libraries(config.run.threads or usable_cores())
+    with limited_libraries(cores_for(config.run.threads)):
+        return _run(request, config)
+
+
+def _run(request: RunRequest, config: Config) -> RunResult:
     if not isinstance(request.start, EarlierRun):
         check_inputs_outside(request.output, request.inputs())
         check_folder(request.output, overwrite=request.overwrite, resume=request.resume)
@@ -135,6 +142,9 @@ def _track(opened: Opened, request: RunRequest, config: Config, weights: WeightS
     warnings = [RunWarning(WarningKind.WEIGHTS, line) for line in weights.warnings]
     chosen = weights.runtimes.chosen
     job = Job(folder, config, opened.site, inputs, used, chosen, warnings, limit=request.limit)
+    if config.run.threads > usable_cores():
+        asked, there = config.run.threads, usable_cores()
+        job.warn(WarningKind.TRACKING, f"run.threads={asked}: this process may use {there} core(s), and takes these")
     for line in (*refusals(chosen), *left_on_cpu(config.run.device, weights.used, chosen)):
         job.warn(WarningKind.WEIGHTS, line)
     job.write_manifest(Status.RUNNING)

@@ -1,12 +1,13 @@
 """How much of this machine some cameras take: the whole of perception and tracking, on their own pictures."""
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 
 from data.errors import UserError
-from data.runtime.cores import usable_cores
+from data.runtime.cores import cores_for
 from data.runtime.stage_clock import StageClock
-from data.runtime.threads import limit_libraries
+from data.runtime.threads import limited_libraries
 from data.site import Site
 from pipeline.config import Config
 from pipeline.input.videos import VideoInput
@@ -55,36 +56,34 @@ def measure(
         UserError: for input or weights that cannot be opened, for live cameras, and for cameras with fewer than three
             batches of frames.
     """
-    limit_libraries(config.run.threads or usable_cores())
-    opened = open_input(videos, site, None, config, weights)
-    try:
-        # Of a live camera what is too slow is lost, so that every way would seem to keep up.
-        live = opened.source.live if isinstance(opened.source, VideoInput) else []
-        if live:
-            raise UserError(
-                f"camera '{live[0]}' is live, which cannot be measured: record some minutes of each camera, give the "
-                "files to tools.check_site --budget, and run with the overrides it proposes"
-            )
-        scopes = [
-            build_tracker(scope, opened.site, config.tracker) for scope in opened.site.scopes(opened.source.cameras)
-        ]
-        clock = StageClock()
-        poses = None if opened.estimator is None else PosesOnDemand(opened.estimator, clock)
-        stage = TrackingStage(scopes, opened.embedder, None, lambda _: None, clock, None, poses)
-        began_s = last_s = used_s = 0.0
-        seen = before = 0
-        started, cpu_s = time.monotonic(), time.process_time()
-        for number, batch in enumerate(opened.source.batches(dict(stage.last_frame), StageClock())):
-            stage.process(batch.instants)
-            last_s = batch.instants[-1][-1].common_s
-            if number < _WARMING:
-                began_s, before, cpu_s = last_s, _total(stage, "frames"), time.process_time()
-                continue
-            used_s, seen = time.process_time() - cpu_s, _total(stage, "frames") - before
-            if last_s - began_s >= video_s or time.monotonic() - started >= wall_s:
-                break
-    finally:
-        opened.source.close()
+    with limited_libraries(cores_for(config.run.threads)):
+        opened = open_input(videos, site, None, config, weights)
+        with closing(opened.source):
+            # Of a live camera what is too slow is lost, so that every way would seem to keep up.
+            live = opened.source.live if isinstance(opened.source, VideoInput) else []
+            if live:
+                raise UserError(
+                    f"camera '{live[0]}' is live, which cannot be measured: record some minutes of each camera, give "
+                    "the files to tools.check_site --budget, and run with the overrides it proposes"
+                )
+            scopes = [
+                build_tracker(scope, opened.site, config.tracker) for scope in opened.site.scopes(opened.source.cameras)
+            ]
+            clock = StageClock()
+            poses = None if opened.estimator is None else PosesOnDemand(opened.estimator, clock)
+            stage = TrackingStage(scopes, opened.embedder, None, lambda _: None, clock, None, poses)
+            began_s = last_s = used_s = 0.0
+            seen = before = 0
+            started, cpu_s = time.monotonic(), time.process_time()
+            for number, batch in enumerate(opened.source.batches(dict(stage.last_frame), StageClock())):
+                stage.process(batch.instants)
+                last_s = batch.instants[-1][-1].common_s
+                if number < _WARMING:
+                    began_s, before, cpu_s = last_s, _total(stage, "frames"), time.process_time()
+                    continue
+                used_s, seen = time.process_time() - cpu_s, _total(stage, "frames") - before
+                if last_s - began_s >= video_s or time.monotonic() - started >= wall_s:
+                    break
     if not seen or last_s <= began_s:
         raise UserError("the videos are too short to be measured; leave out --budget")
     return Load(used_s / (last_s - began_s), _total(stage, "looks") / _total(stage, "frames"), last_s - began_s)

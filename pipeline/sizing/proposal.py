@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from data.errors import UserError
-from data.runtime.cores import usable_cores
+from data.runtime.cores import cores_for
 from data.site import Site
 from pipeline.config import Config
 from pipeline.job.request import Videos
@@ -88,7 +88,7 @@ def propose(videos: Videos, site: Site | None, config: Config, weights: WeightSt
     Raises:
         UserError: where even the configured networks cannot be opened, and for recordings too short to measure.
     """
-    cores = min(config.run.threads or usable_cores(), usable_cores())
+    cores = cores_for(config.run.threads)
     ways = list(candidates(config, weights, None if site is None else _person_share(site)))
     ends = time.monotonic() + _WALL_S
     tried: list[Tried] = []

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import UserError
+from data.runtime.threads import OPENMP, thread_variables
 from tools.benchmarks.environment import environment_python
 
 _WORKER = Path(__file__).resolve().with_name("worker.py")
 Job = Callable[[], float]
-THREADS = "OMP_NUM_THREADS"
+THREADS = OPENMP
 """Environment variable that tells a job how many threads it has."""
-_THREAD_VARIABLES = (THREADS, "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def measure(contender: Contender, threads: int) -> Measurement:
     Raises:
         UserError: when it fails; the last line of its error output is given.
     """
-    environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
+    environment = {**os.environ, **thread_variables(threads)}
     what = [contender.target, json.dumps(dict(contender.arguments))]
     if contender.packages:
         # As a script: this folder alone is on the path, so that no package of ours (trackers) hides one of theirs.

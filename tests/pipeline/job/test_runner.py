@@ -1,11 +1,14 @@
 """A run as a call: one request, one result; and an earlier run associated anew."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import torch  # noqa: F401 -- its threads are set where it is loaded
 
 from data.errors import UserError
 from data.site import Site, load_site
@@ -159,3 +162,31 @@ def test_mistakes_are_told_before_anything_is_opened(tmp_path: Path, config: Con
     with pytest.raises(UserError, match=r"nowhere\.mp4"):
         run(RunRequest(videos, tmp_path / "run"), config)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("asked", [0, 1, 3, 64])
+def test_more_threads_than_cores_are_told_and_the_cores_are_taken(
+    request_: RunRequest, config: Config, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    monkeypatch.setattr("data.runtime.threads.set_torch_threads", given.append)
+    result = run(request_, config.model_copy(update={"run": config.run.model_copy(update={"threads": asked})}))
+    told = [warning.text for warning in result.warnings if "run.threads" in warning.text]
+    assert told == (["run.threads=64: this process may use 3 core(s), and takes these"] if asked == 64 else [])
+    assert given[0] == {0: 3, 1: 1, 3: 3, 64: 3}[asked]
+    manifest = json.loads(RunFolder(request_.output).manifest.read_text())
+    assert [one["text"] for one in manifest["warnings"] if "run.threads" in one["text"]] == told
+
+
+def test_a_run_leaves_the_threads_of_its_host_as_they_were(request_: RunRequest, config: Config) -> None:
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(5)
+        run(request_, config)
+        assert cv2.getNumThreads() == 5
+        with pytest.raises(UserError):
+            run(replace(request_, resume=True, limit=3), config)
+        assert cv2.getNumThreads() == 5
+    finally:
+        cv2.setNumThreads(before)

@@ -84,7 +84,7 @@ def _loads(monkeypatch: pytest.MonkeyPatch, cores: list[float | UserError]) -> N
         return Load(found, 0.5, 8.0)
 
     monkeypatch.setattr(proposals, "measure", measured)
-    monkeypatch.setattr(proposals, "usable_cores", lambda: 2)
+    monkeypatch.setattr(proposals, "cores_for", lambda _: 2)
 
 
 _VIDEOS = Videos((CameraSpec("a", "a.mp4"),))
@@ -103,7 +103,7 @@ def test_the_first_way_that_leaves_a_fifth_of_the_machine_free_is_proposed(
 
 def test_one_core_is_half_of_two(store: WeightStore, monkeypatch: pytest.MonkeyPatch) -> None:
     _loads(monkeypatch, [1.5, 0.7])
-    monkeypatch.setattr(proposals, "usable_cores", lambda: 1)
+    monkeypatch.setattr(proposals, "cores_for", lambda _: 1)
     assert len(proposals.propose(_VIDEOS, None, load_config(), store).tried) == 2
 
 
@@ -172,7 +172,7 @@ def hall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return Load(0.5 if config.detector.schedule == "auto" else 9.0, 0.5, 4.0)
 
     monkeypatch.setattr(proposals, "measure", loads)
-    monkeypatch.setattr(proposals, "usable_cores", lambda: 2)
+    monkeypatch.setattr(proposals, "cores_for", lambda _: 2)
     return tmp_path / "hall.mp4"
 
 
