@@ -70,6 +70,7 @@ class UltralyticsNetwork:
         # Exported models of a fixed batch refuse any other number of pictures.
         self._portion = config.batch if weights.path.suffix == ".pt" else 1
         self._scales_on_device = self._device != "cpu" and weights.path.suffix == ".pt"
+        self._model.add_callback("on_predict_start", _without_pictures)
         names = dict(self._model.names)
         self._people = [index for index, name in names.items() if str(name).lower() in _PEOPLE]
         if not self._people:
@@ -182,6 +183,18 @@ class UltralyticsNetwork:
         if self.gives_poses:
             keypoints = np.where(np.isfinite(given).all(axis=-1, keepdims=True), given, np.float32(0))
         return detections, Poses(keypoints[kept], np.zeros((0, 17, 3), np.float32))
+
+
+def _without_pictures(predictor: Any) -> None:
+    """Keep the package from bringing pictures back that were scaled on the device: it only reads their size."""
+    postprocess = type(predictor).postprocess
+
+    def on_blank_pictures(predictions: Any, pictures: "torch.Tensor", originals: Any, **others: Any) -> Any:
+        if not isinstance(originals, list):
+            originals = [np.broadcast_to(np.uint8(0), (*pictures.shape[2:], 3))] * len(pictures)
+        return postprocess(predictor, predictions, pictures, originals, **others)
+
+    predictor.postprocess = on_blank_pictures
 
 
 def _load(weights: ResolvedWeights) -> Any:

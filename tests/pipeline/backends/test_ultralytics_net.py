@@ -97,6 +97,29 @@ def test_pictures_scaled_on_the_device_give_what_the_package_finds(
         np.testing.assert_allclose(our_poses.keypoints, their_poses.keypoints, atol=half_a_pixel)
 
 
+def test_pictures_that_were_scaled_on_the_device_are_not_brought_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ultralytics.utils import ops
+
+    brought: list[int] = []
+    bring = ops.convert_torch2numpy_batch
+    monkeypatch.setattr(ops, "convert_torch2numpy_batch", lambda batch: brought.append(len(batch)) or bring(batch))
+    network = UltralyticsNetwork(
+        DetectorConfig(score_min=0.001, input_size=(64, 64)), _weights(_checkpoint(tmp_path, "yolo11n")), "cpu"
+    )
+    network._scales_on_device = True
+    images = [np.full((48, 64, 3), level, np.uint8) for level in (20, 200)]
+    ours = network(images)
+    assert brought == []
+    network._model.clear_callback("on_predict_start")
+    network._model.predictor = None
+    theirs = network(images)
+    assert brought == [2], "so the package itself does"
+    for found, expected in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(found.boxes, expected.boxes)
+
+
 class _Attack:
     def __reduce__(self) -> tuple[Any, ...]:
         return os.system, ("touch /tmp/mtmct_attack",)
