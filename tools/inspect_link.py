@@ -103,7 +103,8 @@ def _facts(looked: "Inspection") -> list[str]:
     if looked.group_pairs:
         lines.append(
             f"{what} ({looked.group_sizes[0]} and {looked.group_sizes[1]} tracklets): {looked.group_pairs} pairs are "
-            f"known, of a mean probability of {looked.group_probability:.3f}; {looked.threshold:g} is asked for"
+            f"known, whose evidence as it adds up comes to a mean of {looked.group_added:.3f}; "
+            f"{looked.threshold:g} is asked for"
         )
     if looked.joined and len(looked.chain) > 1:
         steps = [f"{name_of(a)} - {name_of(b)} {probability:.3f}" for a, b, probability in looked.chain]

@@ -122,6 +122,7 @@ class Distances:
             evident=True,
             crowd=self._crowd(),
             meetings=tuple(meetings),
+            of_pairs=self._ratios(calibrations),
             explain=self._explanations(calibrations),
             facts=facts,
             warnings=tuple(warnings),
@@ -133,6 +134,20 @@ class Distances:
             if len(family) - 1 > self.given.config.appearance.candidates:
                 crowd[family.rows] = number
         return crowd
+
+    def _ratios(self, calibrations: Sequence[Calibration]) -> Callable[[IntArray, IntArray], DoubleArray]:
+        source = AppearanceSource(self.given, self.families)
+
+        def of_pairs(a: IntArray, b: IntArray) -> DoubleArray:
+            found = source.measure(a, b)
+            llr = np.full(len(a), np.nan)
+            for number, learnt in enumerate(calibrations):
+                pairs, mine = found.compared[number], np.flatnonzero(found.family == number)
+                measured = ~np.isnan(pairs.distance)
+                llr[mine[measured]] = learnt.llr(pairs.distance[measured], pairs.visibility[measured])
+            return llr
+
+        return of_pairs
 
     def _explanations(self, calibrations: Sequence[Calibration]) -> Callable[[int], Explanation]:
         place_of = np.zeros(len(self.family), np.int64)

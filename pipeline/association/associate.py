@@ -20,6 +20,7 @@ from pipeline.association.judgement import judge
 from pipeline.association.registry import SOURCES
 from pipeline.association.table import TrackletTable, build_table
 from pipeline.association.transitions import NO_TRANSITIONS, Transitions, find_transitions
+from pipeline.association.worth import FACE_VALUE, Worth
 from st_model.config import SpaceTimeConfig
 from st_model.model import TransitionModel
 
@@ -34,6 +35,7 @@ class Association:
         teaching: log odds of each link by the cues that may teach transit times.
         labels: global id of each (camera, local_id).
         calibration: what the associator learnt of this site, plain values; empty without appearance.
+        worth: what the sum of the cues is worth here.
         warnings: lines for the user.
         expectation: how far its links over cameras are right, by their own probabilities.
         transitions: transit times that were used, and how they were come by.
@@ -45,6 +47,7 @@ class Association:
     labels: dict[tuple[str, int], int]
     calibration: dict[str, Any]
     warnings: list[str]
+    worth: Worth = FACE_VALUE
     expectation: Expectation = NOTHING
     transitions: Transitions = NO_TRANSITIONS
 
@@ -85,14 +88,18 @@ def associate(
     """
     table = build_table(tracklets, site)
 
-    def under(model: TransitionModel | None) -> Association:
-        return _associate_under(model, table, site, config, previous, corrections, seed, cues)
+    def under(model: TransitionModel | None, valued: bool = True) -> Association:
+        return _associate_under(model, table, site, config, previous, corrections, seed, cues, valued)
+
+    def teacher(model: TransitionModel | None) -> Association:
+        # Transit times are learnt from what forms groups.
+        return under(model, valued=False)
 
     if transit is None:
         return under(transition)
     if transition is not None:
         raise ValueError("give transition or transit, not both")
-    found = find_transitions(tracklets, site, transit, under, config, given)
+    found = find_transitions(tracklets, site, transit, teacher, config, given)
     result = under(found.model)
     return replace(result, transitions=found, warnings=[*found.warnings, *result.warnings])
 
@@ -106,8 +113,11 @@ def _associate_under(
     corrections: Sequence[Correction],
     seed: int,
     cues: Sequence[SourceBuilder],
+    valued: bool,
 ) -> Association:
-    found = judge(table, site, config, transition=transition, corrections=corrections, seed=seed, cues=cues)
+    found = judge(
+        table, site, config, transition=transition, corrections=corrections, seed=seed, cues=cues, valued=valued
+    )
     scores, certain = found.scores, found.certain
     labels = split_absences(table, found.decide(), config.forget_after_s)
     ids = inherit_ids(table, labels, previous)
@@ -119,5 +129,6 @@ def _associate_under(
         labels={key: ids[name] for key, name in zip(table.keys, labels.tolist())},
         calibration=scores.calibration,
         warnings=found.warnings,
+        worth=scores.worth,
         expectation=expect(table, scores, labels, certain),
     )

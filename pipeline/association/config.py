@@ -181,6 +181,17 @@ class GaitCueConfig(Section):
     bound: float = Field(3.0, gt=0, description="largest log-likelihood ratio, either way")
 
 
+class WorthConfig(Section):
+    """What added log odds are worth: cues repeat one another."""
+
+    keep: float = Field(0.6, gt=0, le=1, description="share of the added log odds that the printed probability keeps")
+    decoy_weight: float = Field(
+        30.0,
+        gt=0,
+        description="impossible pairs over even odds that the expectation of their number is worth",
+    )
+
+
 class ConstraintConfig(Section):
     """What cannot be."""
 
@@ -208,6 +219,7 @@ class AssociateConfig(Section):
     rerank: RerankConfig = RerankConfig()
     motion: MotionConfig = MotionConfig()
     split: SplitConfig = SplitConfig()
+    worth: WorthConfig = WorthConfig()
     constraints: ConstraintConfig = ConstraintConfig()
     corrections: CorrectionConfig = CorrectionConfig()
     space_time: SpaceTimeCueConfig = Field(SpaceTimeCueConfig(), description="lags under a transition model")

@@ -73,6 +73,7 @@ class Cue:
         one_visit: (E,) pairs that are pieces of one visit, if they are one person; None = none is.
         crowd: (N,) number of a set of tracklets so large that not all its pairs are candidates, else -1.
         meetings: how often people are seen again, as learnt with this cue, and the tracklets that rests on.
+        of_pairs: says the same of any other pairs of rows a < b, (D,); None = it cannot be asked.
         explain: what the evidence of a pair, given by its row, rests on.
         facts: what was learnt, plain values by name, for the manifest.
         warnings: lines for the user.
@@ -86,6 +87,7 @@ class Cue:
     one_visit: Bools | None = None
     crowd: IntArray | None = None
     meetings: tuple[tuple[Meeting, int], ...] = ()
+    of_pairs: Callable[[IntArray, IntArray], DoubleArray] | None = None
     explain: Callable[[int], Explanation] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

@@ -57,11 +57,12 @@ def make_links(
         Links by (a, b), at most N (links_per_tracklet + 1) and one per must-link; and of each its log odds by the cues
         that may teach transit times, (L,).
     """
-    candidates, total, teaching = scores.pairs, scores.total, scores.teaching
+    candidates, odds, teaching = scores.pairs, scores.stated, scores.teaching
+    printed = scores.printed
     joined = labels[candidates.a] == labels[candidates.b]
     rows = np.union1d(
-        _best_per_tracklet(candidates.a, candidates.b, total, config.links_per_tracklet),
-        spanning(candidates.a, candidates.b, total, joined, len(table)),
+        _best_per_tracklet(candidates.a, candidates.b, odds, config.links_per_tracklet),
+        spanning(candidates.a, candidates.b, odds, joined, len(table)),
     )
     margins = _margins(scores, labels, rows)
     links, taught = {}, {}
@@ -69,7 +70,7 @@ def make_links(
     lags = table.lags_s(first, second)
     blocked = _blocked(table, labels, exclusions, candidates.a[rows], candidates.b[rows])
     for row, margin, against in zip(rows.tolist(), margins.tolist(), blocked):
-        probability = float(expit(total[row]))
+        probability = float(expit(odds[row]))
         decision: Decision = "same" if joined[row] else "uncertain"
         if not joined[row] and (against or probability < config.different_probability):
             decision = "different"
@@ -79,7 +80,7 @@ def make_links(
         links[a, b] = Link(
             a=table.tracklets[a].key,
             b=table.tracklets[b].key,
-            llr={cue.name: float(cue.llr[row]) for cue in scores.cues if not np.isnan(cue.llr[row])},
+            llr={cue.name: float(cue.llr[row]) for cue in printed if not np.isnan(cue.llr[row])},
             part_distances=explanation.part_distances,
             part_visibility=explanation.part_visibility,
             lag_s=float(lags[row]),
@@ -154,14 +155,14 @@ def spanning(a: IntArray, b: IntArray, total: DoubleArray, joined: NDArray[np.bo
 
 def _margins(scores: Scores, labels: IntArray, rows: IntArray) -> DoubleArray:
     """Log odds of each pair less those of the best alternative of either side: a candidate outside both identities."""
-    a, b, total = scores.pairs.a, scores.pairs.b, scores.total
-    found = _alternatives(a, b, total, labels)
+    a, b, odds = scores.pairs.a, scores.pairs.b, scores.stated
+    found = _alternatives(a, b, odds, labels)
     left, right = a[rows], b[rows]
     same = labels[left] == labels[right]
     # Of a pair that was not joined, the other side's identity is what an alternative has to differ from.
     outside_left = found.without(left, np.where(same, labels[left], labels[right]))
     outside_right = found.without(right, np.where(same, labels[right], labels[left]))
-    return total[rows] - np.maximum(outside_left, outside_right)
+    return odds[rows] - np.maximum(outside_left, outside_right)
 
 
 def _alternatives(a: IntArray, b: IntArray, total: DoubleArray, labels: IntArray) -> _Alternatives:
@@ -203,7 +204,7 @@ def confidences(scores: Scores, labels: IntArray, certain: Iterable[MustLink]) -
     candidates = scores.pairs
     a = np.concatenate([candidates.a, [link.a for link in links]]).astype(np.int64)
     b = np.concatenate([candidates.b, [link.b for link in links]]).astype(np.int64)
-    odds = np.concatenate([scores.total, np.full(len(links), np.inf)])
+    odds = np.concatenate([scores.stated, np.full(len(links), np.inf)])
     kept = spanning(a, b, odds, labels[a] == labels[b], len(labels))
     result = np.ones(int(labels.max(initial=-1)) + 1)
     np.minimum.at(result, labels[a[kept]], expit(odds[kept]))

@@ -103,6 +103,30 @@ class Exclusions:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         return np.concatenate(found_a), np.concatenate(found_b)
 
+    def at_once(self, neighbours: int, most: int) -> tuple[IntArray, IntArray]:
+        """Pairs of different people for certain, in one camera or in two without common view, by nearness in time.
+
+        Args:
+            neighbours: by start time, that are looked at of each tracklet.
+            most: pairs to find; a few more may come.
+
+        Returns:
+            Rows a < b, sorted.
+        """
+        table = self.table
+        order = np.lexsort((table.start_s, table.domain))
+        codes: list[IntArray] = [np.zeros(0, np.int64)]
+        found = 0
+        for step in range(1, min(neighbours, len(table) - 1) + 1):
+            a, b = order[:-step], order[step:]
+            kept = np.isin(self.reasons(a, b), (SAME_CAMERA, OTHER_CAMERA))
+            codes.append(self._codes(a[kept], b[kept]))
+            found += int(kept.sum())
+            if found >= most:
+                break
+        every = np.unique(np.concatenate(codes))
+        return every // max(len(table), 1), every % max(len(table), 1)
+
     def _codes(self, a: IntArray, b: IntArray) -> IntArray:
         return pair_codes(a, b, len(self.table))
 

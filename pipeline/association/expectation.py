@@ -77,7 +77,7 @@ def expect(table: TrackletTable, scores: Scores, labels: IntArray, certain: Iter
         labels: (N,) identity of each row.
         certain: must-links, which are right whatever the evidence says.
     """
-    pairs, probability = scores.pairs, expit(scores.total)
+    pairs, probability = scores.pairs, expit(scores.stated)
     sure = np.array([(min(link.a, link.b), max(link.a, link.b)) for link in certain], np.int64).reshape(-1, 2)
     total = max(len(table), 1)
     codes, certain_codes = pairs.a * total + pairs.b, sure[:, 0] * total + sure[:, 1]

@@ -70,6 +70,7 @@ def judge(
     corrections: Sequence[Correction] = (),
     seed: int = 0,
     cues: Sequence[SourceBuilder] = SOURCES,
+    valued: bool = True,
 ) -> Judgement:
     """Collect constraints and evidence.
 
@@ -81,11 +82,12 @@ def judge(
         corrections: pairs a person declared the same or different.
         seed: of the sample that calibration draws from large sets.
         cues: the kinds of evidence.
+        valued: learn what the sum of the cues is worth; else it is taken at face value.
     """
     declared = resolve(corrections, table, config.corrections)
     exclusions = build_exclusions(table, config.constraints, declared.different)
     atoms, certain, dropped = join(must_links(table, declared.same), exclusions)
-    scores = score_pairs(CueInput(table, exclusions, config, transition, seed, site), cues)
+    scores = score_pairs(CueInput(table, exclusions, config, transition, seed, site), cues, valued=valued)
     return Judgement(table, config, declared, exclusions, atoms, certain, dropped, scores)
 
 

@@ -162,6 +162,7 @@ def _counts(tracklets: Sequence[Tracklet], association: Association) -> dict[str
         "links": association.expectation.to_json(),
         "uncertain_links": Counter(link.decision for link in association.links)["uncertain"],
         "calibration": association.calibration,
+        "worth": association.worth.to_json(),
         "space_time": association.transitions.summary(),
     }
 

@@ -6,13 +6,14 @@ import numpy as np
 from scipy.special import expit
 
 from data.records import DoubleArray, IntArray
+from pipeline.association.consequences import PRIOR, RIVALS
 from pipeline.association.cue import Explanation
 from pipeline.association.evidence import spanning
 from pipeline.association.exclusions import REASONS
 from pipeline.association.judgement import Judgement
 from pipeline.association.linkage import Evidence, Group, Sums, between
-from pipeline.association.scoring import PRIOR, RIVALS
 from pipeline.association.table import TrackletTable
+from pipeline.association.worth import NAME as WORTH
 
 Key = tuple[str, int]
 
@@ -50,11 +51,12 @@ class Inspection:
         excluded: why the two cannot be one person, or "".
         sayings: of every cue that spoke; they add up to the log odds.
         probability: of the pair; NaN where no cue speaks of it.
+        added: the same if its cues were worth what they add up to, as when groups are formed.
         looked_at: whether the run compared them at all.
         parts: distances and visibility of parts.
         group_sizes: tracklets of the two sides: of a's identity and b's, or of a joined identity without either.
         group_pairs: pairs between the two sides of which something is known.
-        group_probability: their mean probability.
+        group_added: their mean probability, likewise.
         threshold: what it has to reach.
         blocked: two tracklets of the identities that cannot be one person, and the reason; None where there are none.
         chain: of a joined pair, the strongest links that lead from a to b.
@@ -69,11 +71,12 @@ class Inspection:
     excluded: str
     sayings: tuple[Saying, ...]
     probability: float
+    added: float
     looked_at: bool
     parts: Explanation
     group_sizes: tuple[int, int]
     group_pairs: int
-    group_probability: float
+    group_added: float
     threshold: float
     blocked: tuple[Key, Key, str] | None
     chain: tuple[tuple[Key, Key, float], ...]
@@ -100,10 +103,10 @@ class Inspection:
             )
         if not self.group_pairs:
             return "not joined: nothing is known of any pair between the two"
-        if self.group_probability < self.threshold:
+        if self.group_added < self.threshold:
             return (
-                f"not joined: the pairs between the two are one person with a mean probability of "
-                f"{self.group_probability:.3f}, and {self.threshold:g} is asked for"
+                f"not joined: the evidence of the pairs between the two, as it adds up, comes to a mean of "
+                f"{self.group_added:.3f}, and {self.threshold:g} is asked for"
             )
         return "not joined: what each is joined with now holds more expected right pairs than the two together would"
 
@@ -114,7 +117,7 @@ def name_of(key: Key) -> str:
 
 
 def _why_joined(found: Inspection) -> str:
-    if found.probability >= found.threshold:
+    if found.added >= found.threshold:
         return f"joined: by themselves with a probability of {found.probability:.3f}"
     if found.chain:
         weakest = min(probability for _, _, probability in found.chain)
@@ -155,7 +158,7 @@ def inspect(judgement: Judgement, labels: IntArray, a: int, b: int, looked_at: b
     table, scores = judgement.table, judgement.scores
     (first,), (second,) = table.earlier_first(np.array([a]), np.array([b]))
     a, b = int(first), int(second)
-    row, probability = candidate_row(judgement, a, b), expit(scores.total)
+    row, probability = candidate_row(judgement, a, b), expit(scores.stated)
     joined = bool(labels[a] == labels[b])
     sides = _sides(labels, a, b)
     pairs, mean = _group(judgement, *sides)
@@ -168,11 +171,12 @@ def inspect(judgement: Judgement, labels: IntArray, a: int, b: int, looked_at: b
         excluded=REASONS[int(judgement.exclusions.reasons(np.array([a]), np.array([b]))[0])],
         sayings=() if row is None else tuple(_sayings(judgement, row, a, b)),
         probability=float("nan") if row is None else float(probability[row]),
+        added=float("nan") if row is None else float(expit(scores.total[row])),
         looked_at=looked_at and row is not None,
         parts=Explanation() if row is None else _parts(judgement, row),
         group_sizes=(len(sides[0]), len(sides[1])),
         group_pairs=pairs,
-        group_probability=mean,
+        group_added=mean,
         threshold=judgement.config.same_probability,
         blocked=None if joined else _blocked(judgement, *sides),
         chain=tuple(_chain(judgement, labels, a, b)) if joined else (),
@@ -181,9 +185,13 @@ def inspect(judgement: Judgement, labels: IntArray, a: int, b: int, looked_at: b
 
 
 def _sayings(judgement: Judgement, row: int, a: int, b: int) -> list[Saying]:
-    saw = {RIVALS: _rivals_seen(judgement, row, a, b), PRIOR: _choices_seen(judgement, a, b)}
+    saw = {
+        RIVALS: _rivals_seen(judgement, row, a, b),
+        PRIOR: _choices_seen(judgement, a, b),
+        WORTH: judgement.scores.worth.line(),
+    }
     found = []
-    for cue in judgement.scores.cues:
+    for cue in judgement.scores.printed:
         if not np.isnan(cue.llr[row]):
             seen = cue.explain(row).saw if cue.explain is not None else ""
             found.append(Saying(cue.name, float(cue.llr[row]), seen or saw.get(cue.name, "")))
@@ -211,15 +219,15 @@ def _choices_seen(judgement: Judgement, a: int, b: int) -> str:
 
 def _rivals_seen(judgement: Judgement, row: int, a: int, b: int) -> str:
     """The strongest candidate for the place of either, in the other's camera."""
-    table, pairs, total = judgement.table, judgement.scores.pairs, judgement.scores.total
+    table, pairs, odds = judgement.table, judgement.scores.pairs, judgement.scores.stated
     texts = []
     for one, other in ((a, b), (b, a)):
         partner = np.where(pairs.a == one, pairs.b, np.where(pairs.b == one, pairs.a, -1))
         rows = np.flatnonzero((partner >= 0) & (partner != other) & (table.camera[partner] == table.camera[other]))
         if len(rows):
-            best = rows[np.argmax(total[rows])]
+            best = rows[np.argmax(odds[rows])]
             key = table.tracklets[int(partner[best])].key
-            texts.append(f"for {name_of(table.tracklets[one].key)} also {name_of(key)} ({expit(total[best]):.2f})")
+            texts.append(f"for {name_of(table.tracklets[one].key)} also {name_of(key)} ({expit(odds[best]):.2f})")
     return ", ".join(texts) or "nobody else"
 
 
@@ -275,7 +283,7 @@ def _rivals(
 
 def _chain(judgement: Judgement, labels: IntArray, a: int, b: int) -> list[tuple[Key, Key, float]]:
     """The way from a to b in the tree of strongest links of their identity."""
-    pairs, table, total = judgement.scores.pairs, judgement.table, judgement.scores.total
+    pairs, table, total = judgement.scores.pairs, judgement.table, judgement.scores.stated
     inside = (labels[pairs.a] == labels[a]) & (labels[pairs.b] == labels[a])
     members = np.flatnonzero(inside).tolist()
     certain = [link for link in judgement.certain if labels[link.a] == labels[a] == labels[link.b]]

@@ -70,7 +70,7 @@ def find_questions(judgement: Judgement, labels: IntArray, count: int) -> list[Q
 
 def _shortlist(judgement: Judgement, labels: IntArray, most: int) -> Iterator[tuple[int, int, bool]]:
     """Of any two identities the likeliest pair, of each the unlikeliest one, by a bound of what the answer changes."""
-    pairs, probability = judgement.scores.pairs, expit(judgement.scores.total)
+    pairs, probability = judgement.scores.pairs, expit(judgement.scores.stated)
     open_pairs = np.flatnonzero(_unsettled(judgement, pairs))
     a, b, chance = pairs.a[open_pairs], pairs.b[open_pairs], probability[open_pairs]
     size = np.bincount(labels, minlength=1)
@@ -111,12 +111,12 @@ def _mean_probability(judgement: Judgement, left: IntArray, right: IntArray) -> 
     """Of the candidate pairs between two sides."""
     pairs = judgement.scores.pairs
     between = np.isin(pairs.a, left) & np.isin(pairs.b, right) | np.isin(pairs.a, right) & np.isin(pairs.b, left)
-    return float(expit(judgement.scores.total[between]).mean()) if between.any() else 0.0
+    return float(expit(judgement.scores.stated[between]).mean()) if between.any() else 0.0
 
 
 def _reached(judgement: Judgement, labels: IntArray, a: int, b: int) -> Judgement:
     """The case of the two identities and of those that are likeliest drawn in; all others stay as they are."""
-    pairs, odds = judgement.scores.pairs, judgement.scores.total
+    pairs, odds = judgement.scores.pairs, judgement.scores.stated
     own = {int(labels[a]), int(labels[b])}
     best: dict[int, float] = {}
     near = np.isin(labels[pairs.a], list(own)) | np.isin(labels[pairs.b], list(own))

@@ -10,7 +10,7 @@ import pytest
 import pipeline
 import st_model
 from data.records import IntArray
-from pipeline.association import appearance_cue, motion, neighbourhood, scoring, space_time, walk
+from pipeline.association import appearance_cue, consequences, motion, neighbourhood, space_time, walk, worth
 from pipeline.association.associate import associate
 from pipeline.association.config import AssociateConfig
 from pipeline.association.cue import Cue, CueInput
@@ -112,7 +112,7 @@ def test_selected_pairs_keep_what_is_known_of_them():
 def test_no_module_asks_for_a_cue_by_name():
     """Names are for the report: nothing compares with one or looks one up."""
     names = {module.NAME for module in (appearance_cue, motion, neighbourhood, space_time, walk)}
-    names |= {scoring.RIVALS, scoring.PRIOR}
+    names |= {consequences.RIVALS, consequences.PRIOR, worth.NAME}
     for package in (pipeline, st_model):
         for path in sorted(Path(package.__file__).parent.rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

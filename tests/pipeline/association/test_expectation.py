@@ -24,7 +24,7 @@ def case(cameras, pairs):
     """A table of these cameras, and scores of pairs (row, row, probability)."""
     columns = np.array(pairs, float).reshape(-1, 3).T
     rows = SimpleNamespace(a=columns[0].astype(np.int64), b=columns[1].astype(np.int64))
-    return Table(np.array(cameras)), SimpleNamespace(pairs=rows, total=logit(columns[2]))
+    return Table(np.array(cameras)), SimpleNamespace(pairs=rows, stated=logit(columns[2]))
 
 
 def test_probabilities_of_pairs_over_cameras_are_added_by_hand():

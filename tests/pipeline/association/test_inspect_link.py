@@ -41,7 +41,7 @@ def test_joined_and_parted_pairs_say_why(finished, pair_of, capsys):
     assert joined.verdict.startswith("joined: by themselves")
     parted = looked(folder, ("cam0", 2), ("cam1", 3))
     assert not parted.joined
-    assert parted.group_probability < parted.threshold or parted.blocked
+    assert parted.group_added < parted.threshold or parted.blocked
     assert parted.verdict.startswith("not joined")
     assert parted.rivals[0][0].key == ("cam1", 2), "the runner-up of the first is whom it was joined with"
     assert parted.rivals[0][0].joined

@@ -28,10 +28,22 @@ def model():
 @pytest.mark.parametrize(
     ("times", "door", "cues", "probability", "decision"),
     [
-        (False, 0, {"appearance": -0.42, "rivals": 0.43, "prior": -1.33}, 0.212, "uncertain"),
-        (False, 1, {"appearance": -1.39, "rivals": 0.38, "prior": -1.33}, 0.088, "different"),
-        (True, 0, {"appearance": -0.28, "space_time": 4.55, "rivals": -0.00, "prior": -0.90}, 0.967, "same"),
-        (True, 1, {"appearance": -1.20, "space_time": -1.95, "rivals": -1.09, "prior": -0.90}, 0.006, "different"),
+        (False, 0, {"appearance": -0.42, "rivals": 0.43, "prior": -1.33, "worth": 0.53}, 0.312, "uncertain"),
+        (False, 1, {"appearance": -1.39, "rivals": 0.38, "prior": -1.33, "worth": 0.93}, 0.198, "uncertain"),
+        (
+            True,
+            0,
+            {"appearance": -0.28, "space_time": 4.55, "rivals": -0.00, "prior": -0.90, "worth": -1.35},
+            0.882,
+            "same",
+        ),
+        (
+            True,
+            1,
+            {"appearance": -1.20, "space_time": -1.95, "rivals": -1.09, "prior": -0.90, "worth": 2.06},
+            0.044,
+            "different",
+        ),
     ],
 )
 def test_two_candidates_for_one_person(make, model, times, door, cues, probability, decision):
