@@ -1,4 +1,4 @@
-"""One writer at a time in a folder of results."""
+"""One writer at a time in a folder of results, or of one file."""
 
 import os
 import sys
@@ -26,20 +26,12 @@ def locked_folder(root: Path, option: str, *, folder_mode: int = 0o777) -> Itera
     Raises:
         UserError: when another process writes there, or the folder cannot be written.
     """
+    made = not root.is_dir()
     try:
-        made = not root.is_dir()
         root.mkdir(mode=folder_mode, parents=True, exist_ok=True)
-        # Nothing is followed: a folder of someone else may hold a link in the lock's place.
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        stream = os.fdopen(os.open(root / LOCK, flags, 0o600), "r+", encoding="utf-8")
     except OSError as error:
-        raise UserError(f"cannot write to {root}: {error.strerror}; choose another {option}") from None
-    with stream:
-        if not _lock(stream):
-            raise UserError(f"{root} is being written by another process{_owner(root)}; wait until it has ended")
-        stream.truncate(0)
-        stream.write(f"{os.getpid()}\n")
-        stream.flush()
+        raise _unwritable(root, error, option) from None
+    with _held(root / LOCK, root, option):
         try:
             yield
         finally:
@@ -48,9 +40,51 @@ def locked_folder(root: Path, option: str, *, folder_mode: int = 0o777) -> Itera
                 root.rmdir()
 
 
-def _owner(root: Path) -> str:
+@contextmanager
+def locked_file(path: Path, option: str) -> Iterator[None]:
+    """Hold the place of one file that is written at the end of long work; others may write beside it.
+
+    The lock, ``.<name>.lock``, stays: taking it away would let two processes each hold one.
+
+    Args:
+        path: the file; its folder is made where it is missing.
+        option: of the command line that names it ("--out"), for the message.
+
+    Raises:
+        UserError: when another process is to write it, or the folder cannot be written.
+    """
     try:
-        number = (root / LOCK).read_text(encoding="utf-8").strip()
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path.parent, error, option) from None
+    with _held(path.with_name(f".{path.name}.lock"), path, option):
+        yield
+
+
+@contextmanager
+def _held(lock: Path, what: Path, option: str) -> Iterator[None]:
+    try:
+        # Nothing is followed: a folder of someone else may hold a link in the lock's place.
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        stream = os.fdopen(os.open(lock, flags, 0o600), "r+", encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(lock.parent, error, option) from None
+    with stream:
+        if not _lock(stream):
+            raise UserError(f"{what} is being written by another process{_owner(lock)}; wait until it has ended")
+        stream.truncate(0)
+        stream.write(f"{os.getpid()}\n")
+        stream.flush()
+        yield
+
+
+def _unwritable(folder: Path, error: OSError, option: str) -> UserError:
+    return UserError(f"cannot write to {folder}: {error.strerror}; choose another {option}")
+
+
+def _owner(lock: Path) -> str:
+    try:
+        number = lock.read_text(encoding="utf-8").strip()
     except OSError:
         return ""
     return f" (number {number})" if number.isdigit() else ""

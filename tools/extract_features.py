@@ -10,9 +10,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.cli import run
 from tools.network_options import add_network_options, network_config
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+    from reid.samples.crop_files import CropFolder
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -45,11 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Describe crops and write the file."""
     arguments = build_parser().parse_intermixed_args(argv)
     from data.errors import UserError
-    from data.formats.part_features import write_part_features
+    from data.folder_lock import locked_file
     from data.output_folder import prepare_folder
-    from pipeline.backends.registry import build_embedder
-    from pipeline.weights.store import WeightStore
-    from reid.embedders.extraction import extract_features
     from reid.samples.crop_files import CropFolder, CropKeypoints
 
     config = network_config(arguments)
@@ -57,9 +59,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--out {arguments.out}: give a file that ends in .npz")
     keypoints = None if arguments.keypoints is None else CropKeypoints(arguments.keypoints)
     crops = CropFolder(arguments.folder, keypoints, arguments.bad_files)
-    prepare_folder(arguments.out.absolute().parent, [arguments.out], arguments.overwrite)
+    with locked_file(arguments.out.absolute(), "--out"):
+        prepare_folder(arguments.out.absolute().parent, [arguments.out], arguments.overwrite)
+        _describe(arguments, config, crops)
+    return 0
+
+
+def _describe(arguments: argparse.Namespace, config: "Config", crops: "CropFolder") -> None:
+    from data.errors import UserError
+    from data.formats.part_features import write_part_features
+    from pipeline.backends.registry import build_embedder
+    from pipeline.weights.store import WeightStore
+    from reid.embedders.extraction import extract_features
+
     weights = WeightStore(offline=config.run.offline)
-    embedder = build_embedder(config.reid, config.run.device, weights, keypoints is not None, config.run.threads)
+    embedder = build_embedder(
+        config.reid, config.run.device, weights, arguments.keypoints is not None, config.run.threads
+    )
     if embedder is None:
         raise UserError("reid.name=none describes nothing; name an appearance model")
     features = extract_features(crops, embedder, config.reid.batch, arguments.masks)
@@ -70,7 +86,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"no part visible: {int((made.visibility.max(axis=1) == 0).sum())}")
     print(f"model: {made.model_id}")
     print(f"written to {arguments.out}")
-    return 0
 
 
 if __name__ == "__main__":

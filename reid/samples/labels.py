@@ -1,6 +1,7 @@
 """The parsing labels of crops: read from their files, or drawn from the keypoints."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from reid.samples.part_labels import FIELDS, PartGrouping, fields_from_keypoints
 from reid.samples.sources import Sample
 
 _GRID = (48, 16)
+# Interpolation overshoots a little; what lies farther out are no confidences.
+_LOWEST, _HIGHEST, _ROUNDING = -1.0, 2.0, 1e-3
 
 
 def read_fields(sample: Sample, target: FloatArray, size: tuple[int, int]) -> FloatArray:
@@ -24,17 +27,38 @@ def read_fields(sample: Sample, target: FloatArray, size: tuple[int, int]) -> Fl
         size: height, width of the crop, px.
 
     Returns:
-        (36, h, w) float32; zero everywhere where nothing is known.
+        (36, h, w) float32, 0-1; zero everywhere where nothing is known.
 
     Raises:
-        UserError: when the label's file cannot be read.
+        UserError: see ``read_label``.
     """
     if sample.labels is None:
         return fields_from_keypoints(target, size, _GRID)
-    fields = read_array(sample.labels)
+    return np.nan_to_num(read_label(sample.labels)).clip(0, 1)
+
+
+def read_label(path: Path) -> FloatArray:
+    """The fields of a parsing label as they are stored, (36, h, w) float32.
+
+    Raises:
+        UserError: when the file cannot be read, has other fields, or holds no confidences.
+    """
+    fields = read_array(path)
     if fields.ndim != 3 or len(fields) != FIELDS or 0 in fields.shape:
-        raise UserError(f"{sample.labels}: a parsing label has {FIELDS} fields, not the shape {fields.shape}")
-    return np.nan_to_num(fields.astype(np.float32))
+        raise UserError(f"{path}: a parsing label has {FIELDS} fields, not the shape {fields.shape}")
+    fields = fields.astype(np.float32)
+    low, high = (float(bound(fields.ravel(), initial=0.0)) for bound in (np.fmin.reduce, np.fmax.reduce))
+    if low < _LOWEST or high > _HIGHEST:
+        raise UserError(
+            f"{path}: its values go from {low:g} to {high:g}; the fields of a parsing label are confidences from 0 to "
+            f"1{', divide by 255' if low >= 0 and 100 < high <= 255 else ''}"
+        )
+    return fields
+
+
+def strays(fields: FloatArray) -> bool:
+    """Whether fields leave 0 to 1 by more than rounding, or hold NaN: ``read_fields`` cuts them."""
+    return not bool(((fields >= -_ROUNDING) & (fields <= 1 + _ROUNDING)).all())
 
 
 def part_masks(fields: FloatArray, grouping: PartGrouping, size: tuple[int, int]) -> NDArray[np.uint8]:

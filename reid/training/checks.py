@@ -12,7 +12,7 @@ from data.errors import UserError
 from data.listing import listed
 from data.records import IntArray
 from reid.ranking.rules import Rule
-from reid.samples.labels import read_fields
+from reid.samples.labels import read_fields, read_label, strays
 from reid.samples.sources import BadFiles, Sample, SourceConfig
 from reid.training.selection import answered
 
@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 # Files that are read whole before training; that the others are there is looked up.
 _READ = 3
+# Labels, evenly spread, whose values are looked at.
+_LABELS = 200
 _ANY_SIZE = (2, 1)
 
 
@@ -57,7 +59,7 @@ def check_copies(parts: Sequence[Sequence[Sample]]) -> None:
 
 
 def check_files(samples: Sequence[Sample], what: str, bad_files: BadFiles = "fail") -> None:
-    """Make sure that the keypoint files and labels of crops are there, and that the first of them can be read.
+    """Make sure that the keypoint files and labels of crops are there, and that some of them can be read.
 
     Args:
         samples: the crops.
@@ -79,6 +81,7 @@ def check_files(samples: Sequence[Sample], what: str, bad_files: BadFiles = "fai
                 raise UserError(told)
             logger.warning("%s", told)
     _read_first(samples, bad_files)
+    _look_at_labels(samples, what, bad_files)
 
 
 def check_test(query: Sequence[Sample], gallery: Sequence[Sample], rule: Rule) -> None:
@@ -128,3 +131,24 @@ def _read_first(samples: Sequence[Sample], bad_files: BadFiles) -> None:
             if bad_files == "fail":
                 raise
             logger.warning("%s", error)
+
+
+def _look_at_labels(samples: Sequence[Sample], what: str, bad_files: BadFiles) -> None:
+    """Say how many labels hold values that will be cut."""
+    paths = [sample.labels for sample in samples if sample.labels is not None]
+    looked_at = paths[:: -(-len(paths) // _LABELS) or 1]
+    cut = []
+    for path in looked_at:
+        try:
+            if strays(read_label(path)):
+                cut.append(path)
+        except UserError as error:
+            if bad_files == "fail":
+                raise
+            logger.warning("%s", error)
+    if cut:
+        logger.warning(
+            "%s: %d of %d parsing labels that were looked at hold values outside 0 to 1, or NaN, which are cut to 0 to "
+            "1; the first is %s",
+            what, len(cut), len(looked_at), cut[0],
+        )  # fmt: skip

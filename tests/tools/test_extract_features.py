@@ -1,10 +1,13 @@
 """The command line that describes a folder of crops, with small networks."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
+from data.folder_lock import locked_file
 from data.formats.part_features import read_part_features
 from data.formats.reid_keypoints import write_keypoint_file
 from pipeline.cli import run
@@ -189,3 +192,18 @@ def test_textures_beside_a_synthetic_site_are_no_crops(tmp_path):
     (root / "crops_a.json").write_text("{}")
     assert crop_names(root) == [everything[0], everything[2]]
     assert crop_names(tmp_path) == [f"set/{name}" for name in (everything[0], everything[2])]
+
+
+def test_two_processes_do_not_describe_into_one_file(tmp_path, kpr, capsys):
+    (tmp_path / "crops").mkdir()
+    cv2.imwrite(str(tmp_path / "crops" / "a.png"), np.full((64, 32, 3), 90, np.uint8))
+    out = tmp_path / "made" / "f.npz"
+    call_of = (tmp_path / "crops", "--out", out, *CPU, "reid.name=kpr", f"reid.weights={kpr}")
+    with locked_file(out, "--out"):
+        code, _, error = call(capsys, *call_of)
+    assert code == 2
+    assert f"{out} is being written by another process (number {os.getpid()}); wait until it has ended" in error
+    assert not out.exists()
+    with locked_file(out.with_name("other.npz"), "--out"):
+        assert call(capsys, *call_of)[0] == 0, "others may write beside it"
+    assert out.exists()

@@ -87,6 +87,34 @@ def test_the_keypoints_of_the_training_set_are_looked_for_first(config: Path, tr
     assert "_keypoints.json" in refused(config, changes, tmp_path / "run")
 
 
+@pytest.mark.parametrize(("scale", "cure"), [(255.0, "1, divide by 255"), (-3.0, "1"), (1e9, "1")])
+def test_labels_that_hold_no_confidences_are_refused(
+    scale: float, cure: str, config: Path, train: Path, tmp_path: Path
+) -> None:
+    write_labels(train)
+    path = sorted((train / "masks" / "drawn" / "bounding_box_train").glob("*.npy"))[-1]
+    np.save(path, np.ones((36, 6, 3)) * scale)
+    told = refused(config, ["train.0.labels=drawn"], tmp_path / "run")
+    assert f"{path}: its values go from {min(scale, 0):g} to {max(scale, 0):g}" in told
+    assert told.endswith(f"the fields of a parsing label are confidences from 0 to {cure}")
+
+
+def test_values_that_are_cut_are_counted(
+    config: Path, train: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_labels(train)
+    folder = train / "masks" / "drawn" / "bounding_box_train"
+    first, second, third, *_ = sorted(folder.glob("*.npy"))
+    for path, value in ((first, 1.2), (second, np.nan), (third, 1.0 + 1e-6)):
+        fields = np.full((36, 6, 3), 0.5)
+        fields[3, 2, 1] = value
+        np.save(path, fields)
+    Trainer(load_training(config, ["train.0.labels=drawn", "select.best_on=none"]), tmp_path / "run", "cpu")
+    (told,) = [line for line in caplog.messages if "cut to 0 to 1" in line]
+    assert told.startswith("train: 2 of 24 parsing labels that were looked at hold values outside 0 to 1, or NaN")
+    assert told.endswith(str(first))
+
+
 def test_labels_that_are_absent_or_of_another_size_are_told(config: Path, train: Path, tmp_path: Path) -> None:
     changes = ["train.0.labels=drawn"]
     assert refused(config, changes, tmp_path / "run").startswith("train: 24 of 24 crops have no parsing label")
