@@ -59,8 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--out {arguments.out}: give a file that ends in .npz")
     keypoints = None if arguments.keypoints is None else CropKeypoints(arguments.keypoints)
     crops = CropFolder(arguments.folder, keypoints, arguments.bad_files)
+    prepare_folder(arguments.out.absolute().parent, [arguments.out], arguments.overwrite)
     with locked_file(arguments.out.absolute(), "--out"):
-        prepare_folder(arguments.out.absolute().parent, [arguments.out], arguments.overwrite)
         _describe(arguments, config, crops)
     return 0
 

@@ -13,7 +13,7 @@ from pipeline.cli import run
 from tools.training_options import check_out, run_training, tell_preview, training_parser
 
 if TYPE_CHECKING:
-    from pipeline.person_pose.training import Trainer
+    from pipeline.detector_training.training import Trainer
     from reid.training.ranks import Ranks
     from reid.training.writers import ScalarWriter
 
@@ -24,16 +24,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_intermixed_args(argv)
     check_out(arguments, arguments.dry_run)
 
-    from pipeline.person_pose.config import load_training
+    from pipeline.detector_training.config import load_training
 
     config = load_training(arguments.config, arguments.overrides)
     if arguments.dry_run:
-        from pipeline.person_pose.training import preview
+        from pipeline.detector_training.training import preview
 
         return tell_preview(preview(config))
 
     def build(device: str, writer: "ScalarWriter", ranks: "Ranks") -> "Trainer":
-        from pipeline.person_pose.training import Trainer
+        from pipeline.detector_training.training import Trainer
 
         if ranks.count > 1:
             raise UserError("the detector is trained by one process: start it without torchrun")

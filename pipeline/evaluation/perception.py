@@ -92,6 +92,15 @@ def site_frames(site: Path, every: int) -> Iterator[tuple[Truth, Image]]:
             source.close()
 
 
+def check_reference() -> None:
+    """Make sure that pictures can be scored.
+
+    Raises:
+        UserError: when pycocotools is missing.
+    """
+    _reference()
+
+
 def score_perceiver(
     perceiver: Perceiver,
     samples: Iterable[tuple[Truth, Image]],

@@ -1,1 +1,1 @@
-"""Our own detector with 17 keypoints: the network, its training and its files."""
+"""Our own detector with 17 keypoints: the network, its windows and losses, and its files."""

@@ -1,44 +1,27 @@
-"""Our own detector with keypoints: assignment, loss, windows, training, files and back-end."""
+"""Our own detector with keypoints: assignment, loss, windows, files and back-end."""
 
-import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
 
 from data.errors import UserError
-from data.formats.coco import CocoImage, write_coco
-from data.records import Detections, Poses
 from data.skeletons import COCO17
-from data.training_folder import LAST, LOG, STATE
 from data.weight_records import ResolvedWeights
 from pipeline.backends.config import DetectorConfig
 from pipeline.backends.person_pose import PersonPoseNetwork
-from pipeline.cli import run
 from pipeline.person_pose.assign import People, assign, iou
-from pipeline.person_pose.config import TrainConfig, load_training
-from pipeline.person_pose.files import load_network, save_network
+from pipeline.person_pose.files import load_network
 from pipeline.person_pose.loss import LossConfig, complete_iou, pose_loss
-from pipeline.person_pose.network import Candidates, NetworkSpec, PersonPoseNet
-from pipeline.person_pose.pictures import Picture, WindowConfig, collate, cut, read_pictures
-from pipeline.person_pose.training import Trainer, learning_rate
-from tools.train_detector import main
-
-TINY = NetworkSpec(stem=4, widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), head=8, height=64, width=96)
-
-
-def _skeleton(box: tuple[float, float, float, float]) -> np.ndarray:
-    """17 keypoints spread over a box, all visible."""
-    x1, y1, x2, y2 = box
-    share = np.linspace(0.1, 0.9, 17)
-    return np.column_stack([x1 + (x2 - x1) * share[::-1], y1 + (y2 - y1) * share, np.ones(17)]).astype(np.float32)
+from pipeline.person_pose.network import Candidates, PersonPoseNet
+from pipeline.person_pose.pictures import Picture, WindowConfig, collate, cut
+from tests.pipeline.tiny_detector import TINY, skeleton, small_weights
 
 
 def _people(boxes: list[tuple[float, float, float, float]], ignored: list[bool] | None = None) -> People:
     spared = torch.tensor([ignored or [False] * len(boxes)])
-    points = torch.from_numpy(np.stack([_skeleton(box) for box in boxes]))[None]
+    points = torch.from_numpy(np.stack([skeleton(box) for box in boxes]))[None]
     return People(torch.tensor([boxes]), points, ~spared, spared)
 
 
@@ -120,7 +103,7 @@ def test_windows_move_boxes_keypoints_and_picture_together() -> None:
     image = np.zeros((120, 200, 3), np.uint8)
     image[30:90, 60:100] = 255
     box = (60.0, 30.0, 100.0, 90.0)
-    picture = Picture(Path("x"), np.array([box], np.float32), _skeleton(box)[None], np.ones(1, np.float32))
+    picture = Picture(Path("x"), np.array([box], np.float32), skeleton(box)[None], np.ones(1, np.float32))
     config = WindowConfig(side=128, scale=(0.5, 1.2), gain=0, light=0, blur=0)
     mirrored = 0
     for seed in range(30):
@@ -146,7 +129,7 @@ def test_windows_move_boxes_keypoints_and_picture_together() -> None:
 def test_collate_pads_and_marks_who_is_ignored() -> None:
     box = (10.0, 10.0, 30.0, 60.0)
     picture = Picture(
-        Path("x"), np.array([box, box], np.float32), np.stack([_skeleton(box)] * 2), np.array([1.0, 0.05], np.float32)
+        Path("x"), np.array([box, box], np.float32), np.stack([skeleton(box)] * 2), np.array([1.0, 0.05], np.float32)
     )
     empty = Picture(Path("y"), np.zeros((0, 4), np.float32), np.zeros((0, 17, 3), np.float32), np.zeros(0, np.float32))
     image = np.zeros((64, 64, 3), np.uint8)
@@ -159,120 +142,14 @@ def test_collate_pads_and_marks_who_is_ignored() -> None:
     assert people.ignored.tolist() == [[False, True], [False, False]]
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Three pictures with a bright person each, as a COCO file."""
-    folder = tmp_path / "set"
-    (folder / "frames").mkdir(parents=True)
-    images = []
-    for number in range(3):
-        picture = np.full((96, 128, 3), 40, np.uint8)
-        box = (20.0 + 20 * number, 16.0, 52.0 + 20 * number, 80.0)
-        cv2.rectangle(picture, (int(box[0]), int(box[1])), (int(box[2]), int(box[3])), (200, 220, 240), -1)
-        name = f"frames/{number}.jpg"
-        cv2.imwrite(str(folder / name), picture)
-        found = Detections(np.array([box], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64))
-        poses = Poses(_skeleton(box)[None], Poses.empty().spare_keypoints, "coco17")
-        images.append(CocoImage(number, name, (128, 96), found, poses, np.array([number])))
-    write_coco(folder / "frames.json", images)
-    return folder / "frames.json"
-
-
-def _config(data: Path, **changes: object) -> TrainConfig:
-    fields = {
-        "network": TINY, "train": (data,), "steps": 6, "batch": 2, "warmup": 2, "windows": WindowConfig(side=64),
-        "rate": 0.005, "workers": 0, **changes,
-    }  # fmt: skip
-    return TrainConfig.model_validate(fields)
-
-
-def test_an_interrupted_training_ends_with_the_same_bytes(data: Path, tmp_path: Path) -> None:
-    Trainer(_config(data), tmp_path / "a", "cpu").run()
-    assert Trainer(_config(data), tmp_path / "b", "cpu").run(stop_after=3) == {}
-    assert not (tmp_path / "b" / LAST).exists()
-    Trainer(_config(data, save_every=1), tmp_path / "b", "cpu", resume=True).run()
-    assert (tmp_path / "a" / LAST).read_bytes() == (tmp_path / "b" / LAST).read_bytes()
-    with pytest.raises(UserError, match=r"trained with rate=0\.005, not 0\.1"):
-        Trainer(_config(data, rate=0.1), tmp_path / "b", "cpu", resume=True)
-    with pytest.raises(UserError, match="holds a training already"):
-        Trainer(_config(data), tmp_path / "b", "cpu")
-
-
-def test_a_torn_log_line_and_a_damaged_state_are_borne_or_told(data: Path, tmp_path: Path) -> None:
-    out = tmp_path / "a"
-    Trainer(_config(data), out, "cpu").run(stop_after=3)
-    with (out / LOG).open("a", encoding="utf-8") as log:
-        log.write('{"step": 3, "sc')
-    Trainer(_config(data), out, "cpu", resume=True).run()
-    assert [json.loads(line)["step"] for line in (out / LOG).read_text().splitlines()] == [1, 2, 3, 4, 5, 6]
-    (out / STATE).write_bytes((out / STATE).read_bytes()[:500])
-    with pytest.raises(UserError, match="damaged, or no state"):
-        Trainer(_config(data), out, "cpu", resume=True)
-    torch.save({"step": 1}, out / STATE)
-    with pytest.raises(UserError, match="damaged, or no state"):
-        Trainer(_config(data), out, "cpu", resume=True)
-    with pytest.raises(UserError, match="choose another folder"):
-        Trainer(_config(data), data / "inside_a_file", "cpu").run()
-
-
-def test_training_starts_from_weights_of_the_same_make_up(data: Path, tmp_path: Path) -> None:
-    weights = _weights(tmp_path)
-    wider = TINY.model_copy(update={"width": 128})
-    trainer = Trainer(_config(data, network=wider, pretrained=weights), tmp_path / "a", "cpu")
-    expected, _ = load_network(weights)
-    for name, value in trainer.model.state_dict().items():
-        assert torch.equal(value, expected.state_dict()[name]), name
-    with pytest.raises(UserError, match="another make-up"):
-        Trainer(_config(data, network=TINY.model_copy(update={"stem": 8}), pretrained=weights), tmp_path / "b", "cpu")
-
-
 @pytest.mark.parametrize("scale", [(0.0, 1.0), (1.1, 0.4)])
 def test_an_impossible_scale_is_refused(scale: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="scale"):
         WindowConfig(scale=scale)
 
 
-def test_training_learns_where_the_person_is(data: Path, tmp_path: Path) -> None:
-    windows = WindowConfig(side=96, scale=(0.9, 1.0), gain=0, light=0, blur=0)
-    wider = TINY.model_copy(update={"stem": 8, "widths": (16, 16, 16, 16), "height": 96, "width": 128})
-    trainer = Trainer(
-        _config(data, network=wider, steps=120, batch=4, warmup=10, rate=0.01, windows=windows, seed=3),
-        tmp_path / "a",
-        "cpu",
-    )
-    trainer.run()
-    path = tmp_path / "a" / LAST
-    network = PersonPoseNetwork(
-        DetectorConfig(score_min=0.3), ResolvedWeights(path, "0" * 64, "x", None), "cpu", threads=1
-    )
-    for picture in read_pictures(data):
-        image = cv2.imread(str(picture.path))[..., ::-1]
-        ((found, poses),) = network.perceive([np.ascontiguousarray(image)])
-        assert len(found)
-        best = torch.from_numpy(found.boxes[:1]), torch.from_numpy(picture.boxes)
-        assert float(iou(*best)) > 0.5
-        assert poses.keypoints.shape == (len(found), 17, 3)
-    log = [json.loads(line) for line in (tmp_path / "a" / "log.jsonl").read_text().splitlines()]
-    assert log[-1]["loss"] < log[0]["loss"]
-
-
-def test_the_rate_rises_and_falls() -> None:
-    config = TrainConfig(steps=100, warmup=10, rate=1.0)
-    rates = [learning_rate(config, step) for step in range(100)]
-    assert rates[0] == pytest.approx(0.1)
-    assert max(rates) == pytest.approx(1.0)
-    assert rates[-1] < 0.02
-
-
-def _weights(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    path = tmp_path / "w.safetensors"
-    save_network(path, PersonPoseNet(TINY), {"note": "random"})
-    return path
-
-
 def test_files_come_back_and_say_what_is_wrong(tmp_path: Path) -> None:
-    path = _weights(tmp_path)
+    path = small_weights(tmp_path)
     model, info = load_network(path)
     assert info.spec == TINY
     torch.manual_seed(0)
@@ -293,7 +170,7 @@ def test_files_come_back_and_say_what_is_wrong(tmp_path: Path) -> None:
 
 
 def test_the_back_end_maps_back_to_any_size_and_skips_empty_pictures(tmp_path: Path) -> None:
-    found = ResolvedWeights(_weights(tmp_path), "0" * 64, "x", None)
+    found = ResolvedWeights(small_weights(tmp_path), "0" * 64, "x", None)
     network = PersonPoseNetwork(DetectorConfig(score_min=0.001, nms_iou=0.99), found, "cpu")
     images = [np.zeros((50, 300, 3), np.uint8), np.zeros((0, 10, 3), np.uint8), np.zeros((200, 40, 3), np.uint8)]
     results = network.perceive(images)
@@ -305,48 +182,3 @@ def test_the_back_end_maps_back_to_any_size_and_skips_empty_pictures(tmp_path: P
             assert (detections.boxes[:, 3] <= image.shape[0]).all()
     with pytest.raises(UserError, match="multiples of 32"):
         PersonPoseNetwork(DetectorConfig(input_size=(100, 64)), found, "cpu")
-
-
-def test_training_mistakes_are_one_line(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = tmp_path / "c.yaml"
-    config.write_text(f"train: [{data}]\nsteps: 1\nnetwork: {{wdiths: 1}}\n")
-    assert run(main, ["--config", str(config), "--out", str(tmp_path / "o")]) == 2
-    assert "did you mean 'widths'" in capsys.readouterr().err
-    (data.parent / "frames" / "1.jpg").write_bytes(b"no picture")
-    config.write_text(f"train: [{data}]\nsteps: 4\nbatch: 3\n")
-    arguments = ["--config", str(config), "--out", str(tmp_path / "o"), "windows.side=64"]
-    assert run(main, arguments) == 2
-    assert "1.jpg is no picture" in capsys.readouterr().err
-    (data.parent / "frames" / "2.jpg").unlink()
-    assert run(main, [*arguments[:3], str(tmp_path / "p")]) == 2
-    assert "there is no picture" in capsys.readouterr().err
-
-
-def test_a_dry_run_looks_at_pictures_and_starting_weights(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    config = tmp_path / "c.yaml"
-    config.write_text(f"train: [{data}]\n")
-    look = ["--config", str(config), "--dry-run"]
-    assert run(main, look) == 0
-    assert capsys.readouterr().out.endswith("# train: 3 pictures of 3 people\n")
-    assert run(main, [*look, f"pretrained={tmp_path / 'absent.safetensors'}"]) == 2
-    assert "absent.safetensors" in capsys.readouterr().err
-    (data.parent / "frames" / "0.jpg").write_bytes(b"no picture")
-    assert run(main, look) == 2
-    assert "0.jpg is no picture" in capsys.readouterr().err
-
-
-def test_the_shipped_configuration_loads(repository: Path) -> None:
-    config = load_training(repository / "configs" / "detector" / "person_pose_synthetic.yaml")
-    assert config.train
-
-
-def test_a_network_keeps_what_its_start_knew(data: Path, tmp_path: Path) -> None:
-    start = tmp_path / "start.safetensors"
-    save_network(start, PersonPoseNet(TINY), {"people": "real"})
-    (data.parent / "recipe.yaml").write_text("sites: 1\n")
-    Trainer(_config(data, steps=1, pretrained=start), tmp_path / "a", "cpu").run()
-    assert load_network(tmp_path / "a" / LAST)[1].provenance["people"] == "real and synthetic"
-    Trainer(_config(data, steps=1), tmp_path / "b", "cpu").run()
-    assert load_network(tmp_path / "b" / LAST)[1].provenance["people"] == "synthetic"

@@ -4,13 +4,14 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from data.config import Section
 from data.section_files import load_section
 from pipeline.person_pose.loss import LossConfig
 from pipeline.person_pose.network import NetworkSpec
 from pipeline.person_pose.pictures import WindowConfig
+from reid.training.selection import SelectConfig
 
 
 class TrainConfig(Section):
@@ -30,6 +31,18 @@ class TrainConfig(Section):
     seed: int = Field(1, ge=0, description="of weights, windows and their order")
     workers: int = Field(4, ge=0, description="processes that read pictures, at most one per core; 0 reads here")
     save_every: int = Field(500, ge=1, description="steps between saved states")
+    test: tuple[Path, ...] = Field((), description="COCO keypoint files that are scored; none: nothing is")
+    evaluate_every: int = Field(0, ge=0, description="steps between scorings; 0: only at the end")
+    select: SelectConfig = Field(
+        SelectConfig(best_on="none"),
+        description="validation holds out the last pictures of each file, as frames of one recording lie side by side; "
+        "the best weights have the largest sum of the average precisions of boxes and of skeletons",
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> "TrainConfig":
+        self.select.check_scorings(self.evaluate_every)
+        return self
 
     def found(self, path: Path) -> Path:
         """Where a data file is: here, or under $MTMCT_DATA."""
