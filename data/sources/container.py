@@ -13,7 +13,7 @@ from typing import Any
 from data.errors import UserError
 from data.sources.base import is_address
 from data.sources.fields import FieldOrder, Fields
-from data.sources.geometry import Orientation, Size, believed_aspect, common_size, orientation_of_frame, shown_size
+from data.sources.geometry import Orientation, Orientations, Size, believed_aspect, common_size, shown_size
 from data.sources.rate import nominal_rate
 from data.sources.timeline import mostly_rises
 
@@ -166,16 +166,17 @@ def probe(container: Any, stream: Any, far: bool = False) -> Probe:
         rates = [stream.average_rate, stream.guessed_rate, stream.base_rate, *rates]
     fps = nominal_rate([float(rate) if rate else None for rate in rates], stamps if stamped else [])
     end_s = _end_s(container, stream, fps)
-    sizes = [shown_size(frame, aspect) for frame in frames]
+    orientations = Orientations()
+    sizes = [shown_size(frame, aspect, orientations(frame)) for frame in frames]
     interlaced = any(frame.interlaced_frame for frame in frames)
     fields = _fields_of(container, stream, frames) if interlaced else "unknown"
     if not ended and not far:
-        sizes = [sizes[0], *_sizes_elsewhere(container, stream, aspect, end_s)]
+        sizes = [sizes[0], *_sizes_elsewhere(container, stream, aspect, end_s, orientations)]
     return Probe(
         size=common_size(sizes),
         stored_size=(first.width, first.height),
         aspect=aspect,
-        orientation=orientation_of_frame(first),
+        orientation=orientations(first),
         interlaced=interlaced,
         fields=fields,
         high_range=_HIGH_RANGES.get(int(first.color_trc), ""),
@@ -220,13 +221,16 @@ def _fields_of(container: Any, stream: Any, first: Sequence[Any]) -> Fields:
     return order.decide()
 
 
-def _sizes_elsewhere(container: Any, stream: Any, aspect: Fraction | None, end_s: float | None) -> list[Size]:
+def _sizes_elsewhere(
+    container: Any, stream: Any, aspect: Fraction | None, end_s: float | None, orientations: Orientations
+) -> list[Size]:
     """Picture sizes at places spread over a file; of the key frames that come next where it knows no places."""
     import av
 
     if end_s is None:
         stream.codec_context.skip_frame = "NONKEY"
-        return [shown_size(frame, aspect) for frame in _decoded(_packets(container, stream, _PASS_PACKETS))]
+        frames = _decoded(_packets(container, stream, _PASS_PACKETS))
+        return [shown_size(frame, aspect, orientations(frame)) for frame in frames]
     found: list[Size | None] = []
     known: dict[int | None, Size | None] = {}
     for number in range(1, _LOOKS + 1):
@@ -242,7 +246,7 @@ def _sizes_elsewhere(container: Any, stream: Any, aspect: Fraction | None, end_s
         # Where key frames are few, several places lead to one.
         if first.pos is None or first.pos not in known:
             frame = next(_decoded(chain([first], packets)), None)
-            known[first.pos] = None if frame is None else shown_size(frame, aspect)
+            known[first.pos] = None if frame is None else shown_size(frame, aspect, orientations(frame))
         found.append(known[first.pos])
     return [size for size in found if size is not None]
 

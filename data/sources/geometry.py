@@ -119,19 +119,27 @@ def fit(image: Image, size: Size) -> Image:
 class ToRgb:
     """Turns decoded PyAV frames into upright RGB pictures of square pixels and one size; by one thread at a time."""
 
-    def __init__(self, size: Size, aspect: Fraction | None, whole_pictures: bool = False) -> None:
+    def __init__(
+        self,
+        size: Size,
+        aspect: Fraction | None,
+        whole_pictures: bool = False,
+        orientations: "Orientations | None" = None,
+    ) -> None:
         """Prepare.
 
         Args:
             size: (width, height) of all pictures that come out.
             aspect: width of a stored pixel over its height; None: square.
             whole_pictures: frames that are marked interlaced hold whole pictures all the same.
+            orientations: of the source; None: nothing is known of them yet.
         """
         from av.video.reformatter import VideoReformatter
 
         self.size = size
         self._whole, self._few = VideoReformatter(), VideoReformatter()
         self._aspect, self._whole_pictures = aspect, whole_pictures
+        self._orientations = orientations or Orientations()
 
     def __call__(self, frame: Any) -> Image:
         """Convert a frame to (H, W, 3) uint8 RGB; an interlaced one without its comb."""
@@ -144,7 +152,7 @@ class ToRgb:
 
     def _converted(self, reformatter: Any, frame: Any, size: Size, lines: Any, **how: Any) -> Image:
         """Bring what is stored in ``lines``, of the frame or of a field of it, to the size and way up of the frame."""
-        orientation = orientation_of_frame(frame)
+        orientation = self._orientations(frame)
         shown = orientation.size(square_pixels((frame.width, frame.height), self._aspect))
         width, height = orientation.size(fitted(shown, size))
         picture = reformatter.reformat(lines, width=width, height=height, format="rgb24", threads=1, **how).to_ndarray()
@@ -170,12 +178,26 @@ class DecodedPicture:
         return self._to_rgb.sampled(self._frame, (width, height))
 
 
-def orientation_of_frame(frame: Any) -> Orientation:
-    """How a decoded PyAV frame wants to be shown."""
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    return Orientation() if matrix is None else orientation_of(bytes(matrix))
+class Orientations:
+    """How the frames of one source want to be shown.
+
+    A frame whose side data was read refers to itself, and its picture stays in memory until Python's collector comes
+    round, which is the later the longer a run is. So of the frames with one rotation only the first is asked; a source
+    does not change its mirroring alone.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, Orientation] = {}
+
+    def __call__(self, frame: Any) -> Orientation:
+        """The orientation of a decoded PyAV frame."""
+        rotation = frame.rotation
+        if rotation not in self._known:
+            matrix = frame.side_data.get("DISPLAYMATRIX")
+            self._known[rotation] = Orientation() if matrix is None else orientation_of(bytes(matrix))
+        return self._known[rotation]
 
 
-def shown_size(frame: Any, aspect: Fraction | None) -> Size:
+def shown_size(frame: Any, aspect: Fraction | None, orientation: Orientation) -> Size:
     """(width, height) at which a decoded PyAV frame is shown."""
-    return orientation_of_frame(frame).size(square_pixels((frame.width, frame.height), aspect))
+    return orientation.size(square_pixels((frame.width, frame.height), aspect))

@@ -15,7 +15,7 @@ from data.records import Frame, Image
 from data.redaction import redact
 from data.sources.base import CameraSpec, SourceInfo, Warnings
 from data.sources.container import Unreadable, open_container, video_stream
-from data.sources.geometry import ToRgb, believed_aspect, fit, shown_size
+from data.sources.geometry import Orientations, ToRgb, believed_aspect, fit, shown_size
 from data.sources.select import FrameSelector
 
 logger = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ class NetworkConnection:
         import av
 
         aspect, to_rgb = believed_aspect(self._stream.sample_aspect_ratio), None
+        orientations = Orientations()
         try:
             for packet in self._container.demux(self._stream):
                 try:
@@ -84,9 +85,9 @@ class NetworkConnection:
                 for picture in pictures:
                     if picture.is_corrupt:
                         continue
-                    size = shown_size(picture, aspect)
+                    size = shown_size(picture, aspect, orientations(picture))
                     if to_rgb is None or to_rgb.size != size:
-                        to_rgb = ToRgb(size, aspect)
+                        to_rgb = ToRgb(size, aspect, orientations=orientations)
                     yield _Convert(to_rgb, picture)
         except av.FFmpegError as error:
             raise Lost(error.strerror or str(error)) from None

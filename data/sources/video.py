@@ -17,7 +17,7 @@ from data.sources.container import (
     video_stream,
     video_streams,
 )
-from data.sources.geometry import DecodedPicture, ToRgb, shown_size
+from data.sources.geometry import DecodedPicture, Orientations, ToRgb, shown_size
 from data.sources.select import FrameSelector
 from data.sources.timeline import PAUSE_S, PAUSE_STEPS, Timeline
 
@@ -76,7 +76,8 @@ class VideoSource:
     def frames(self, start_index: int = 0) -> Iterator[Frame]:
         """Decode from a frame index on, in rising time; see ``FrameSource``."""
         selector = FrameSelector(self._config, start_index)
-        to_rgb = ToRgb(self._probe.size, self._probe.aspect, self._probe.fields == "together")
+        aspect, orientations = self._probe.aspect, Orientations()
+        to_rgb = ToRgb(self._probe.size, aspect, self._probe.fields == "together", orientations)
         resized = False
         try:
             container = open_container(self._place, self._config.timeout_s)
@@ -89,7 +90,7 @@ class VideoSource:
             for index, time_s, picture in decoder:
                 if self._closed:
                     return
-                if not resized and shown_size(picture, self._probe.aspect) != self._probe.size:
+                if not resized and shown_size(picture, aspect, orientations(picture)) != self._probe.size:
                     resized = True
                     width, height = self._probe.size
                     self.warnings.tell(

@@ -1,3 +1,4 @@
+import gc
 from itertools import pairwise
 from pathlib import Path
 
@@ -134,6 +135,24 @@ def test_real_phone_video_has_container_times(testdata):
     assert source.info.fps == pytest.approx(29.97)
     assert frames[1].time_s == pytest.approx(frames[1].index / 29.97, abs=1e-6)
     assert source.warnings == []
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_a_picture_is_freed_when_nobody_holds_it_and_not_when_the_collector_comes_round(make_video, rotation):
+    import av
+
+    path = make_video("a.mp4", frames=40, rotation=rotation)
+    source = open_source(CameraSpec("a", str(path)), SourcesConfig())
+    gc.collect()
+    gc.disable()
+    try:
+        for frame in source.frames():
+            frame.sampled(16, 12), frame.image
+        alive = sum(isinstance(one, av.VideoFrame) for one in gc.get_objects())
+    finally:
+        gc.enable()
+        source.close()
+    assert alive < 5
 
 
 @pytest.mark.parametrize(("rotation", "size"), [(90, (48, 64)), (-90, (48, 64)), (180, (64, 48))])
