@@ -87,7 +87,7 @@ def test_people_who_come_and_go_leave_no_memory_behind(tmp_path: Path, config: C
     source = DetectionInput(tmp_path, None, site, Batching(), None)
     early, late, tracklets = _held(source, site, tmp_path / "run", config)
     assert tracklets > 15
-    assert late - early < 50_000
+    assert late - early < 30_000
 
 
 def test_memory_of_tracklets_that_never_leave_would_be_noticed(
@@ -99,11 +99,10 @@ def test_memory_of_tracklets_that_never_leave_would_be_noticed(
     monkeypatch.setattr(TrackletStore, "add", lambda store, tracklet: (kept.append(tracklet), add(store, tracklet))[1])
     site = _write_walkers(tmp_path)
     early, late, _ = _held(DetectionInput(tmp_path, None, site, Batching(), None), site, tmp_path / "run", config)
-    assert late - early > 50_000
+    assert late - early > 30_000
 
 
 def test_pictures_leave_memory_whether_they_are_looked_at_or_not(tmp_path: Path, config: Config, traced: None) -> None:
-
     blocks.write_video(tmp_path / "hall.mp4", FRAMES, FPS, [(0, 20, 90, 2), (1, 270, 340, 2), (2, 400, 470, 2)])
     site = Site.blank(["hall"])
     sources = open_sources([CameraSpec("hall", str(tmp_path / "hall.mp4"))], config.sources)
