@@ -12,6 +12,8 @@ from data.listing import listed
 from pipeline.cli import run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
 
     from st_model.model import TransitionModel
@@ -100,6 +102,7 @@ def _model(arguments: argparse.Namespace) -> None:
     visits, meta = _visits(arguments)
     model = build_model(visits, grid, settings.lags, meta)
     if earlier is not None:
+        _warn_of_counted(arguments.input, earlier.meta)
         model = earlier.merged(model)
     save_model(model, arguments.output)
     counts = model.next_counts if arguments.table == "next" else model.any_counts
@@ -107,6 +110,13 @@ def _model(arguments: argparse.Namespace) -> None:
     _print_model(model)
     if arguments.plot is not None:
         draw(model_curves(model, arguments.table), arguments.plot, f"{arguments.input.name}: {arguments.table}")
+
+
+def _warn_of_counted(source: Path, meta: "Mapping[str, Any]") -> None:
+    """Say when a model was built of this input before; a folder may have got new content since."""
+    counted = [meta.get("source"), *(one.get("source") for one in meta.get("merged", []) if isinstance(one, dict))]
+    if any(isinstance(path, str) and Path(path).resolve() == source.resolve() for path in counted):
+        logger.warning("%s was counted in this model before: what it holds still counts twice", source)
 
 
 def _visits(arguments: argparse.Namespace) -> "tuple[Visits, dict[str, Any]]":
@@ -176,7 +186,9 @@ def _published(arguments: argparse.Namespace) -> None:
         meta = {"source": str(arguments.input), "offsets": names.offsets}
         table = published_distribution(names.identities, names.cameras - 1, names.frames, cameras, meta=meta)
     if arguments.update is not None:
-        table = load_published(arguments.update).merged(table)
+        known = load_published(arguments.update)
+        _warn_of_counted(arguments.input, known.meta)
+        table = known.merged(table)
     save_published(table, arguments.output)
     _print_counts(table.cameras, table.counts, "identities seen in both")
     print(_bins_line(table))

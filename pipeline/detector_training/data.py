@@ -10,6 +10,7 @@ from data.synthetic.training_set import RECIPE
 from pipeline.detector_training.config import TrainConfig
 from pipeline.person_pose.files import load_network
 from pipeline.person_pose.pictures import Picture, read_pictures
+from reid.training.checks import check_copies, warn_of_learnt
 from reid.training.scored import Scored
 
 logger = logging.getLogger(__name__)
@@ -39,8 +40,9 @@ def detector_data(config: TrainConfig) -> DetectorData:
     train: list[Picture] = []
     held: list[Picture] = []
     judged: dict[Scored, list[Picture]] = {}
-    for path in config.train:
-        pictures = read_pictures(config.found(path))
+    parts = [read_pictures(config.found(path)) for path in config.train]
+    check_copies([[picture.path for picture in part] for part in parts], "train")
+    for path, pictures in zip(config.train, parts, strict=True):
         count = len(pictures)
         if config.select.best_on == "validation":
             count -= max(1, round(config.select.share * count))
@@ -52,7 +54,9 @@ def detector_data(config: TrainConfig) -> DetectorData:
         judged["validation"] = held
         logger.info("%d of %d pictures are held out for choosing the best weights", len(held), len(train) + len(held))
     if config.test:
-        judged["test"] = [picture for path in config.test for picture in read_pictures(config.found(path))]
+        tested = [picture for path in config.test for picture in read_pictures(config.found(path))]
+        warn_of_learnt([picture.path for picture in train], [picture.path for picture in tested], "test")
+        judged["test"] = tested
     for name, pictures in judged.items():
         if not any(len(picture.boxes) for picture in pictures):
             raise UserError(f"{name}: there is nobody in its {len(pictures)} pictures to be found")

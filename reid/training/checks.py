@@ -38,24 +38,42 @@ def check_sources(sources: Sequence[SourceConfig]) -> None:
             )
 
 
-def check_copies(parts: Sequence[Sequence[Sample]]) -> None:
+def check_copies(parts: Sequence[Sequence[Path]], what: str) -> None:
     """Make sure that no two data sets hold the same pictures: of those of one name, some are compared.
 
     Args:
-        parts: the training crops of each data set.
+        parts: the training pictures of each data set.
+        what: the key that names the data sets ("train").
 
     Raises:
-        UserError: when two do: each of their people would count as two.
+        UserError: when two do: each of their people would count as two, and what is held out would be learnt.
     """
     for (first, one), (second, other) in combinations(enumerate(parts), 2):
-        known = {sample.path.name: sample.path for sample in one}
-        both = [sample.path for sample in other if sample.path.name in known]
-        probes = both[:: max(1, len(both) // _READ)][:_READ]
-        if probes and all(filecmp.cmp(known[path.name], path, shallow=False) for path in probes):
+        both = _same_pictures(one, other)
+        if both:
             raise UserError(
-                f"train.{first} and train.{second} hold the same pictures, as {known[probes[0].name]} and {probes[0]}: "
+                f"{what}.{first} and {what}.{second} hold the same pictures, as {both[0][0].name} and {both[0][1]}: "
                 "each of their people would be two; name one of the sets"
             )
+
+
+def warn_of_learnt(train: Sequence[Path], tested: Sequence[Path], what: str) -> None:
+    """Say when a test set holds pictures that are learnt from: its scores are too good then."""
+    both = _same_pictures(train, tested)
+    if both:
+        logger.warning(
+            "%s: %d of its %d pictures have the names of training pictures, and those compared are the same ones, as "
+            "%s: its scores are too good",
+            what, len(both), len(tested), both[0][1],
+        )  # fmt: skip
+
+
+def _same_pictures(one: Sequence[Path], other: Sequence[Path]) -> list[tuple[Path, Path]]:
+    """Pairs of pictures of one name, none where any of some that are compared differ."""
+    known = {path.name: path for path in one}
+    both = [(known[path.name], path) for path in other if path.name in known]
+    probes = both[:: max(1, len(both) // _READ)][:_READ]
+    return both if all(filecmp.cmp(first, second, shallow=False) for first, second in probes) else []
 
 
 def check_files(samples: Sequence[Sample], what: str, bad_files: BadFiles = "fail") -> None:

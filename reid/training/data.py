@@ -10,7 +10,7 @@ import numpy as np
 from data.errors import UserError
 from reid.ranking.rules import Rule
 from reid.samples.sources import BadFiles, Sample, SourceConfig, default_rule, join, read_source, set_names
-from reid.training.checks import check_copies, check_files, check_sources, check_test, warn_of_single
+from reid.training.checks import check_copies, check_files, check_sources, check_test, warn_of_learnt, warn_of_single
 from reid.training.selection import SelectConfig, held_out, queries_and_gallery
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def training_data(
     """
     check_sources(train)
     parts = [read_source(source, "train", bad_files).train for source in train]
-    check_copies(parts)
+    check_copies([[sample.path for sample in part] for part in parts], "train")
     tested = None if test is None else _test(test, test_rule)
     names = set_names([source.folder for source in (*also, *([] if test is None else [test]))])[: len(also)]
     others = tuple((name, _test(source, None)) for name, source in zip(names, also, strict=True))
@@ -101,6 +101,10 @@ def training_data(
     if not samples:
         raise UserError("train: no crop is left to learn from")
     check_files(samples, "train", bad_files)
+    learnt = [sample.path for sample in samples]
+    for what, split in (("test", tested), *((f"test_also {name}", split) for name, split in others)):
+        if split is not None:
+            warn_of_learnt(learnt, [sample.path for sample in (*split.query, *split.gallery)], what)
     warn_of_single(np.array([sample.identity for sample in samples], np.int64))
     sets = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     if select.best_on != "validation":

@@ -11,6 +11,7 @@ from data.errors import UserError
 from data.records import IntArray
 from reid.samples.crop_files import crop_names
 from reid.samples.textures import TextureFolder, read_texture
+from reid.training.checks import check_copies
 from reid.training.data import Split, training_data
 from reid.training.sampler import IdentityBatches, ShuffledBatches
 from reid.training.san_config import PairSource, SanTrainConfig, TexturedSource
@@ -90,6 +91,7 @@ def _from_people(config: SanTrainConfig) -> SanData:
 def _from_pairs(config: SanTrainConfig) -> SanData:
     """The pairs to learn from; those of some textures are held out where the best weights are chosen by them."""
     pictures, people = _pairs(config.pairs)
+    check_copies([[picture.path for picture in _pairs([source])[0]] for source in config.pairs], "pairs")
     judged: dict[Scored, Split | list[TexturedPicture]] = {}
     if config.test_pairs is not None:
         judged["test"] = _pairs([config.test_pairs])[0]

@@ -58,10 +58,12 @@ def test_a_folder_of_pictures_and_the_published_form(tmp_path: Path, capsys: pyt
     assert "bins of 100 frames" in capsys.readouterr().out
 
 
-def test_evidence_of_an_earlier_model_is_added(names: Path, tmp_path: Path) -> None:
+def test_evidence_of_an_earlier_model_is_added(names: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     first, second = tmp_path / "a.npz", tmp_path / "b.npz"
     main([str(names), "--output", str(first)])
+    assert "counted in this model before" not in caplog.text
     main([str(names), "--output", str(second), "--update", str(first)])
+    assert caplog.text.count(f"{names} was counted in this model before: what it holds still counts twice") == 1
     assert load_model(second).next_counts[0, 1] == 28
     main([str(names), "--published", "--output", str(first), "--overwrite"])
     main([str(names), "--published", "--output", str(second), "--update", str(first), "--overwrite"])

@@ -217,9 +217,9 @@ def test_a_perfect_network_has_full_precision_and_a_blind_one_none(
 
 def test_frames_that_lie_side_by_side_are_held_out_together(data: Path) -> None:
     chosen = {"best_on": "validation", "share": 0.6}
-    found = detector_data(_config(data, train=[data, data], select=chosen))
-    assert [picture.path.name for picture in found.train] == ["0.jpg", "0.jpg"]
-    assert [picture.path.name for picture in found.judged["validation"]] == ["1.jpg", "2.jpg", "1.jpg", "2.jpg"]
+    found = detector_data(_config(data, select=chosen))
+    assert [picture.path.name for picture in found.train] == ["0.jpg"]
+    assert [picture.path.name for picture in found.judged["validation"]] == ["1.jpg", "2.jpg"]
     with pytest.raises(UserError, match=r"validation leaves no picture of .*frames\.json"):
         detector_data(_config(data, select=chosen | {"share": 0.99}))
 
@@ -231,3 +231,10 @@ def test_pictures_without_people_judge_nothing(data: Path, tmp_path: Path) -> No
     with pytest.raises(UserError, match="test: there is nobody in its 1 pictures to be found"):
         Trainer(_config(data, test=[bare]), tmp_path / "a", "cpu")
     assert not (tmp_path / "a").exists()
+
+
+def test_pictures_named_twice_are_told(data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(UserError, match=r"train\.0 and train\.1 hold the same pictures, as 0\.jpg"):
+        detector_data(_config(data, train=[data, data]))
+    detector_data(_config(data, test=[data]))
+    assert "test: 3 of its 3 pictures have the names of training pictures" in caplog.text

@@ -1,6 +1,7 @@
 """Training of SAN and SAN-PG, and the textures in between."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from reid.samples.textures import TextureFolder, read_texture, texture_picture, 
 from reid.training.san import SanTrainer
 from reid.training.san_config import SanAugmentConfig, SanTrainConfig, load_san_training
 from reid.training.san_data import augmented
+from reid.training.san_sets import san_data
 from reid.training.schedule import ScheduleConfig, learning_rate
 from reid.training.selection import SelectConfig
 from reid.weights.san import load_san
@@ -281,3 +283,14 @@ def test_every_shipped_configuration_is_sound(repository: Path) -> None:
     assert len(files) >= 6
     for file in files:
         load_san_training(file)
+
+
+def test_two_copies_of_pairs_are_not_trained_on_together(site: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(site, tmp_path / "copied")
+    pairs = [{"root": str(root), "images": "bounding_box_train"} for root in (site, copied)]
+    both = config_of(site, train=[], pairs=pairs, select={"best_on": "validation", "share": 0.3})
+    with pytest.raises(UserError, match=r"pairs\.0 and pairs\.1 hold the same pictures, as 0001_c1"):
+        san_data(both)
+    for path in (copied / "bounding_box_train").iterdir():
+        cv2.imwrite(str(path), cv2.imread(str(path)) // 2)
+    assert len(san_data(both).judged["validation"]) > 0, "other pictures of the same names are others"

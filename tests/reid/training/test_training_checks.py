@@ -345,3 +345,20 @@ def test_steps_taken_again_are_once_in_tensorboard(tmp_path: Path) -> None:
     read = accumulators.EventAccumulator(str(tmp_path / "tensorboard"))
     read.Reload()
     assert [(event.step, event.value) for event in read.Scalars("loss")] == [(1, 1), (2, 2), (3, 2), (4, 2)]
+
+
+def test_a_test_set_that_is_learnt_from_is_told(
+    config: Path, train: Path, test: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    load = load_training(config, ["select.best_on=none"])
+    for path in (*(test / "query").iterdir(), *(test / "bounding_box_test").iterdir()):
+        cv2.imwrite(str(path), 255 - cv2.imread(str(path)))
+    Trainer(load, tmp_path / "a", "cpu")
+    assert "are the same ones" not in caplog.text, "names alone tell nothing"
+    for folder in ("query", "bounding_box_test"):
+        shutil.rmtree(test / folder)
+        shutil.copytree(train / "bounding_box_train", test / folder)
+    Trainer(load, tmp_path / "b", "cpu")
+    (told,) = [line for line in caplog.messages if "are the same ones" in line]
+    assert told.startswith("test: 48 of its 48 pictures have the names of training pictures")
+    assert told.endswith("its scores are too good")
