@@ -236,7 +236,7 @@ def self_train(
         fresh = [fit(links, fold != part) for part in range(training.folds)]
         old, new = (_held_out(models, sightings, links, fold) for models in (kept, fresh))
         rounds.append((old, new))
-        logger.info("transition times, round %d: held-out log likelihood %.4f -> %.4f", number + 1, old, new)
+        logger.debug("transition times, round %d: held-out log likelihood %.4f -> %.4f", number + 1, old, new)
         if new <= old:
             break
         model, kept = fit(links, everyone, {**(meta or {}), "self_training_rounds": number + 1}), fresh

@@ -109,7 +109,7 @@ def _tell_of_older_videos(job: Job) -> None:
         job.warn(
             WarningKind.VIDEO,
             "the videos were drawn before this association and may show other identities; `python -m tools.render "
-            "RUN --overwrite` draws them anew",
+            f"{job.folder.root} --overwrite` draws them anew",
         )
 
 

@@ -82,7 +82,8 @@ def test_a_silent_camera_does_not_hold_up_the_end(silent: str, tmp_path: Path, n
         finally:
             process.kill()
     assert process.returncode == 130, lines
-    assert f"go on with --resume --output {out}" in lines
+    assert f"go on with: python -m pipeline.run --videos hall={silent}" in lines
+    assert f" --resume --output {out}\n" in lines
     folder = RunFolder(out)
     assert folder.read_manifest()["status"] == "interrupted"
     assert load_state(out / "checkpoint" / "state.npz")
