@@ -23,6 +23,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="FILE",
         help="pairs declared the same or different (default: the run's corrections.yaml, which tools.ask writes)",
     )
+    parser.add_argument(
+        "--end",
+        action="store_true",
+        help="a run that was stopped ends here, with what was tracked (live cameras never end by themselves)",
+    )
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="configuration values")
     arguments = parser.parse_intermixed_args(argv)
 
@@ -33,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     folder = RunFolder(arguments.run).require()
     request = RunRequest(
-        start=EarlierRun(),
+        start=EarlierRun(end=arguments.end),
         output=folder.root,
         site=arguments.site,
         truth=arguments.truth,

@@ -84,6 +84,7 @@ def associate_run(
     site: Site | StrPath | None = None,
     truth: StrPath | None = None,
     corrections: StrPath | None = None,
+    end: bool = False,
 ) -> RunResult:
     """Associate the tracklets of an earlier run anew; needs no video and no GPU.
 
@@ -96,13 +97,14 @@ def associate_run(
         site: corrected clocks or overlap; None: the run's own.
         truth: folder of ground truth to score against.
         corrections: file of pairs that a person declared the same or different.
+        end: a run that was stopped ends where it is, with what was tracked.
 
     Raises:
         UserError: when it is no run folder, its tracking did not finish, or a file is broken.
     """
     own = RunFolder(Path(folder)).require()
     request = RunRequest(
-        start=EarlierRun(),
+        start=EarlierRun(end),
         output=own.root,
         site=site if isinstance(site, Site) else _path(site),
         truth=_path(truth),

@@ -186,17 +186,28 @@ def load_job(folder: RunFolder, config: Config) -> Job:
     Raises:
         UserError: when its tracking did not finish, or another version wrote its manifest.
     """
+    job, status = read_job(folder, config)
+    if not status.has_tracklets:
+        raise UserError(
+            f"the run in {folder.root} is {status.value}; finish it with `pipeline.run --resume`, or end it where it "
+            f"is: `python -m tools.associate {folder.root} --end`"
+        )
+    return job
+
+
+def read_job(folder: RunFolder, config: Config) -> tuple[Job, Status]:
+    """What is known of a run before its association, and how far it got.
+
+    Raises:
+        UserError: when another version wrote its manifest, or a file of it is broken.
+    """
     manifest = folder.read_json(folder.manifest)
     if manifest.get("version") != VERSION:
         raise UserError(f"{folder.manifest} is of another version of this program; run again with --overwrite")
     manifest = folder.read_manifest()
-    if not Status(manifest["status"]).has_tracklets:
-        raise UserError(
-            f"the run in {folder.root} is {manifest['status']}; finish it with `pipeline.run --resume` first"
-        )
     warnings = [RunWarning.from_json(value) for value in manifest["warnings"]]
     stages = manifest["timings"]["stages"]
-    return Job(
+    job = Job(
         folder=folder,
         config=config,
         site=load_site(folder.site),
@@ -209,6 +220,7 @@ def load_job(folder: RunFolder, config: Config) -> Job:
         counts=manifest["counts"],
         wall_s=manifest["timings"]["wall_s"],
     )
+    return job, Status(manifest["status"])
 
 
 def _digests(described: Mapping[str, Any]) -> dict[str, Any]:

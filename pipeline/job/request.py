@@ -58,7 +58,13 @@ class TrackFiles:
 
 @dataclass(frozen=True, slots=True)
 class EarlierRun:
-    """Start from the tracklets that an earlier run left in ``output``; needs no video and no GPU."""
+    """Start from the tracklets that an earlier run left in ``output``; needs no video and no GPU.
+
+    Attributes:
+        end: a run that was stopped ends where it is; else it has to be finished first.
+    """
+
+    end: bool = False
 
 
 Start = Videos | DetectionFiles | TrackFiles | EarlierRun

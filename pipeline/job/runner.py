@@ -31,7 +31,7 @@ from pipeline.job.preparation import (
 )
 from pipeline.job.request import DetectionFiles, EarlierRun, RunRequest, RunResult, TrackFiles, Videos
 from pipeline.job.stopping import InterruptedRun, resume_line
-from pipeline.job.tracking import track
+from pipeline.job.tracking import end_tracking, track
 from pipeline.weights.devices import left_on_cpu
 from pipeline.weights.store import WeightStore, default_cache_dir
 
@@ -94,7 +94,9 @@ def _corrections(request: RunRequest) -> list[Correction]:
 def _tracked(request: RunRequest, config: Config) -> Job:
     """A job whose tracklets are complete in its folder."""
     match request.start:
-        case EarlierRun():
+        case EarlierRun(end):
+            if end:
+                end_tracking(RunFolder(request.output).require())
             return _taken_up(request, config)
         case TrackFiles() as tracks:
             return _from_tracks(tracks, request, config)

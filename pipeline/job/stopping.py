@@ -20,7 +20,8 @@ def resume_line(root: Path, command: Sequence[str]) -> str:
         root: the run folder.
         command: what the process was started with.
     """
-    return f"stopped; go on with: {resume_command(root, command)}"
+    end = f"python -m tools.associate {shlex.quote(str(root))} --end"
+    return f"stopped; go on with: {resume_command(root, command)}\nor end it here, with what was tracked: {end}"
 
 
 def resume_command(root: Path, command: Sequence[str]) -> str:

@@ -1,19 +1,23 @@
 """From perceived frames to durable tracklets, with checkpoints a killed run goes on from."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from data.errors import UserError
 from data.records import Tracklet
 from data.runtime.progress import Progress
 from data.runtime.stopping import stop_signals
 from pipeline.backends.base import PoseEstimator
+from pipeline.config import load_config
 from pipeline.folder.manifest import command_line
-from pipeline.folder.stages import Stage, WarningKind
+from pipeline.folder.run_folder import RunFolder
+from pipeline.folder.stages import Stage, Status, WarningKind
 from pipeline.folder.store import TrackletStore
 from pipeline.input.base import PerceivedInput
 from pipeline.job.job import Job
 from pipeline.job.poses_on_demand import PosesOnDemand
+from pipeline.job.preparation import read_job
 from pipeline.job.stopping import InterruptedRun, resume_line
 from pipeline.job.tracking_stage import TrackingStage, TrackListener
 from pipeline.job.tracklet_crops import CropCollector
@@ -45,22 +49,13 @@ def track(
     Raises:
         InterruptedRun: after a signal that asks to stop; the checkpoint is written and ``resume`` goes on from it.
     """
-    run = job.config.run
-    store = TrackletStore(job.folder, run.part_s)
-    crops = CropCollector(anonymize=job.config.render.anonymize) if run.crops else None
-
-    def closed(tracklet: Tracklet) -> None:
-        store.add(tracklet)
-        if crops is not None:
-            crops.write(job.folder, tracklet.camera, tracklet.local_id)
-
+    store = TrackletStore(job.folder, job.config.run.part_s)
     for group in job.site.groups:
         for camera in group.cameras if set(group.cameras) & set(source.cameras) else ():
             if camera not in source.cameras:
                 job.warn(WarningKind.TRACKING, f"group '{group.name}': camera '{camera}' is not in this run")
-    scopes = [build_tracker(scope, job.site, job.config.tracker) for scope in job.site.scopes(source.cameras)]
     poses = None if estimator is None else PosesOnDemand(estimator, job.clock)
-    stage = TrackingStage(scopes, embedder, crops, closed, job.clock, listener, poses)
+    stage = _stage(job, source.cameras, store, embedder, listener, poses)
     state = store.restore() if resume else None
     memory: Mapping[str, Any] = {}
     if state is not None:
@@ -93,6 +88,57 @@ def track(
     _tell_what_is_lacking(job, stage)
     job.folder.write_json(job.folder.progress, {"complete": True, "last_frame": stage.last_frame})
     store.clear_checkpoint()
+
+
+def end_tracking(folder: RunFolder) -> None:
+    """End a stopped run at its last checkpoint, as if its input had ended there; nothing is opened again.
+
+    A live camera never ends by itself. Where tracking is complete nothing is done.
+
+    Raises:
+        UserError: when nothing of it is durable, or a file of it is broken.
+    """
+    job, status = read_job(folder, load_config([folder.config], []))
+    if status.has_tracklets:
+        return
+    store = TrackletStore(folder, job.config.run.part_s)
+    stage = _stage(job, job.cameras, store)
+    state = store.restore()
+    if state is None:
+        raise UserError(f"nothing of the run in {folder.root} is durable yet; go on with `pipeline.run --resume`")
+    stage.restore(state)
+    stage.finish()
+    store.finish()
+    job.counts["cameras"] = stage.counts
+    job.inputs = {
+        camera: {**described, "frames": stage.last_frame[camera] + 1} for camera, described in job.inputs.items()
+    }
+    folder.write_json(folder.progress, {"complete": True, "last_frame": stage.last_frame})
+    job.warn(WarningKind.TRACKING, "the run was stopped, and ended with what was tracked until then")
+    _tell_what_is_lacking(job, stage)
+    # First: after a kill in between the checkpoint is only left over.
+    job.write_manifest(Status.TRACKED)
+    store.clear_checkpoint()
+
+
+def _stage(
+    job: Job,
+    cameras: Sequence[str],
+    store: TrackletStore,
+    embedder: Embedder | None = None,
+    listener: TrackListener | None = None,
+    poses: PosesOnDemand | None = None,
+) -> TrackingStage:
+    """The trackers of a run; complete tracklets go into ``store``, their pictures into the run folder."""
+    crops = CropCollector(anonymize=job.config.render.anonymize) if job.config.run.crops else None
+
+    def closed(tracklet: Tracklet) -> None:
+        store.add(tracklet)
+        if crops is not None:
+            crops.write(job.folder, tracklet.camera, tracklet.local_id)
+
+    scopes = [build_tracker(scope, job.site, job.config.tracker) for scope in job.site.scopes(cameras)]
+    return TrackingStage(scopes, embedder, crops, closed, job.clock, listener, poses)
 
 
 def _checkpoint(job: Job, store: TrackletStore, stage: TrackingStage, memory: Mapping[str, Any]) -> None:

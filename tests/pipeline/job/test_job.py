@@ -1,8 +1,10 @@
 """A whole run on a world of coloured blocks: identities over cameras, same bytes twice, and after a kill."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 
 from data.errors import UserError
@@ -11,6 +13,7 @@ from data.records import Tracks
 from data.site import Site
 from data.sources.open import parse_camera_specs
 from pipeline.config import Config, load_config
+from pipeline.folder.run_folder import RunFolder
 from pipeline.folder.stages import RunWarning, Status, WarningKind
 from pipeline.input.batching import Batching
 from pipeline.input.perception import Perceived, look_at
@@ -19,6 +22,9 @@ from pipeline.input.videos import VideoInput, open_sources
 from pipeline.job.completion import complete
 from pipeline.job.job import Job
 from pipeline.job.preparation import check_same_inputs, load_job, prepare_folder
+from pipeline.job.request import EarlierRun, RunRequest
+from pipeline.job.runner import run
+from pipeline.job.stopping import InterruptedRun
 from pipeline.job.tracking import track
 from tests.pipeline import blocks
 
@@ -89,6 +95,45 @@ def test_the_same_run_twice_gives_the_same_bytes(videos: list[str], tmp_path: Pa
     _run(videos, tmp_path / "a", config)
     _run(videos, tmp_path / "b", config)
     assert _results(tmp_path / "a") == _results(tmp_path / "b")
+
+
+class _Countdown:
+    """Stands for the signals received: none until it was asked so often."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def __bool__(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+def test_a_stopped_run_ends_where_it_is(
+    videos: list[str], tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = _run(videos, tmp_path / "whole", config).folder
+    monkeypatch.setattr("pipeline.job.tracking.stop_signals", lambda *_: nullcontext(_Countdown(25)))
+    with pytest.raises(InterruptedRun, match="--end"):
+        _run(videos, tmp_path / "stopped", config)
+    folder = RunFolder(tmp_path / "stopped")
+    # Input that is gone is not missed.
+    result = run(RunRequest(EarlierRun(end=True), folder.root), config)
+    assert folder.read_manifest()["status"] == Status.COMPLETE
+    assert not folder.checkpoint.exists()
+    assert result.global_tracks
+    assert any("ended with what was tracked" in warning.text for warning in result.warnings)
+    frames = {camera: described["frames"] for camera, described in folder.read_inputs().items()}
+    assert 0 < frames["hall"] < 80
+    assert frames["hall"] < frames["door"] < 160
+    of_whole = {tracklet.key: tracklet for tracklet in whole.read_tracked()}
+    tracked = folder.read_tracked()
+    assert max(tracklet.times_s[-1] for tracklet in tracked) > 2
+    for tracklet in tracked:
+        assert np.array_equal(tracklet.boxes, of_whole[tracklet.key].boxes[: len(tracklet)])
+        assert folder.crop(*tracklet.key, 0).exists()
+    before = _results(folder.root)
+    run(RunRequest(EarlierRun(end=True), folder.root), config)
+    assert _results(folder.root) == before, "what has ended cannot end again"
 
 
 @pytest.mark.parametrize(

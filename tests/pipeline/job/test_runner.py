@@ -149,8 +149,10 @@ def test_an_unfinished_run_is_not_associated(request_: RunRequest, config: Confi
     folder = run(request_, config).folder
     manifest = json.loads(folder.manifest.read_text())
     folder.write_json(folder.manifest, manifest | {"status": Status.INTERRUPTED.value})
-    with pytest.raises(UserError, match=r"finish it with `pipeline\.run --resume` first"):
+    with pytest.raises(UserError, match=r"finish it with `pipeline\.run --resume`, or end it .* --end`"):
         run(RunRequest(EarlierRun(), folder.root), config)
+    with pytest.raises(UserError, match=r"nothing of the run in .* is durable yet"):
+        run(RunRequest(EarlierRun(end=True), folder.root), config)
 
 
 def test_mistakes_are_told_before_anything_is_opened(tmp_path: Path, config: Config) -> None:

@@ -19,7 +19,9 @@ def test_the_line_goes_on_with_the_same_inputs_and_settings() -> None:
         "old",
     ]
     line = resume_line(Path("runs/a b"), began)
-    words = shlex.split(line.partition("python -m pipeline.run ")[2])
+    again, end = line.splitlines()
+    assert end.endswith("python -m tools.associate 'runs/a b' --end")
+    words = shlex.split(again.partition("python -m pipeline.run ")[2])
     arguments = build_parser().parse_intermixed_args(words)
     assert arguments.videos == ["a=my film.mp4", "b.mp4", "run.seed=3"]
     assert arguments.output == Path("runs/a b")
