@@ -249,8 +249,11 @@ def _draw_graph(axes: "Axes", curves: PairCurves, points_per_unit: float) -> Non
 
 
 def _edges(curves: PairCurves) -> list[tuple[int, int]]:
-    """Pairs worth an arrow, most events first: at least 5 % of those who leave."""
-    sources, targets = np.nonzero((curves.shares >= 0.05) & (curves.counts > 0))
+    """Pairs worth an arrow, most events first: somebody took the way, and at least 5 % of those who leave do.
+
+    Fractions of an event that would be printed as 0 are doubts about other ways.
+    """
+    sources, targets = np.nonzero((curves.shares >= 0.05) & (curves.counts >= 0.5))
     order = np.argsort(-curves.counts[sources, targets], kind="stable")
     return [(int(sources[i]), int(targets[i])) for i in order]
 
