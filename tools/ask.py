@@ -142,7 +142,7 @@ def _page(folder: "RunFolder", questions: "Sequence[Question]", found: "Replay")
         PairSheet(f"{number}. One person?", (side(question.a), side(question.b)), (_sentence(question, found),))
         for number, question in enumerate(questions, 1)
     ]
-    intro = f"Answer with python -m tools.ask {folder.root.name}"
+    intro = f"Answer with python -m tools.ask {folder.root}"
     with only_writer(folder.root):
         return write_pairs(folder, config, folder.questions, "Are these one person?", intro, sheets)
 
