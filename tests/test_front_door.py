@@ -90,16 +90,6 @@ def test_the_test_sees_dead_links() -> None:
     assert dead_links(HOME / "README.md", text) == ["#two", "nowhere.md", "docs/limits.md#nothing"]
 
 
-@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
-def test_prose_lines_are_of_a_width_that_is_read(path: Path) -> None:
-    """Tables and the changelog's one line per change are left out."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    if path.name != "CHANGELOG.md":
-        assert [
-            f"{number}: {len(line)}" for number, line in enumerate(lines, 1) if len(line) > 150 and line[:1] != "|"
-        ] == []
-
-
 def test_the_readme_is_a_front_door() -> None:
     text = (HOME / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 160
