@@ -72,7 +72,9 @@ def read_tracklets(path: Path) -> list[Tracklet]:
         unpacked = sum(described.row_group(number).total_byte_size for number in range(described.num_row_groups))
         if unpacked > limit(ARRAY_BYTES):
             raise UserError(f"{path} unpacks to {unpacked >> 20} MiB: no run wrote that")
-        table = pq.read_table(path, memory_map=False, partitioning=None)
+        # Not read_table: it loads the reader of whole data sets, and pandas with it.
+        with pq.ParquetFile(path, memory_map=False) as file:
+            table = file.read()
     except OSError as error:
         raise UserError(
             f"{path} is damaged ({_one_line(error)}); delete it and go on with `python -m pipeline.run --resume`"
@@ -181,11 +183,11 @@ class _Columns:
         if name in _LATER_COLUMNS and name not in self._table.column_names:
             return [None] * self.count
         column = self._table.column(name).combine_chunks()
-        offsets = column.offsets.to_numpy()
-        content = column.values.to_numpy(zero_copy_only=False)
+        # Not to_numpy: it loads pandas.
+        offsets, content = np.from_dlpack(column.offsets), np.from_dlpack(column.values)
         if content.dtype != dtype:
             raise ValueError(f"column {name} is {content.dtype}")
-        valid = column.is_valid().to_numpy(zero_copy_only=False)
+        valid = column.is_valid().to_pylist()
         # A copy of each row's slice: a tracklet that is kept must not keep the whole file in memory.
         return [
             content[start:stop].copy() if there else None

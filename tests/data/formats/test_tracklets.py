@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -186,3 +188,15 @@ def test_files_from_before_heights_were_kept(tmp_path):
     (back,) = read_tracklets(path)
     assert back.world_height is None
     np.testing.assert_array_equal(back.world_xy, make(0).world_xy)
+
+
+def test_to_read_them_loads_no_library_of_tables(tmp_path):
+    """Whatever looks at a run reads tracklets first: pandas and the reader of data sets take longer than the rest."""
+    write_tracklets(tmp_path / "t.parquet", [make(3)])
+    told = (
+        "import sys\nfrom pathlib import Path\nfrom data.formats.tracklets import read_tracklets\n"
+        f"assert len(read_tracklets(Path({str(tmp_path / 't.parquet')!r}))) == 1\n"
+        "print([name for name in ('pandas', 'pyarrow.dataset') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
