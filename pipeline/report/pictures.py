@@ -46,6 +46,7 @@ class Album:
         self._folder, self._config = folder, config
         self._left = int(config.max_pictures_mb * 1e6)
         self._pictures: dict[tuple[str, int, int], Picture | None] = {}
+        self._numbers: dict[tuple[str, int], list[int]] = {}
         self.left_out = 0
         self._spans = piece_spans(folder.read_splits())
 
@@ -65,7 +66,11 @@ class Album:
         """Which crops of a tracklet there are, best first."""
         if self._config.max_pictures_mb == 0:
             return []
-        return [number for number in range(_PER_TRACKLET) if self._shows((camera, local_id, number))]
+        key = (camera, local_id)
+        if key not in self._numbers:
+            # A tracklet stands in many links, and whether a file is the folder's own asks the disk for every folder.
+            self._numbers[key] = [number for number in range(_PER_TRACKLET) if self._shows((*key, number))]
+        return self._numbers[key]
 
     def _path(self, key: tuple[str, int, int]) -> Path:
         """Pieces of a cut tracklet share its crops."""

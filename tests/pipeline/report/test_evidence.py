@@ -1,6 +1,9 @@
 """Links in the table: order, quotas and bars."""
 
 import math
+from pathlib import Path
+
+import pytest
 
 from data.records import Decision, Link
 from pipeline.folder.run_folder import RunFolder
@@ -75,3 +78,23 @@ def test_absent_values_are_none(tmp_path: object) -> None:
     assert row.a.picture is None
     assert [part.visibility for part in row.parts] == [1.0, 0.0]
     assert [part.distance_share for part in row.parts] == [50.0, 100.0]
+
+
+def test_the_crops_of_a_tracklet_are_looked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = RunFolder(tmp_path)
+    for number in (0, 2):
+        path = folder.crop("hall", 1, number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"\xff\xd8")
+    asked: list[Path] = []
+    holds = RunFolder.holds
+
+    def counted(self: RunFolder, path: Path) -> bool:
+        asked.append(path)
+        return holds(self, path)
+
+    monkeypatch.setattr(RunFolder, "holds", counted)
+    album = Album(folder, ReportConfig())
+    assert [album.numbers("hall", 1) for _ in range(3)] == [[0, 2]] * 3
+    assert album.numbers("door", 1) == []
+    assert len(asked) == len(set(asked))
