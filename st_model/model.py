@@ -46,6 +46,8 @@ class TransitionModel:
         version: of the file format.
         doubt: (C, C) probability that a lag of one person, from camera to camera, is none the model expects, as a run
             of other people found it; None before any did. It belongs to that run and is in no file.
+        stray: probability that such a lag is none of people anywhere either, but as anybody's; of the same run. 1
+            before any: a model's own people say nothing of lags they did not have.
     """
 
     cameras: tuple[str, ...]
@@ -63,6 +65,7 @@ class TransitionModel:
     meta: dict[str, Any]
     version: int = VERSION
     doubt: DoubleArray | None = None
+    stray: float = 1.0
 
     def index(self, names: Sequence[str] | NDArray[np.str_]) -> IntArray:
         """Index of each camera name; -1 for a camera the model does not know."""

@@ -8,19 +8,22 @@ back sooner rather than later (the priors of a model without events)? The gain i
 likelihoods (``st_model.fit``), in nats per visit. Of Market-1501 a model of the other half of the people gains .25 to
 .35; with its cameras exchanged, its clocks off by a minute or its times of another pace it loses .2 to 1.3.
 
-How often is a lag of one person none that it expects? With p the probability of a link by the other cues and r the
-ratio of the lag, the share o maximises the likelihood of all lags
+How often is a lag of one person none that it expects, but one of people anywhere (``space_time``)? With p the
+probability of a link by the other cues, r the ratio of the lag and u that of people anywhere, the share o maximises the
+likelihood of all lags
 
-    sum over links of log[ 1 - p + p ((1 - o) r + o) ]
+    sum over links of log[ 1 - p + p ((1 - o) r + o u) ]
 
 over all pairs of cameras first, then for each by itself, leaning on what all show. So a route that the model has wrong,
-or a clock that is off, takes its weight away where it is wrong, and what is right goes on to count.
+or a clock that is off, takes its weight away where it is wrong, and what is right goes on to count. How far u itself is
+to be doubted here is found the same way before, against lags like anybody's.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from data.records import DoubleArray
 from pipeline.association.config import SpaceTimeCueConfig
@@ -85,21 +88,22 @@ def check_model(
         lines.append(f"the transition model does not know {', '.join(unknown)}: their times say nothing")
     gain, error = _gain(model, sightings, links)
     fits = gain + _DEVIATIONS * error >= -_MARGIN
-    share, pairs, weight = _doubts(space_time(table, model, config, fragment_s), links, config)
+    doubts = _doubts(space_time(table, model, config, fragment_s), links, config)
     number = model.index(table.cameras)
     known = np.flatnonzero(number >= 0)
-    doubt = np.full((len(model.cameras),) * 2, share)
-    doubt[np.ix_(number[known], number[known])] = pairs[np.ix_(known, known)]
+    # Of a camera that is not in the run, no lag is asked for.
+    doubt = np.full((len(model.cameras),) * 2, config.outlier)
+    doubt[np.ix_(number[known], number[known])] = doubts.pairs[np.ix_(known, known)]
     if not fits:
         lines.append(
             f"the transition model is not of this place: it explains what follows a visit worse than one that knows "
-            f"nothing ({gain:.2f} nats per visit), and {share:.0%} of the lags are none it expects; are its cameras "
-            "others, or do the clocks disagree? The run goes by its own links"
+            f"nothing ({gain:.2f} nats per visit), and {doubts.strange:.0%} of the lags are none it expects; are its "
+            "cameras others, or do the clocks disagree? The run goes by its own links"
         )
     else:
-        lines.extend(_named(model, table.cameras, pairs, weight))
-    facts = {"gain_nats_per_visit": round(gain, 4), "share_of_lags_doubted": round(share, 4)}
-    return ModelCheck(replace(model, doubt=doubt), fits, facts, tuple(lines))
+        lines.extend(_named(model, table.cameras, doubts))
+    facts = {"gain_nats_per_visit": round(gain, 4), "share_of_lags_doubted": round(doubts.strange, 4)}
+    return ModelCheck(replace(model, doubt=doubt, stray=doubts.stray), fits, facts, tuple(lines))
 
 
 def _gain(model: TransitionModel, sightings: Sightings, links: CandidateLinks) -> tuple[float, float]:
@@ -112,52 +116,96 @@ def _gain(model: TransitionModel, sightings: Sightings, links: CandidateLinks) -
     return float(judged.mean()), float(judged.std(ddof=1) / np.sqrt(len(judged)))
 
 
-def _doubts(
-    lags: SpaceTime, links: CandidateLinks, config: SpaceTimeCueConfig
-) -> tuple[float, DoubleArray, DoubleArray]:
-    """Share of lags not expected over all, per pair of cameras (C, C), and the links that rests on (C, C)."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Doubts:
+    """How often a lag of one person is none that the model expects.
+
+    Attributes:
+        pairs: (C, C) from camera to camera, where such a lag is one of people anywhere.
+        stray: share of those that are none of people anywhere either.
+        strange: where such a lag is like anybody's: over all.
+        strange_pairs: (C, C) the same from camera to camera.
+        links: (C, C) expected links of one person that the pairs rest on.
+    """
+
+    pairs: DoubleArray
+    stray: float
+    strange: float
+    strange_pairs: DoubleArray
+    links: DoubleArray
+
+
+def _doubts(lags: SpaceTime, links: CandidateLinks, config: SpaceTimeCueConfig) -> _Doubts:
     cameras = len(lags.table.cameras)
-    ratio = lags.log_ratio(links.earlier, links.later)
-    speaks = np.isfinite(ratio)
+    speaks = lags.speaks(links.earlier, links.later)
+    earlier, later, probability = links.earlier[speaks], links.later[speaks], links.probability[speaks]
+    code = lags.table.camera[earlier] * cameras + lags.table.camera[later]
     # A person of a thousand likelihood ratios for is as certain as one of infinitely many.
-    ratio = np.exp(np.minimum(ratio[speaks], 50.0))
-    probability = links.probability[speaks]
-    share = _share(probability, ratio, config.outlier, config.doubt_weight)
-    code = lags.table.camera[links.earlier[speaks]] * cameras + lags.table.camera[links.later[speaks]]
-    pairs = np.full(cameras * cameras, share)
+    expected = np.exp(np.minimum(lags.log_ratio(earlier, later), 50.0))
+    anywhere, anybodys = np.exp(lags.log_ratio_anywhere(earlier, later)), np.ones(len(code))
+
+    def share(rows: NDArray[np.bool_] | slice, unexpected: DoubleArray, before: float) -> float:
+        return _share(probability[rows], expected[rows], unexpected[rows], before, config.doubt_weight)
+
+    everything = slice(None)
+    stray = _share(probability, anywhere, anybodys, config.outlier, config.doubt_weight)
+    # Links that other cues find are those of people easily known again, so no rule is trusted without exception.
+    stray = max(_earned(stray, probability, anywhere, anybodys, config.outlier), config.outlier)
+    unexpected = np.exp(replace(lags, stray=stray).log_ratio_unexpected(earlier, later))
+    usual, strange = share(everything, unexpected, config.outlier), share(everything, anybodys, config.outlier)
+    pairs, strange_pairs = np.full(cameras * cameras, usual), np.full(cameras * cameras, strange)
     for pair in np.unique(code).tolist():
         rows = code == pair
-        pairs[pair] = _share(probability[rows], ratio[rows], share, config.doubt_weight)
+        doubt = share(rows, unexpected, usual)
+        pairs[pair] = _earned(doubt, probability[rows], expected[rows], unexpected[rows], usual)
+        strange_pairs[pair] = share(rows, anybodys, strange)
     weight = np.bincount(code, probability, cameras * cameras).astype(np.float64)
-    return share, pairs.reshape(cameras, cameras), weight.reshape(cameras, cameras)
+    square = (cameras, cameras)
+    return _Doubts(pairs.reshape(square), stray, strange, strange_pairs.reshape(square), weight.reshape(square))
 
 
-def _share(probability: DoubleArray, ratio: DoubleArray, before: float, weight: float) -> float:
+def _share(
+    probability: DoubleArray, expected: DoubleArray, unexpected: DoubleArray, before: float, weight: float
+) -> float:
     """Share of lags the model does not expect, by expectation maximisation.
 
     Args:
         probability: (K,) of one person, by other cues.
-        ratio: (K,) likelihood ratio of the lag if the model expects it.
+        expected: (K,) likelihood ratio of the lag if the model expects it.
+        unexpected: (K,) the same if it does not.
         before: share before any evidence.
         weight: links that this is worth.
     """
     share = before
     for _ in range(_ROUNDS):
-        fits, not_ = probability * (1 - share) * ratio, probability * share
+        fits, not_ = probability * (1 - share) * expected, probability * share * unexpected
         total = 1 - probability + fits + not_
-        unexpected = float((not_ / total).sum())
-        same = unexpected + float((fits / total).sum())
-        last, share = share, (unexpected + weight * before) / (same + weight)
+        doubted = float((not_ / total).sum())
+        same = doubted + float((fits / total).sum())
+        last, share = share, (doubted + weight * before) / (same + weight)
         if abs(share - last) < _TOLERANCE:
             break
     return share
 
 
-def _named(model: TransitionModel, cameras: tuple[str, ...], doubt: DoubleArray, weight: DoubleArray) -> list[str]:
+def _earned(
+    share: float, probability: DoubleArray, expected: DoubleArray, unexpected: DoubleArray, before: float
+) -> float:
+    """A share of lags that are not expected, raised by the chance that none is: what fits no better is not believed.
+
+    The posterior mean of the share over two cases, that it is as found and that it is 1, at the odds (1 - before) to
+    before ahead of the evidence.
+    """
+    found = 1 - probability + probability * ((1 - share) * expected + share * unexpected)
+    gain = float((np.log(found) - np.log(1 - probability + probability * unexpected)).sum())
+    return 1.0 - (1.0 - share) * float(expit(gain + logit(1.0 - before)))
+
+
+def _named(model: TransitionModel, cameras: tuple[str, ...], doubts: _Doubts) -> list[str]:
     """A line that names the pairs of cameras of which the model is mostly wrong."""
-    number = model.index(cameras)
+    number, doubt = model.index(cameras), doubts.strange_pairs
     events = np.where(np.minimum.outer(number, number) >= 0, model.any_counts[np.ix_(number, number)], 0.0)
-    wrong: NDArray[np.bool_] = (doubt > _NAMED_DOUBT) & (np.minimum(weight, events) >= _NAMED_EVENTS)
+    wrong: NDArray[np.bool_] = (doubt > _NAMED_DOUBT) & (np.minimum(doubts.links, events) >= _NAMED_EVENTS)
     if not wrong.any():
         return []
     ends = np.argwhere(wrong)[np.argsort(-doubt[wrong], kind="stable")].tolist()

@@ -14,7 +14,9 @@ views that overlap need not be declared.
 
 With probability ``outlier`` a person's lag is none the model expects, the more so the fewer events the model rests on;
 of a given model, the run says how often (``model_check``). So no lag excludes, and the ratio is bounded by what the
-model has seen, not by a constant.
+model has seen, not by a constant. Lags that a given model does not expect are those of people anywhere, who come back
+sooner rather than later: even in log(1 + lag) up to the length of the recording; a share of them (``stray``) are none
+of these either, and are like anybody's. So a model of another place says what is known of any place.
 """
 
 from dataclasses import dataclass
@@ -48,6 +50,7 @@ class SpaceTime:
         overlapping: (C, C) expected visits of the second camera that begin while the visit of the first lasts.
         mean_s: (C,) mean length of a visit, seconds.
         outlier: (C, C) probability that a lag of one person, from camera to camera, is none that the model expects.
+        stray: probability that such a lag is none of people anywhere either.
         fragment_s: gaps up to this in one camera are no return: motion judges them.
     """
 
@@ -61,6 +64,7 @@ class SpaceTime:
     overlapping: DoubleArray
     mean_s: DoubleArray
     outlier: DoubleArray
+    stray: float
     fragment_s: float
 
     def speaks(self, a: IntArray, b: IntArray) -> NDArray[np.bool_]:
@@ -80,12 +84,25 @@ class SpaceTime:
         ratio = self._log_intensity(left, right, self.table.lags_s(a, b)) + np.log(self.span_s[right])
         return np.where(self.speaks(a, b), ratio - np.log(self.expected[left]), np.nan)
 
+    def log_ratio_anywhere(self, a: IntArray, b: IntArray) -> DoubleArray:
+        """The same if it is one of people anywhere, (E,): nothing is known of cameras, walks and common views."""
+        lag_s, span_s = self.table.lags_s(a, b), self.span_s[self.table.camera[b]]
+        unit_s = self.model.grid.linear_s
+        ratio = np.log(span_s / (np.maximum(lag_s, 0.0) + unit_s)) - np.log(np.log1p(span_s / unit_s))
+        return np.where(self.speaks(a, b), np.where(lag_s < 0, 0.0, ratio), np.nan)
+
+    def log_ratio_unexpected(self, a: IntArray, b: IntArray) -> DoubleArray:
+        """The same if it is none that the model expects, (E,)."""
+        usual = self.log_ratio_anywhere(a, b)
+        return np.where(np.isnan(usual), np.nan, np.log(self.stray + (1.0 - self.stray) * np.exp(usual)))
+
     def llr(self, a: IntArray, b: IntArray) -> DoubleArray:
         """Log-likelihood ratio of the lag of each pair, earlier first, (E,); NaN where it means nothing."""
-        ratio = self.log_ratio(a, b)
+        ratio, unexpected = self.log_ratio(a, b), self.log_ratio_unexpected(a, b)
         outlier = self.outlier[self.table.camera[a], self.table.camera[b]]
         speaks = np.isfinite(ratio)
-        robust = np.logaddexp(np.log1p(-outlier) + np.where(speaks, ratio, 0.0), np.log(outlier))
+        expected = np.log1p(-outlier) + np.where(speaks, ratio, 0.0)
+        robust = np.logaddexp(expected, np.log(outlier) + np.where(speaks, unexpected, 0.0))
         return np.where(speaks, robust, np.nan)
 
     def odds(self, a: IntArray, b: IntArray) -> DoubleArray:
@@ -207,6 +224,7 @@ def space_time(
         overlapping=overlapping[np.ix_(number, number)],
         mean_s=mean_s,
         outlier=_outliers(model, config)[np.ix_(number, number)],
+        stray=model.stray,
         fragment_s=fragment_s,
     )
 

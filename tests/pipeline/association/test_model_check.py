@@ -33,7 +33,7 @@ def visits(people: int, seed: int) -> Visits:
     return make_visits(who, where, enter, np.array(enter) + 5)
 
 
-def tracklets(people: int = 30, noise: float = 1.2) -> tuple[list[Tracklet], dict[tuple[str, int], int]]:
+def tracklets(people: int = 30, noise: float = 1.3) -> tuple[list[Tracklet], dict[tuple[str, int], int]]:
     seen = visits(people, 1)
     rng = np.random.default_rng(2)
     looks = rng.normal(size=(people, 64))
@@ -116,6 +116,20 @@ def test_a_model_of_another_place_is_noticed_and_the_run_learns_its_own(alone, n
     assert summary["given_model"]["fits"] is False
     assert summary["learnt_from_this_run"]
     assert errors(found, truth) < before / 2
+
+
+def test_people_who_come_back_at_any_time_are_not_taken_for_people_who_come_back_soon(alone, make):
+    """What is known of any place is believed of a run that shows it only."""
+    soon, _, site, _ = alone
+    rng = np.random.default_rng(5)
+    moved = {item.key: rng.uniform(0, 1200) - item.times_s[0] for item in soon}
+    any_time = [replace(item, times_s=item.times_s + moved[item.key]) for item in soon]
+    strays = [
+        associate(items, site, AssociateConfig(), transit=ALONE, given=given("empty")).transitions.model.stray
+        for items in (soon, any_time)
+    ]
+    assert strays[0] < 0.2
+    assert strays[1] > 0.8
 
 
 def test_a_model_that_names_other_cameras_is_not_used(alone):
