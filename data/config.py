@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from data.errors import UserError
+
+AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
 
 class Section(BaseModel):
@@ -32,6 +36,23 @@ class SourcesConfig(Section):
     reconnect_wait_s: float = Field(
         1.0, ge=0, description="seconds before the first of these attempts; doubles with each, up to 30"
     )
+
+
+def validated(model: type[AnyModel], tree: object, what: str) -> AnyModel:
+    """A model of some input, checked.
+
+    Args:
+        model: the class.
+        tree: plain values.
+        what: the input, see ``explain``.
+
+    Raises:
+        UserError: one line for the first thing that is wrong.
+    """
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(explain(error, model, what)) from None
 
 
 def explain(error: ValidationError, model: type[BaseModel], what: str) -> str:

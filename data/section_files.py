@@ -5,9 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
-from data.config import Section, explain
+from data.config import Section, validated
 from data.errors import UserError
 from data.foreign import parse_yaml, read_yaml
 
@@ -31,10 +29,7 @@ def load_section(model: type[AnySection], path: Path, overrides: Sequence[str] =
     tree = _read_tree(path, ())
     for override in overrides:
         merge(tree, parse_override(override))
-    try:
-        return model.model_validate(tree)
-    except ValidationError as error:
-        raise UserError(explain(error, model, str(path))) from None
+    return validated(model, tree, str(path))
 
 
 def _read_tree(path: Path, above: tuple[Path, ...]) -> dict[Any, Any]:

@@ -23,12 +23,12 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from numpy.typing import ArrayLike
-from pydantic import BeforeValidator, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, FiniteFloat, model_validator
 
 from data.calibration import Calibration, World
 from data.calibration_checks import check_camera, check_group
 from data.clock import Clock
-from data.config import Section, explain
+from data.config import Section, validated
 from data.errors import UserError
 from data.foreign import read_yaml
 from data.geometry import CameraModel
@@ -272,10 +272,7 @@ def load_site(path: Path) -> Site:
     tree = read_yaml(path, f"the site file {path}")
     if not isinstance(tree, dict):
         raise UserError(f"the site file {path} must be a mapping that begins with 'cameras:'")
-    try:
-        return Site.model_validate(tree)
-    except ValidationError as error:
-        raise UserError(explain(error, Site, f"the site file {path}")) from None
+    return validated(Site, tree, f"the site file {path}")
 
 
 def site_text(site: Site) -> str:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field
 
-from data.config import Section, SourcesConfig, explain
+from data.config import Section, SourcesConfig, validated
 from data.errors import UserError
 from data.foreign import read_yaml
 from data.runtime.device_names import card_of
@@ -96,10 +96,7 @@ def load_config(paths: Sequence[Path] = (), overrides: Sequence[str] = ()) -> Co
     for override in overrides:
         merge(tree, parse_override(override))
         where = "the command line"
-    try:
-        return Config.model_validate(tree)
-    except ValidationError as error:
-        raise UserError(explain(error, Config, f"configuration (last patch: {where})")) from None
+    return validated(Config, tree, f"configuration (last patch: {where})")
 
 
 def split_overrides(values: Sequence[str]) -> tuple[list[str], list[str]]:

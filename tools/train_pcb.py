@@ -56,19 +56,14 @@ def _check_folder(arguments: argparse.Namespace) -> None:
 def _config(settings: Sequence[str]) -> "PcbTrainingConfig":
     from typing import Any
 
-    from pydantic import ValidationError
-
-    from data.config import explain
+    from data.config import validated
     from data.section_files import merge, parse_override
     from reid.training.pcb import PcbTrainingConfig
 
     tree: dict[Any, Any] = {}
     for setting in settings:
         merge(tree, parse_override(setting))
-    try:
-        return PcbTrainingConfig.model_validate(tree)
-    except ValidationError as error:
-        raise UserError(explain(error, PcbTrainingConfig, "settings")) from None
+    return validated(PcbTrainingConfig, tree, "settings")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

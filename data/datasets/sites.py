@@ -3,9 +3,7 @@
 import math
 from typing import Any
 
-from pydantic import ValidationError
-
-from data.config import explain
+from data.config import validated
 from data.datasets.tracking import TrackingDataset, TruthSequence
 from data.errors import UserError
 from data.site import OverlapValue, Site
@@ -36,10 +34,9 @@ def site_of_dataset(dataset: TrackingDataset, overlap: OverlapValue, grouped: bo
     if grouped and len(dataset.calibration) < 2:
         raise UserError(f"a group needs two calibrated cameras; {dataset.root} has {len(dataset.calibration)}")
     groups = [{"name": "all", "cameras": list(dataset.calibration)}] if grouped else []
-    try:
-        return Site.model_validate({"cameras": cameras, "default_overlap": overlap, "groups": groups})
-    except ValidationError as error:
-        raise UserError(explain(error, Site, f"the cameras of {dataset.root}")) from None
+    return validated(
+        Site, {"cameras": cameras, "default_overlap": overlap, "groups": groups}, f"the cameras of {dataset.root}"
+    )
 
 
 def _camera(dataset: TrackingDataset, one: TruthSequence) -> dict[str, Any]:

@@ -3,11 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from data.calibration import Calibration, World
 from data.clock import ClockStatus
-from data.config import explain
+from data.config import validated
 from data.errors import UserError
 from data.foreign import read_json
 from data.site import OverlapValue, Site
@@ -53,10 +51,11 @@ def site_from_meta(
     if grouped and len(matrices) < 2:
         raise UserError("a group needs at least two calibrated cameras; give --calib")
     groups = [{"name": "all", "cameras": [camera for camera in cameras if camera in matrices]}] if grouped else []
-    try:
-        return Site.model_validate({"cameras": cameras, "world": world, "default_overlap": overlap, "groups": groups})
-    except ValidationError as error:
-        raise UserError(explain(error, Site, f"{meta} and {calibrations}" if calibrations else str(meta))) from None
+    return validated(
+        Site,
+        {"cameras": cameras, "world": world, "default_overlap": overlap, "groups": groups},
+        f"{meta} and {calibrations}" if calibrations else str(meta),
+    )
 
 
 def _calibration(stated: Any) -> Any:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import Field, FiniteFloat, ValidationError, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from data.clock import ClockStatus
-from data.config import Section, explain
+from data.config import Section, validated
 from data.errors import UserError
 from data.foreign import read_yaml
 from data.listing import listed
@@ -147,10 +147,7 @@ def load_preset(name: str) -> Preset:
     tree = read_yaml(path, f"the preset {path}")
     if not isinstance(tree, dict):
         raise UserError(f"the preset {path} must be a mapping that begins with 'name:'")
-    try:
-        return Preset.model_validate(tree)
-    except ValidationError as error:
-        raise UserError(explain(error, Preset, f"the preset {path}")) from None
+    return validated(Preset, tree, f"the preset {path}")
 
 
 def save_preset(preset: Preset, path: Path) -> None:

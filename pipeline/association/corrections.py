@@ -18,10 +18,10 @@ from typing import Literal
 
 import numpy as np
 import yaml
-from pydantic import Field, FiniteFloat, ValidationError, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from data.atomic import write_text
-from data.config import Section, explain
+from data.config import Section, validated
 from data.errors import UserError
 from data.foreign import read_yaml
 from data.kernels.boxes import row_ious
@@ -90,10 +90,7 @@ def load_corrections(path: Path) -> list[Correction]:
     tree = read_yaml(path, f"the corrections {path}")
     if not isinstance(tree, dict):
         raise UserError(f"the corrections {path} must be a mapping with the key 'corrections'")
-    try:
-        entries = _File.model_validate(tree).corrections
-    except ValidationError as error:
-        raise UserError(explain(error, _File, f"the corrections {path}")) from None
+    entries = validated(_File, tree, f"the corrections {path}").corrections
     found = []
     for entry in entries:
         if entry.same is not None:

@@ -4,9 +4,7 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
-from data.config import SourcesConfig, explain
+from data.config import SourcesConfig, validated
 from data.errors import UserError
 from data.foreign import parse_yaml
 from data.names import is_camera_name
@@ -175,7 +173,6 @@ def _sources_config(folder: RunFolder) -> SourcesConfig:
     if not folder.config.exists():
         return SourcesConfig()
     tree = parse_yaml(folder.read_text(folder.config), str(folder.config))
-    try:
-        return SourcesConfig.model_validate(tree.get("sources", {}) if isinstance(tree, dict) else {})
-    except ValidationError as error:
-        raise UserError(explain(error, SourcesConfig, f"{folder.config}, section sources")) from None
+    return validated(
+        SourcesConfig, tree.get("sources", {}) if isinstance(tree, dict) else {}, f"{folder.config}, section sources"
+    )
