@@ -227,9 +227,14 @@ class AssociateConfig(Section):
     competition: bool = Field(
         True, description="candidates for one place weigh on one another; off only to see what that pays"
     )
-    same_probability: float = Field(0.3, gt=0, lt=1, description="tracklets are joined from this probability on")
+    same_probability: float = Field(
+        0.3, gt=0, lt=1, description="tracklets are joined from this probability on, by their cues as they add up"
+    )
     different_probability: float = Field(
-        0.1, ge=0, lt=1, description="pairs below it are different; between the two they are listed as uncertain"
+        0.1,
+        ge=0,
+        lt=1,
+        description="pairs of a printed probability below it are different; others that are not joined are uncertain",
     )
     forget_after_s: float | None = Field(
         None,

@@ -4,8 +4,8 @@ The value of a question is the number of pairs of tracklets that its answers are
 each answer by its probability. What an answer does is found by deciding anew, among the identities it can reach. So a
 link of .5 between two tracklets is worth less than one of .2 between two identities of ten.
 
-The probability of an answer is that of the two sides it joins or parts, the mean over their pairs, as in ``linkage``: a
-pair of one identity may look unlike and still be one person, as all others say.
+The probability of an answer is that of the two sides it joins or parts, the mean over their pairs of what the evidence
+is worth: a pair of one identity may look unlike and still be one person, as all others say.
 """
 
 from collections.abc import Iterator
