@@ -9,7 +9,7 @@ from data.kernels.boxes import areas, coverage_matrix, iou_matrix
 from data.kernels.keypoints import oks_matrix
 from data.records import DoubleArray, FloatArray
 from trackers.config import AssociationConfig
-from trackers.motion import MotionModel, MotionState
+from trackers.motion import SCALE_FLOOR_PX, MotionModel, MotionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +99,37 @@ def height_ratio(tracks: FloatArray, boxes: FloatArray) -> DoubleArray:
     return np.divide(np.minimum(own, other), larger, out=np.zeros_like(larger), where=larger > 0)
 
 
+def certainty(motion: MotionState, margins: DoubleArray) -> DoubleArray:
+    """How well it is known where each track is, compared with the best known one.
+
+    A box that is grown fits more of what is nearby, and a person who may be in many places is the less probably in any
+    one of them. So the fit of a track counts by the root of how much less than its own the surest track's box is grown.
+    Only the comparison counts: nobody loses where all are equally vague, as at two frames a second, nor who is alone.
+
+    Args:
+        motion: T predicted tracks.
+        margins: (T,) px by which their boxes are grown on every side.
+
+    Returns:
+        (T,) float64, above 0 to 1.
+    """
+    grown = 1 + 2 * margins / np.maximum(motion.mean[:, 3, 0], SCALE_FLOOR_PX)
+    return np.sqrt(grown.min(initial=np.inf) / grown)
+
+
 def pair_costs(model: MotionModel, motion: MotionState, boxes: FloatArray, config: AssociationConfig) -> PairCosts:
     """Gate and cost of every pair by position and shape.
 
-    The cost is 1 - buffered overlap x ratio of heights: people who stand in one another's way overlap much, but seldom
-    have the same height in the image (height-modulated IoU, Yang et al., Hybrid-SORT, AAAI 2024).
+    The cost is 1 - buffered overlap x ratio of heights x certainty: people who stand in one another's way overlap much,
+    but seldom have the same height in the image (height-modulated IoU, Yang et al., Hybrid-SORT, AAAI 2024); and of two
+    tracks that could explain a box, the one of which it is better known where it is has the better claim.
     """
     predicted = motion.boxes()
     distance = model.gating_distance(motion, boxes)
-    overlap = buffered_iou(predicted, boxes, config.buffer * motion.position_std())
+    margins = config.buffer * motion.position_std()
+    overlap = buffered_iou(predicted, boxes, margins)
     forbidden = (distance > config.gate) | (overlap < config.min_iou)
-    cost = np.where(forbidden, np.inf, 1 - overlap * height_ratio(predicted, boxes))
+    cost = np.where(
+        forbidden, np.inf, 1 - overlap * height_ratio(predicted, boxes) * certainty(motion, margins)[:, None]
+    )
     return PairCosts(distance, iou_matrix(predicted, boxes), cost)

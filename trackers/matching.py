@@ -42,6 +42,10 @@ def associate(
 ) -> IntArray:
     """Match detections to tracks, in four stages.
 
+    Where and what shape a box is speaks for a track as far as the box is a person at all: 1 - cost is multiplied by its
+    score (score fusion of BoT-SORT, Aharon et al., arXiv 2206.14651). So a doubtful box is taken only where it fits
+    well, and a person who has gone is not looked for in clutter that stands nearby.
+
     1. Confident detections and confirmed tracks (lost ones too, for ``life.coast_s``), by motion and appearance.
     2. Weak detections and the tracks seen in the last frame that found nothing, by overlap (ByteTrack, Zhang et al.,
        ECCV 2022).
@@ -65,7 +69,8 @@ def associate(
     coasting = (state != TENTATIVE) & (unseen_s <= config.life.coast_s + TICK_S)
 
     def both() -> DoubleArray:
-        return pairs.motion - settings.appearance_weight * familiarity
+        fit = 1.0 - np.where(pairs.possible, pairs.motion, 1.0)
+        return np.where(pairs.possible, 1.0 - fit * scores - settings.appearance_weight * familiarity, np.inf)
 
     def overlap() -> DoubleArray:
         return np.where(pairs.possible, 1.0 - pairs.iou, np.inf)

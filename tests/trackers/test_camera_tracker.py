@@ -127,6 +127,25 @@ def test_low_scores_keep_a_track_but_never_start_one(film: Make, person: Make) -
     assert sum(len(tracklet) for tracklet in cut.end()) == 20
 
 
+@pytest.mark.parametrize(("score", "rows"), [(0.45, 10), (0.9, 11)])
+def test_a_doubtful_box_continues_only_whom_it_fits_well(film: Make, person: Make, score: float, rows: int) -> None:
+    """Clutter that stands where somebody vanished beside it is not him; a sure box there may be."""
+    beside, fitting = film(), film()
+    for step in range(11):
+        there = step < 10
+        beside.show(step / FPS, [person(300 if there else 325)], [0.9 if there else score])
+        fitting.show(step / FPS, [person(300 if there else 305)], [0.9 if there else score])
+    assert [len(tracklet) for tracklet in beside.end()] == [rows]
+    assert [len(tracklet) for tracklet in fitting.end()] == [11]
+
+
+def test_a_box_of_no_score_at_all_breaks_nothing(film: Make, person: Make) -> None:
+    scene = film(patched(association__score_low=0.0, association__score_high=0.0))
+    for step in range(10):
+        scene.show(step / FPS, [person(300), person(700)], [0.9, 0.9 if step < 5 else 0.0])
+    assert sorted(len(tracklet) for tracklet in scene.end()) == [5, 10]
+
+
 def test_rows_without_evidence_are_as_if_there_were_no_appearance(film: Make, person: Make, looks: Make) -> None:
     blind, none = film(), film()
     rng = np.random.default_rng(3)

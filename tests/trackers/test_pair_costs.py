@@ -9,7 +9,7 @@ import pytest
 from data.kernels.boxes import iou_matrix
 from data.records import FloatArray
 from trackers.config import AssociationConfig, LifeConfig, MotionConfig
-from trackers.costs import add_pose, buffered_iou, clear_share, height_ratio, pair_costs, pose_distance
+from trackers.costs import add_pose, buffered_iou, certainty, clear_share, height_ratio, pair_costs, pose_distance
 from trackers.lifecycle import starters
 from trackers.motion import MotionModel
 
@@ -99,3 +99,25 @@ class TestStarters:
 
     def test_nobody(self) -> None:
         assert starters(boxes_of(), np.zeros(0, np.float32), np.zeros(0, bool), LifeConfig()).tolist() == []
+
+
+def test_certainty_is_the_root_of_how_boxes_are_grown() -> None:
+    model = MotionModel(MotionConfig())
+    motion = model.start(boxes_of([0, 0, 40, 100], [0, 0, 40, 100], [0, 0, 20, 50]), np.ones(3, np.float32))
+    np.testing.assert_allclose(certainty(motion, np.array([10.0, 22.0, 5.0])), [1, np.sqrt(1.2 / 1.44), 1])
+    np.testing.assert_allclose(certainty(motion, np.full(3, 0.0)), 1)
+    assert certainty(motion.select(np.zeros(0, np.int64)), np.zeros(0)).shape == (0,)
+    assert certainty(motion.select(np.array([1])), np.array([50.0])).tolist() == [1.0]
+
+
+def test_who_was_just_seen_has_the_better_claim_than_who_is_lost() -> None:
+    """A box half-way between the two: the lost one's box, grown, overlaps it more, but he could be anywhere by now."""
+    model = MotionModel(MotionConfig())
+    lost = model.start(boxes_of([300, 100, 340, 200]), np.ones(1, np.float32))
+    seen = model.start(boxes_of([324, 100, 364, 200]), np.ones(1, np.float32))
+    tracks = model.predict(model.predict(lost, 0.9).append(seen), 0.1)
+    box = boxes_of([312, 100, 352, 200])
+    overlap = buffered_iou(tracks.boxes(), box, tracks.position_std())[:, 0]
+    assert overlap[0] > overlap[1]
+    cost = pair_costs(model, tracks, box, AssociationConfig()).motion[:, 0]
+    assert cost[1] < cost[0]
