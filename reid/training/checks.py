@@ -119,14 +119,14 @@ def check_test(query: Sequence[Sample], gallery: Sequence[Sample], rule: Rule) -
 
 
 def warn_of_single(identities: IntArray) -> None:
-    """Say how many people have but one picture: their triplets compare it with itself, changed by chance."""
+    """Say how many people have but one picture."""
     counts = np.unique(identities, return_counts=True)[1]
     single = int((counts == 1).sum())
     if single == len(counts):
         raise UserError("train: nobody has a second picture, so that nothing can be learnt of who is who")
     if single:
         logger.warning(
-            "%d of %d people have a single picture: their triplets compare it with itself, changed by chance",
+            "%d of %d people have a single picture: nothing is learnt of what changes between two of theirs",
             single, len(counts),
         )  # fmt: skip
 

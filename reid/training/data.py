@@ -15,6 +15,9 @@ from reid.training.selection import SelectConfig, held_out, queries_and_gallery
 
 logger = logging.getLogger(__name__)
 
+# Nothing can be told apart with fewer.
+_LEAST_PEOPLE = 2
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
@@ -132,9 +135,10 @@ def check_left(left: int, all_people: int, batch: int) -> None:
         UserError: when there are fewer.
     """
     if left < batch:
+        cure = "lower batch.people, or " if batch > _LEAST_PEOPLE else ""
         raise UserError(
-            f"validation leaves {left} of {all_people} identities, fewer than one batch of {batch}; lower "
-            "batch.people, or train on all with select.best_on=none"
+            f"validation leaves {left} of {all_people} identities, fewer than one batch of {batch}; {cure}train on all "
+            "with select.best_on=none"
         )
 
 

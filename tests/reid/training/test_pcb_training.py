@@ -221,6 +221,8 @@ def test_the_best_weights_are_those_of_held_out_people(tmp_path: Path, capsys: p
     assert train([*arguments, *chosen, "--dry-run"]) == 0
     told = capsys.readouterr().out
     assert "# train: 16 pictures of 4 people from 2 cameras\n# validation: 4 queries\n# test: 6 queries\n" in told
+    with pytest.raises(UserError, match=r"leaves 1 of 6 identities, fewer than one batch of 2; train on all"):
+        train([*arguments, *settings, "select.best_on=validation", "select.share=0.9", "--dry-run"])
     assert train([*arguments, *chosen]) == 0
     log = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
     scored = [line for line in log if line["what"] == "validation"]
