@@ -11,6 +11,11 @@ def is_of_the_place(error: OSError) -> bool:
     return error.errno in _PLACE_FAULTS
 
 
+def first_line(error: BaseException) -> str:
+    """What an exception of a library says, in one line; its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class UserError(Exception):
     """Something in the input, the configuration or the environment is wrong and the user can mend it.
 

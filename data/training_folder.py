@@ -28,7 +28,7 @@ from pydantic import ValidationError
 
 from data.atomic import replacing, to_disk, write_text
 from data.config import Section, explain
-from data.errors import UserError
+from data.errors import UserError, first_line
 from data.folder_lock import locked_folder
 from data.redaction import RedactingFormatter
 
@@ -162,7 +162,7 @@ class TrainingFolder:
                 torch.save({**state, **told}, temporary)
         except RuntimeError as error:
             # What torch makes of a disk that is full names a line of its own code.
-            raise self._no_room(f"the disk is full or fails: {str(error).splitlines()[0]}") from None
+            raise self._no_room(f"the disk is full or fails: {first_line(error)}") from None
 
     @contextmanager
     def storing(self) -> Iterator[None]:
@@ -176,7 +176,7 @@ class TrainingFolder:
         try:
             yield
         except (OSError, SafetensorError) as error:
-            raise self._no_room(str(error).splitlines()[0]) from None
+            raise self._no_room(first_line(error)) from None
 
     def interrupted(self, done: str) -> InterruptedTraining:
         """What is raised after a signal, once the state is saved; ``done`` is how far the training came ("step 7")."""
@@ -205,7 +205,7 @@ class TrainingFolder:
             raise
         except Exception as error:
             # A damaged archive, or one of something else, can fail in any way.
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             raise UserError(
                 f"{self._state} is damaged, or no state of this training ({reason}); start again in another folder"
             ) from None

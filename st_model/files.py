@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from data.atomic import open_atomic
-from data.errors import UserError
+from data.errors import UserError, first_line
 from data.foreign import open_arrays
 from data.records import DoubleArray
 from st_model.config import LagModelConfig
@@ -80,7 +80,7 @@ def load_model(path: Path) -> TransitionModel:
         )
         meta = dict(header["meta"])
     except (*_BROKEN, AttributeError, ValidationError, UserError) as error:
-        raise UserError(f"{path} is a damaged transition model ({_first_line(error)}); build it again") from None
+        raise UserError(f"{path} is a damaged transition model ({first_line(error)}); build it again") from None
     return model_from_counts(counts, settings, meta)
 
 
@@ -118,7 +118,7 @@ def load_published(path: Path) -> PublishedDistribution:
             return PublishedDistribution(cameras, values, None, none, bin_frames, sigma_bins, meta)
         overflow = _counts(arrays, "overflow", (len(cameras), len(cameras)))
     except (*_BROKEN, AttributeError) as error:
-        raise UserError(f"{path} is a damaged distribution ({_first_line(error)}); build it again") from None
+        raise UserError(f"{path} is a damaged distribution ({first_line(error)}); build it again") from None
     return from_histogram(cameras, values, overflow, bin_frames, sigma_bins, meta)
 
 
@@ -140,7 +140,7 @@ def _read(path: Path, kind: str, versions: tuple[int, ...]) -> tuple[dict[str, A
         header = json.loads(str(arrays.pop("header")))
         found, version = header.get("kind"), header.get("version")
     except (*_BROKEN, AttributeError, RecursionError) as error:
-        raise UserError(f"{path} is no {kind}, or it is damaged ({_first_line(error)})") from None
+        raise UserError(f"{path} is no {kind}, or it is damaged ({first_line(error)})") from None
     if found != kind:
         raise UserError(f"{path} holds a '{found}', not a '{kind}'")
     if version not in versions:
@@ -170,8 +170,3 @@ def _walks(arrays: Mapping[str, DoubleArray], cameras: int, version: int) -> Dou
     ):
         raise ValueError(f"'walks' must be {shape} finite float64 moments, is {array.dtype} {array.shape}")
     return array
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).splitlines()
-    return lines[0] if lines else type(error).__name__

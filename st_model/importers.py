@@ -7,7 +7,7 @@ from typing import IO, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from data.errors import UserError
+from data.errors import UserError, first_line
 from data.formats.mat import read_mat
 from data.records import DoubleArray
 from st_model.published import BIN_FRAMES, SIGMA_BINS, PublishedDistribution, smooth_published
@@ -54,8 +54,8 @@ def import_joblib(path: Path) -> PublishedDistribution:
         raise
     except Exception as error:
         # A pickle can fail in any way its author, or a disk, likes.
-        reason = (str(error).splitlines() or [""])[0]
-        raise UserError(f"cannot read {path} as a joblib file of one array: {type(error).__name__} {reason}") from None
+        what = f"cannot read {path} as a joblib file of one array"
+        raise UserError(f"{what}: {type(error).__name__} {first_line(error)}") from None
     table = _checked(array, path)
     meta = {"source": str(path), "offsets": "as in the file"}
     lower = np.tril_indices(len(table), -1)

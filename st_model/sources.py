@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from data.datasets.reid_folders import picture_names
-from data.errors import UserError
+from data.errors import UserError, first_line
 from data.foreign import read_text
 from data.formats.camera_texts import camera_texts
 from data.formats.mot import PEDESTRIAN, read_mot
@@ -136,8 +136,7 @@ def visits_of_table(path: Path, gaps: GapRule) -> Visits:
     try:
         table = pq.read_table(path, memory_map=False, partitioning=None)
     except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"cannot read {path} as Parquet: {reason}") from None
+        raise UserError(f"cannot read {path} as Parquet: {first_line(error)}") from None
     there = set(table.column_names)
 
     def column(name: str) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.errors import UserError
+from data.errors import UserError, first_line
 from data.foreign import read_text
 
 SEQUENCE_FILE = "seqinfo.ini"
@@ -41,7 +41,7 @@ def read_sequence_section(path: Path) -> Mapping[str, str] | None:
     try:
         parser.read_string(read_text(path))
     except configparser.Error as error:
-        line = str(error).splitlines()[0]
+        line = first_line(error)
         raise UserError(f"{path} is not a readable {SEQUENCE_FILE} ({line}); mend or remove it") from None
     return dict(parser["Sequence"]) if parser.has_section("Sequence") else {}
 
@@ -59,7 +59,7 @@ def read_sequence_info(path: Path) -> SequenceInfo | None:
         length, fps = int(section["seqlength"]), float(section.get("framerate", "nan"))
         size = (int(section.get("imwidth", "0")), int(section.get("imheight", "0")))
     except (KeyError, ValueError) as error:
-        raise UserError(f"{path}: no readable seqLength ({str(error).splitlines()[0]}); mend or remove it") from None
+        raise UserError(f"{path}: no readable seqLength ({first_line(error)}); mend or remove it") from None
     if length < 0 or min(size) < 0 or fps <= 0:
         raise UserError(f"{path}: a length, frame rate or size in it is negative; mend it")
     return SequenceInfo(length, fps, size, section.get("imdir", "img1"))

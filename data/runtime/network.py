@@ -106,8 +106,3 @@ def _padded(portion: FloatArray, size: int) -> FloatArray:
     padded = np.zeros((size, *portion.shape[1:]), portion.dtype)
     padded[: len(portion)] = portion
     return padded
-
-
-def first_line(error: Exception) -> str:
-    """What an exception of a library says, in one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

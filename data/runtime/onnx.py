@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from data.errors import UserError
+from data.errors import UserError, first_line
 from data.runtime.cores import Share
 from data.runtime.device_names import card_of
-from data.runtime.network import FloatArray, Shape, check_inputs, first_line, run_in_any_portions, run_in_portions
+from data.runtime.network import FloatArray, Shape, check_inputs, run_in_any_portions, run_in_portions
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.atomic import write_text
-from data.errors import UserError
+from data.errors import UserError, first_line
 from data.foreign import read_json
 from data.runtime.cores import Share
-from data.runtime.network import FloatArray, Shape, check_inputs, first_line, run_in_any_portions, run_in_portions
+from data.runtime.network import FloatArray, Shape, check_inputs, run_in_any_portions, run_in_portions
 from data.runtime.seals import drop_damaged, is_whole, seal, seal_new
 
 # OpenVINO's words; fp32 must be said, as it takes half precision by itself where the processor has it.

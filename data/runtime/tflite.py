@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.errors import UserError
+from data.errors import UserError, first_line
 from data.runtime.cores import Share
 
 
@@ -46,7 +46,7 @@ class TfliteNetwork:
                 interpreter.allocate_tensors()
                 self._interpreters.put(interpreter)
         except (ValueError, RuntimeError) as error:
-            raise UserError(f"{path} is not a readable TFLite model: {str(error).splitlines()[0]}") from error
+            raise UserError(f"{path} is not a readable TFLite model: {first_line(error)}") from error
         source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
         self.input_shape = tuple(int(size) for size in source["shape"])
         self.output_shape = tuple(int(size) for size in target["shape"])

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.errors import UserError
-from data.runtime.network import FloatArray, first_line
+from data.errors import UserError, first_line
+from data.runtime.network import FloatArray
 
 _FOLDED = "ConvInteger"
 

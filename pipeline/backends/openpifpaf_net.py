@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from data.errors import UserError
+from data.errors import UserError, first_line
 from data.kernels.images import to_blob
 from data.records import Detections, FloatArray, Image, Poses
 from data.runtime.threads import set_torch_threads
@@ -199,7 +199,7 @@ def load_checkpoint(path: Path) -> Any:
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
     except Exception as error:
-        raise UserError(f"{path} is not a readable checkpoint: {_first_line(error)}") from error
+        raise UserError(f"{path} is not a readable checkpoint: {first_line(error)}") from error
     # Under the name it has in the file: numpy moved its array code, the classes stayed.
     allowed: list[Any] = [(_resolve(name), name) for name in names]
     for found, name in allowed:
@@ -209,7 +209,7 @@ def load_checkpoint(path: Path) -> Any:
         with torch.serialization.safe_globals([*allowed, *_array_types()]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise UserError(f"{path} is not a readable checkpoint: {_first_line(error)}") from error
+        raise UserError(f"{path} is not a readable checkpoint: {first_line(error)}") from error
     if not isinstance(content, dict) or not isinstance(content.get("model"), torch.nn.Module):
         raise UserError(f"{path} is no OpenPifPaf checkpoint: it holds no model")
     importlib.import_module("openpifpaf.network.model_migration").model_migration(content["model"])
@@ -253,7 +253,3 @@ def _resolve(name: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError):
         return None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

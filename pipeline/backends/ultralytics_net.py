@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.errors import UserError
+from data.errors import UserError, first_line
 from data.records import Detections, FloatArray, Image, Poses
 from data.runtime.threads import set_torch_threads
 from data.runtime.torch_device import torch_device
@@ -60,8 +60,7 @@ class UltralyticsNetwork:
         except UserError:
             raise
         except Exception as error:
-            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise UserError(f"{weights.path} is not a readable Ultralytics model: {line}") from error
+            raise UserError(f"{weights.path} is not a readable Ultralytics model: {first_line(error)}") from error
         defaults = DetectorConfig()
         self._config = config
         self._nms_iou = config.nms_iou if isinstance(config, DetectorConfig) else defaults.nms_iou

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.errors import UserError
+from data.errors import UserError, first_line
 from data.runtime.openvino import IrGraph
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def split_at_pooling(path: Path) -> SplitNetwork:
         model = shape_inference.infer_shapes(onnx.load(path))
         onnx.checker.check_model(model)
     except Exception as error:
-        raise UserError(f"{path} is not a readable ONNX model: {(str(error).splitlines() or ['?'])[0]}") from error
+        raise UserError(f"{path} is not a readable ONNX model: {first_line(error)}") from error
     pooling = _last_pooling(model.graph)
     shape = _shape(model.graph, pooling.input[0]) if pooling is not None else ()
     if pooling is None or len(shape) != 4 or not isinstance(shape[1], int):

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from data.atomic import replacing
 from data.config import Section
-from data.errors import UserError
+from data.errors import UserError, first_line
 from data.skeleton_forms import Form
 from reid.gait.spec import GaitModel, GaitSpec, Level
 
@@ -204,7 +204,7 @@ def _header(path: Path, entry: str, kind: type[Header], what: str) -> Header:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
     except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+        raise UserError(f"cannot read {path}: {first_line(error)}") from None
     if entry not in header:
         raise UserError(f"{path} is no {what} of this project")
     try:

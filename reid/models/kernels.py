@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from data.runtime.network import first_line
+from data.errors import first_line
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from data.errors import UserError
+from data.errors import UserError, first_line
 
 Told = TypeVar("Told")
 
@@ -54,7 +54,7 @@ class Ranks:
             backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
             distributed.init_process_group(backend, timeout=_PATIENCE)
         except (RuntimeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise UserError(
                 f"the {count} processes do not find one another ({reason}); start them by torchrun"
             ) from None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.atomic import replacing
-from data.errors import UserError
+from data.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -141,7 +141,7 @@ def read_told(path: Path) -> dict[str, str]:
         with safe_open(path, framework="pt") as file:
             return _header(file.metadata())[1]
     except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+        raise UserError(f"cannot read {path}: {first_line(error)}") from None
 
 
 def _header(metadata: Mapping[str, str] | None) -> tuple[str | None, dict[str, str]]:
@@ -167,7 +167,7 @@ def _load_own(path: Path) -> "PCB":
             variant, _ = _header(file.metadata())
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+        raise UserError(f"cannot read {path}: {first_line(error)}") from None
     if variant is None or "heads.0.classify.weight" not in state:
         raise UserError(f"{path} is no PCB checkpoint of this project")
     model = PCB(len(state["heads.0.classify.weight"]), variant == "activation")
