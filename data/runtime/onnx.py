@@ -30,7 +30,9 @@ def execution_providers(device: str) -> list[Any]:
     import onnxruntime
 
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        return [("CUDAExecutionProvider", {"device_id": str(card or 0)}), "CPUExecutionProvider"]
+        # Not by a race of all algorithms, its default: others may win it at the next start, with other last bits.
+        options = {"device_id": str(card or 0), "cudnn_conv_algo_search": "HEURISTIC"}
+        return [("CUDAExecutionProvider", options), "CPUExecutionProvider"]
     if device == "auto":
         return ["CPUExecutionProvider"]
     raise UserError(f"device '{device}': this onnxruntime has no CUDA; install onnxruntime-gpu, or use device cpu")

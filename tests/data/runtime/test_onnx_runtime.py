@@ -82,8 +82,10 @@ def test_cuda_is_taken_when_there_and_refused_when_not(monkeypatch: pytest.Monke
     with pytest.raises(UserError, match="onnxruntime-gpu"):
         execution_providers("cuda:1")
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
-    assert execution_providers("cuda:1")[0] == ("CUDAExecutionProvider", {"device_id": "1"})
-    assert execution_providers("auto")[0] == ("CUDAExecutionProvider", {"device_id": "0"})
+    for device, card in (("cuda:1", "1"), ("cuda", "0"), ("auto", "0")):
+        name, options = execution_providers(device)[0]
+        assert (name, options["device_id"]) == ("CUDAExecutionProvider", card)
+        assert options["cudnn_conv_algo_search"] == "HEURISTIC", "the same algorithms at every start"
 
 
 def test_cuda_that_cannot_be_opened_is_told_and_not_silently_the_cpu(
