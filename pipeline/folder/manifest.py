@@ -5,13 +5,9 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-from data.listing import listed
 from data.runtime.machine import package_version
-from data.weight_records import file_sha256
 
 _HOME = Path(__file__).resolve().parents[2]
 
@@ -22,25 +18,6 @@ _PACKAGES = (
     "torch", "numpy", "scipy", "opencv-python", "av", "onnxruntime", "openvino", "ai-edge-litert", "ultralytics",
     "openpifpaf", "timm", "pyarrow", "motmetrics", "lap", "filterpy",
 )  # fmt: skip
-
-
-def describe_file(path: Path) -> dict[str, Any]:
-    """Size in bytes and SHA-256 of a file; empty for anything else."""
-    if not path.is_file():
-        return {}
-    return {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
-
-
-def describe_input(path: Path) -> dict[str, Any]:
-    """The same of a video; of a folder of pictures the size of all files and the SHA-256 of their names and sizes.
-
-    Empty for what is no file or folder (a stream).
-    """
-    if not path.is_dir():
-        return describe_file(path)
-    files = [(one.name, one.stat().st_size) for one in listed(path, "*") if one.is_file()]
-    digest = sha256("".join(f"{name}\0{size}\n" for name, size in files).encode("utf-8", "surrogateescape"))
-    return {"bytes": sum(size for _, size in files), "sha256": digest.hexdigest()}
 
 
 @cache

@@ -14,7 +14,7 @@ from data.kernels import boxes as box_kernels
 from data.records import Frame, Image, View
 from data.runtime.stage_clock import StageClock
 from data.site import Scope, Site
-from pipeline.folder.manifest import describe_file
+from pipeline.folder.input_files import describe_file
 from pipeline.folder.stages import Stage
 from pipeline.input.base import common_time
 from pipeline.input.batching import Batching, TimedFrame, batches, by_instant, merge_by_time

@@ -12,7 +12,7 @@ from data.site import Site
 from data.sources.base import CameraSpec, FrameSource, SourceInfo, file_and_stream
 from data.sources.open import open_source
 from data.sources.select import selected_count
-from pipeline.folder.manifest import describe_file, describe_input
+from pipeline.folder.input_files import describe_file, describe_input
 from pipeline.folder.stages import Stage
 from pipeline.input.ahead import Ahead, stop_all
 from pipeline.input.base import common_time

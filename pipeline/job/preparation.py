@@ -13,6 +13,7 @@ from data.runtime.stage_clock import StageClock
 from data.site import Site, load_site, site_text
 from data.training_folder import differences
 from pipeline.config import Config, dump_config, load_config
+from pipeline.folder.input_files import is_same
 from pipeline.folder.manifest import VERSION
 from pipeline.folder.run_folder import RunFolder
 from pipeline.folder.stages import AFTER_TRACKING, RunWarning, Status
@@ -128,7 +129,7 @@ def check_same_inputs(folder: RunFolder, inputs: Mapping[str, Mapping[str, Any]]
     before = folder.read_inputs()
     for camera in sorted(before.keys() | inputs.keys()):
         old, new = before.get(camera, {}), inputs.get(camera, {})
-        if _digests(old) != _digests(new) or (camera in before) != (camera in inputs):
+        if not _is_same_input(old, new) or (camera in before) != (camera in inputs):
             raise UserError(
                 f"camera '{camera}' is not the input this run began with; give the same files, or --overwrite"
             )
@@ -223,7 +224,11 @@ def read_job(folder: RunFolder, config: Config) -> tuple[Job, Status]:
     return job, Status(manifest["status"])
 
 
-def _digests(described: Mapping[str, Any]) -> dict[str, Any]:
-    """SHA-256 of a camera's file or folder ("") and of the files beside it, by what they are."""
-    beside = {kind: found.get("sha256") for kind, found in described.items() if isinstance(found, Mapping)}
-    return {"": described.get("sha256"), **beside}
+def _is_same_input(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether a camera's file or folder, and the files beside it, are the same, by what they are."""
+    beside = [{kind: found for kind, found in one.items() if isinstance(found, Mapping)} for one in (old, new)]
+    return (
+        is_same(old, new)
+        and beside[0].keys() == beside[1].keys()
+        and all(is_same(beside[0][kind], beside[1][kind]) for kind in beside[0])
+    )

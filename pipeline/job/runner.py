@@ -12,7 +12,8 @@ from data.runtime.threads import limited_libraries
 from data.site import Site
 from pipeline.association.corrections import Correction, corrections_of_run
 from pipeline.config import Config
-from pipeline.folder.manifest import command_line, describe_file
+from pipeline.folder.input_files import describe_file
+from pipeline.folder.manifest import command_line
 from pipeline.folder.run_folder import RunFolder
 from pipeline.folder.stages import RunWarning, Stage, Status, WarningKind
 from pipeline.folder.writer import only_writer

@@ -12,7 +12,7 @@ from data.records import Frame, Image
 from data.site import Site, load_site
 from data.sources.base import CameraSpec, file_and_stream, is_address
 from data.sources.open import open_source
-from pipeline.folder.manifest import describe_input
+from pipeline.folder.input_files import describe_input, is_hashed, is_same
 from pipeline.folder.run_folder import RunFolder
 from pipeline.input.ahead import Ahead, stop_all
 from pipeline.rendering.anonymize import blur_regions, head_regions
@@ -110,7 +110,7 @@ class Playback:
         path, _ = file_and_stream(uri)
         if not path.exists():
             raise UserError(f"camera '{camera}': {uri} is not there any more; put the video back, or run again")
-        if not described.get("sha256") or describe_input(path).get("sha256") != described["sha256"]:
+        if not is_hashed(described) or not is_same(described, describe_input(path)):
             raise UserError(f"camera '{camera}': {uri} is not the video this run saw; put that one back, or run again")
 
 

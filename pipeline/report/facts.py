@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from data.redaction import redact
+from pipeline.folder.input_files import PIECES, SAMPLED, WHOLE
 from pipeline.report.lanes import time_text
 
 _DATES_FROM_S, _DATES_TO_S = 3.0e8, 1.0e11
@@ -25,7 +26,7 @@ class CameraFacts:
     duration_s: float | None
     clock: str
     offset_s: float
-    sha256: str
+    digest: str
     video: str
 
 
@@ -68,11 +69,17 @@ def camera_facts(manifest: Mapping[str, Any], cameras: Sequence[str], videos: Ma
                 duration_s=frames / fps if frames and fps else None,
                 clock=status,
                 offset_s=(_number(clock.get("offset_s")) or 0.0) if status != "unknown" else 0.0,
-                sha256=str(given.get("sha256", "")),
+                digest=_digest(given),
                 video=videos.get(camera, ""),
             )
         )
     return rows
+
+
+def _digest(described: Mapping[str, Any]) -> str:
+    if described.get(SAMPLED):
+        return f"sha256 of {PIECES} pieces {described[SAMPLED]}"
+    return f"sha256 {described[WHOLE]}" if described.get(WHOLE) else ""
 
 
 def clocks_common(facts: Sequence[CameraFacts]) -> bool:

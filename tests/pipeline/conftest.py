@@ -24,7 +24,7 @@ from data.records import (
     View,
     Visit,
 )
-from pipeline.folder.manifest import describe_input
+from pipeline.folder.input_files import describe_input
 from pipeline.folder.run_folder import RunFolder
 from pipeline.job.tracklet_crops import CropCollector
 from pipeline.rendering.video_writer import VideoWriter

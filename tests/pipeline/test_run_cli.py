@@ -10,7 +10,7 @@ import pytest
 from data.errors import UserError
 from data.formats.mot import read_mot
 from pipeline.cli import run
-from pipeline.folder.manifest import describe_file
+from pipeline.folder.input_files import describe_file
 from pipeline.folder.run_folder import RunFolder
 from pipeline.job.preparation import check_same_inputs
 from pipeline.run import main

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from data.errors import UserError
-from pipeline.folder.manifest import describe_input
+from pipeline.folder.input_files import describe_input
 from pipeline.folder.run_folder import RunFolder
 from pipeline.rendering import mosaic
 from pipeline.rendering.config import RenderConfig

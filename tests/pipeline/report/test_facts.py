@@ -101,3 +101,9 @@ def test_durations_and_dates() -> None:
     assert [facts.duration_text(value) for value in (None, 3.21, 75.0, 3700.0)] == ["–", "3.2 s", "1:15", "1:01:40"]
     assert facts.date_text(12.0) == ""
     assert facts.date_text(1_700_000_000) == "2023-11-14 22:13:20 UTC"
+
+
+def test_how_an_input_was_hashed_is_told() -> None:
+    inputs = {"a": {"sha256": "ff"}, "b": {"sampled_sha256": "ee"}, "c": {}}
+    rows = facts.camera_facts({"inputs": inputs}, ["a", "b", "c"], {})
+    assert [row.digest for row in rows] == ["sha256 ff", "sha256 of 64 pieces ee", ""]
