@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _lines(visits: "Visits", every_s: float | None, common: bool) -> Iterator[str]:
     import numpy as np
 
-    from pipeline.review.visits import date_of, presence
+    from pipeline.review.visits import date_text, presence
 
     rows = [["camera", "people", "visits", "median s"]]
     for number, camera in enumerate(visits.cameras):
@@ -70,7 +70,7 @@ def _lines(visits: "Visits", every_s: float | None, common: bool) -> Iterator[st
         yield "clocks are not known to be common: each camera's own time, and nobody is counted over all"
     rows = [["from", *visits.cameras, *(["all"] if common else [])]]
     for start, by_camera, in_all in zip(counted.start_s, counted.by_camera, counted.in_all, strict=True):
-        when = date_of(float(start)) or f"{start:g} s"
+        when = date_text(float(start)) or f"{start:g} s"
         rows.append([when, *map(str, by_camera), *([str(in_all)] if common else [])])
     yield from _table(rows)
 

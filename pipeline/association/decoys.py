@@ -54,7 +54,7 @@ def _as_candidates(
     a, b = np.concatenate([pairs.a, decoys.a]), np.concatenate([pairs.b, decoys.b])
     order = np.argsort(pair_codes(a, b, len(given.table)), kind="stable")
     both = CandidatePairs(a[order], b[order])
-    extended = [_extended(cue, llr, order) for cue, llr in zip(cues, said)]
+    extended = [_extended(cue, llr, order) for cue, llr in zip(cues, said, strict=True)]
     follows = consequences(given, both, extended, competition_of(given, both, extended))
     total = np.empty(len(both))
     total[order] = added([*extended, *follows], len(both))
@@ -62,7 +62,10 @@ def _as_candidates(
 
 
 def _extended(cue: Cue, llr: DoubleArray, order: IntArray) -> Cue:
-    """A cue that speaks of decoys as well."""
+    """A cue that speaks of decoys as well; what it rests on is not asked of these."""
     silent: NDArray[np.float64] = np.full(len(llr), np.nan)
     prior = None if cue.prior_odds is None else np.concatenate([cue.prior_odds, silent])[order]
-    return replace(cue, llr=np.concatenate([cue.llr, llr])[order], prior_odds=prior)
+    visit = None if cue.one_visit is None else np.concatenate([cue.one_visit, np.zeros(len(llr), bool)])[order]
+    return replace(
+        cue, llr=np.concatenate([cue.llr, llr])[order], prior_odds=prior, one_visit=visit, of_pairs=None, explain=None
+    )

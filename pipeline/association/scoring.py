@@ -52,7 +52,7 @@ class Scores:
 
     @property
     def printed(self) -> tuple[Cue, ...]:
-        """The cues, and what makes of their sum what it is worth, where that is not its face value."""
+        """The cues, and of compared pairs what makes of their sum what it is worth: they add up to ``stated``."""
         total, compared = self.total, self.compared
         taken = np.where(compared, self.worth.log_odds(total) - total, np.nan)
         return (*self.cues, Cue(NAME, taken))

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
+from data.dates import date_of
 from data.redaction import redact
 from pipeline.folder.input_files import PIECES, SAMPLED, WHOLE
 from pipeline.report.lanes import time_text
 
-_DATES_FROM_S, _DATES_TO_S = 3.0e8, 1.0e11
 _SHOWN_APART = {"inputs", "clocks", "warnings", "timings", "version"}
 _SCORES = ("HOTA", "DetA", "AssA", "LocA", "MOTA", "MOTP", "IDF1", "IDP", "IDR", "IDSW", "Frag", "MT", "ML")
 
@@ -180,9 +179,8 @@ def duration_text(seconds: float | None) -> str:
 
 def date_text(seconds: float) -> str:
     """The date of a Unix time, UTC; empty for a small number, which counts from something else."""
-    if not _DATES_FROM_S < seconds < _DATES_TO_S:
-        return ""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    date = date_of(seconds)
+    return "" if date is None else date.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _text(value: Any) -> str:

@@ -127,13 +127,13 @@ def _why_joined(found: Inspection) -> str:
 
 def strongest_pair(judgement: Judgement, left: IntArray, right: IntArray) -> tuple[int, int]:
     """Of two sets of rows, one of each: the most likely pair; the first of each where nothing is known."""
-    pairs, total = judgement.scores.pairs, judgement.scores.total
+    pairs, odds = judgement.scores.pairs, judgement.scores.stated
     forth = np.isin(pairs.a, left) & np.isin(pairs.b, right)
     back = np.isin(pairs.a, right) & np.isin(pairs.b, left)
     rows = np.flatnonzero(forth | back)
     if not len(rows):
         return int(left[0]), int(next((row for row in right if row != left[0]), right[0]))
-    best = rows[np.argmax(total[rows])]
+    best = rows[np.argmax(odds[rows])]
     a, b = int(pairs.a[best]), int(pairs.b[best])
     return (a, b) if forth[best] else (b, a)
 
@@ -283,13 +283,13 @@ def _rivals(
 
 def _chain(judgement: Judgement, labels: IntArray, a: int, b: int) -> list[tuple[Key, Key, float]]:
     """The way from a to b in the tree of strongest links of their identity."""
-    pairs, table, total = judgement.scores.pairs, judgement.table, judgement.scores.stated
+    pairs, table, stated = judgement.scores.pairs, judgement.table, judgement.scores.stated
     inside = (labels[pairs.a] == labels[a]) & (labels[pairs.b] == labels[a])
     members = np.flatnonzero(inside).tolist()
     certain = [link for link in judgement.certain if labels[link.a] == labels[a] == labels[link.b]]
     left = np.array([*pairs.a[members].tolist(), *(link.a for link in certain)], np.int64)
     right = np.array([*pairs.b[members].tolist(), *(link.b for link in certain)], np.int64)
-    odds = np.array([*total[members].tolist(), *(np.inf for _ in certain)])
+    odds = np.array([*stated[members].tolist(), *(np.inf for _ in certain)])
     steps: dict[int, list[tuple[int, float]]] = {}
     for edge in spanning(left, right, odds, np.ones(len(odds), bool), len(table)).tolist():
         x, y, value = int(left[edge]), int(right[edge]), float(expit(odds[edge]))

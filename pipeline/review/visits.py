@@ -1,17 +1,17 @@
 """Visits of a finished run in numbers: how many people, not tracks, were where, and when."""
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 
+from data.dates import date_of
 from data.errors import UserError
 from data.records import DoubleArray, GlobalTrack, IntArray
 
 _MOST_BINS = 100_000
-# Smaller times count from the start of a recording, not from 1970.
-_DATES_FROM_S = 3.0e8
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ def presence(visits: Visits, every_s: float) -> Presence:
     Raises:
         UserError: for a length that is not above 0, or makes more stretches than a table can be of use with.
     """
-    if not every_s > 0:
-        raise UserError(f"--every must be above 0 seconds, not {every_s:g}")
+    if not 0 < every_s < np.inf:
+        raise UserError(f"--every must be a number of seconds above 0, not {every_s:g}")
     first = np.floor(visits.start_s / every_s)
     last = np.floor(visits.end_s / every_s)
     if not len(visits):
@@ -103,16 +103,18 @@ def presence(visits: Visits, every_s: float) -> Presence:
 
 def visits_csv(visits: Visits) -> str:
     """One row a visit; times in seconds, and as a date where they count from 1970."""
-    lines = ["global_id,camera,local_id,start_s,end_s,start_utc"]
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("global_id", "camera", "local_id", "start_s", "end_s", "start_utc"))
     for row in range(len(visits)):
-        start = float(visits.start_s[row])
-        lines.append(
-            f"{visits.person[row]},{visits.cameras[visits.camera[row]]},{visits.local_id[row]},"
-            f"{start:.3f},{visits.end_s[row]:.3f},{date_of(start)}"
-        )
-    return "\n".join(lines) + "\n"
+        start_s, end_s = float(visits.start_s[row]), float(visits.end_s[row])
+        camera = visits.cameras[visits.camera[row]]
+        who = (visits.person[row], camera, visits.local_id[row])
+        table.writerow((*who, f"{start_s:.3f}", f"{end_s:.3f}", date_text(start_s)))
+    return text.getvalue()
 
 
-def date_of(seconds: float) -> str:
+def date_text(seconds: float) -> str:
     """ISO 8601 of a Unix time, UTC; empty for a time that counts from something else."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds") if seconds > _DATES_FROM_S else ""
+    date = date_of(seconds)
+    return "" if date is None else date.isoformat(timespec="milliseconds")

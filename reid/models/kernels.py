@@ -33,14 +33,14 @@ class Kernel:
         """What the function gives; None, now and from now on, where it does not compile or start.
 
         Raises:
-            torch.OutOfMemoryError: as of any operation.
+            torch.cuda.OutOfMemoryError: as of any operation.
         """
         if self._failed:
             return None
         module, _, name = self._path.partition(":")
         try:
             return getattr(import_module(module), name)(*arguments)
-        except torch.OutOfMemoryError:
+        except torch.cuda.OutOfMemoryError:
             raise
         except Exception as error:  # Triton, its compiler and the driver raise kinds of their own
             self._failed = True

@@ -8,7 +8,7 @@ import torch
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether there was no room for a tensor, on a GPU or in the machine."""
     told = str(error).lower()
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
+    return isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)) or (
         isinstance(error, RuntimeError) and ("out of memory" in told or "not enough memory" in told)
     )
 

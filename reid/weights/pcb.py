@@ -139,9 +139,12 @@ def read_told(path: Path) -> dict[str, str]:
 
     try:
         with safe_open(path, framework="pt") as file:
-            return _header(file.metadata())[1]
+            variant, told = _header(file.metadata())
     except (OSError, SafetensorError) as error:
         raise UserError(f"cannot read {path}: {first_line(error)}") from None
+    if variant is None:
+        raise UserError(f"{path} is no PCB checkpoint of this project")
+    return told
 
 
 def _header(metadata: Mapping[str, str] | None) -> tuple[str | None, dict[str, str]]:

@@ -65,7 +65,7 @@ def test_what_cannot_be_captured_runs_as_it_is_after_one_warning(
 def test_after_a_failure_the_memory_of_earlier_graphs_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     def capture(network: Network, batch: Tensor, rows: int) -> Network:
         if rows > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return network
 
     monkeypatch.setattr(cuda_graphs, "capture", capture)

@@ -1,5 +1,6 @@
 """People are counted once, wherever and however often they were seen."""
 
+import csv
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,21 @@ def test_visits_are_rows_by_time_and_dated_where_times_are_dates() -> None:
     assert visits_csv(visits_of(later, CAMERAS)).endswith(",2023-11-14T22:13:20.000+00:00\n")
 
 
-@pytest.mark.parametrize("every_s", [0.0, -1.0, float("nan"), 1e-6])
+def test_a_comma_in_the_name_of_a_camera_makes_no_column() -> None:
+    people = (GlobalTrack(1, (Visit("hall, left", 0, 1.0, 2.0),), 1.0),)
+    assert list(csv.reader(visits_csv(visits_of(people, ["hall, left"])).splitlines()))[1][:3] == [
+        "1",
+        "hall, left",
+        "0",
+    ]
+
+
+def test_milliseconds_are_no_date() -> None:
+    people = (GlobalTrack(1, (Visit("hall", 0, 1.7e12, 1.7e12 + 5),), 1.0),)
+    assert visits_csv(visits_of(people, CAMERAS)).endswith(".000,\n")
+
+
+@pytest.mark.parametrize("every_s", [0.0, -1.0, float("nan"), float("inf"), 1e-6])
 def test_stretches_that_make_no_table_are_refused(every_s: float) -> None:
     with pytest.raises(UserError, match="--every"):
         presence(visits_of(PEOPLE, CAMERAS), every_s)

@@ -71,12 +71,12 @@ def test_a_kernel_for_which_memory_is_short_is_not_to_blame(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def short(*_: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     kernel = Kernel("operator:add")
     with monkeypatch.context() as patched:
         patched.setattr("operator.add", short)
-        with pytest.raises(torch.OutOfMemoryError):
+        with pytest.raises(torch.cuda.OutOfMemoryError):
             kernel(1, 2)
     assert kernel(1, 2) == 3
     assert not caplog.records

@@ -358,3 +358,5 @@ def test_a_header_without_what_was_told_is_read_as_before(tmp_path: Path) -> Non
         save_file(model.state_dict(), tmp_path / "odd.safetensors", metadata={"mtmct_pcb": entry})
         with pytest.raises(UserError, match="is no PCB checkpoint of this project"):
             load_pcb(tmp_path / "odd.safetensors")
+        with pytest.raises(UserError, match="is no PCB checkpoint of this project"):
+            read_told(tmp_path / "odd.safetensors")

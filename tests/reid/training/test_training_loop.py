@@ -108,7 +108,7 @@ class Line(ScoredLoop[nn.Sequential, Numbers]):
 
     def _learn(self, batch: Numbers, generator: torch.Generator) -> tuple[Tensor, dict[str, float | Tensor]]:
         if len(batch) > self.room:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nmore lines")
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nmore lines")
         if self._step == self.kill_at:
             os.kill(os.getpid(), signal.SIGTERM)
         values = batch.values * float("nan") if self._step in self.poison else batch.values
