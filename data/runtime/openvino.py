@@ -16,12 +16,11 @@ from data.errors import UserError, first_line
 from data.foreign import read_json
 from data.runtime.cores import Share
 from data.runtime.network import FloatArray, Shape, check_inputs, run_in_any_portions, run_in_portions
-from data.runtime.seals import drop_damaged, is_whole, seal, seal_new
+from data.runtime.seals import is_whole, own_view, seal
 
 # OpenVINO's words; fp32 must be said, as it takes half precision by itself where the processor has it.
 _PRECISIONS = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
 _CONVERTER = "openvino.tools.ovc"
-_BLOBS = "*.blob"
 
 
 def has_openvino() -> bool:
@@ -81,20 +80,14 @@ class OpenVinoNetwork:
         if compiled is None or not isinstance(model, Path):
             source = read_openvino(model, label)
             self.metadata = _metadata(source)
+            network = _compiled(source, settings, label)
         else:
-            # By its path, as of a model that was read all weights are hashed to find it in the cache.
-            source = str(model)
             self.metadata = _kept_metadata(model, compiled, label)
             # Of its own for each way of compiling, so that only what will be opened is checked.
-            blobs = compiled / f"{precision}-{share.runs}x{share.threads}"
-            if drop_damaged(blobs, _BLOBS):
-                settings["CACHE_DIR"] = str(blobs)
-        try:
-            network = _core().compile_model(source, "CPU", settings)
-        except Exception as error:  # OpenVINO raises RuntimeError and its own kinds, by version
-            raise UserError(f"{label} is not readable by OpenVINO: {_reason(error)}") from error
-        if "CACHE_DIR" in settings:
-            seal_new(Path(settings["CACHE_DIR"]), _BLOBS)
+            with own_view(compiled / f"{precision}-{share.runs}x{share.threads}") as blobs:
+                kept = {} if blobs is None else {"CACHE_DIR": str(blobs)}
+                # By its path, as of a model that was read all weights are hashed to find it in the cache.
+                network = _compiled(str(model), settings | kept, label)
         check_inputs([min(one.get_names(), default="") for one in network.inputs], label)
         self._requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(share.runs):
@@ -155,6 +148,14 @@ def read_openvino(model: Path | bytes | IrGraph, label: str) -> Any:
         if isinstance(model, IrGraph):
             return _core().read_model(model.xml, model.weights)
         return _core().read_model(str(model) if isinstance(model, Path) else model)
+    except Exception as error:  # OpenVINO raises RuntimeError and its own kinds, by version
+        raise UserError(f"{label} is not readable by OpenVINO: {_reason(error)}") from error
+
+
+def _compiled(model: Any, settings: dict[str, Any], label: str) -> Any:
+    """An ``openvino.CompiledModel`` of a model that was read, or of a path."""
+    try:
+        return _core().compile_model(model, "CPU", settings)
     except Exception as error:  # OpenVINO raises RuntimeError and its own kinds, by version
         raise UserError(f"{label} is not readable by OpenVINO: {_reason(error)}") from error
 

@@ -5,10 +5,14 @@ vectors by a hundredth, without a word. CRC-32 takes 0.3 ms of processor time fo
 is for what disks and power cuts do, not against people: who may write into the cache may write networks into it.
 """
 
+import shutil
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 
-from data.atomic import write_text
+from data.atomic import replacing, write_text
 
 _SUFFIX = ".crc32"
 _BLOCK = 1 << 20
@@ -31,33 +35,53 @@ def is_whole(path: Path) -> bool:
         return False
 
 
-def drop_damaged(folder: Path, pattern: str) -> bool:
-    """Remove files that are not whole.
+@contextmanager
+def own_view(folder: Path) -> Iterator[Path | None]:
+    """A cache folder for a library that writes its files in place and maps those it reads into memory.
+
+    Where two processes shared such a folder, one wrote a file anew that the other was reading, which ended it with a
+    bus error. So each gets a folder of its own, with links to the files that are whole. What is new in it at the end
+    is sealed and takes its place in one step, over what was damaged; where the disk does not take it, it is made anew
+    the next time.
 
     Args:
-        folder: where they lie; it may be absent.
-        pattern: of their names.
+        folder: where the files are kept.
 
-    Returns:
-        Whether all that is left is whole: a file may be somebody else's.
+    Yields:
+        The folder for the library, which is gone afterwards; None where none can be made.
     """
-    for path in sorted(folder.glob(pattern)):
-        if not is_whole(path):
-            try:
-                path.unlink(missing_ok=True)
-            except OSError:
-                return False
+    try:
+        own = Path(mkdtemp(prefix="mtmct-"))
+    except OSError:
+        yield None
+        return
+    try:
+        yield own if _linked(folder, own) else None
+        for made in sorted(own.iterdir()):
+            if not made.is_symlink():
+                _keep(made, folder / made.name)
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
+def _linked(folder: Path, own: Path) -> bool:
+    """Show the whole files of a folder, which may be absent, in another; False where links cannot be made."""
+    try:
+        for path in sorted(folder.glob("*")):
+            if path.suffix != _SUFFIX and is_whole(path):
+                (own / path.name).symlink_to(path.resolve())
+    except OSError:
+        return False
     return True
 
 
-def seal_new(folder: Path, pattern: str) -> None:
-    """Seal files that have no seal; where the disk does not take it, they are made anew the next time."""
-    for path in sorted(folder.glob(pattern)):
-        if not _seal_of(path).exists():
-            try:
-                seal(path)
-            except OSError:
-                continue
+def _keep(made: Path, path: Path) -> None:
+    try:
+        with replacing(path, durable=False) as place:
+            shutil.copyfile(made, place)
+        seal(path)
+    except OSError:
+        pass
 
 
 def _seal_of(path: Path) -> Path:

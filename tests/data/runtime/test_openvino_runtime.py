@@ -174,7 +174,7 @@ def test_what_was_compiled_is_made_anew_where_it_was_damaged(ir: Path, tmp_path:
     assert path.suffix == ".blob" or path.read_bytes() == whole
 
 
-def test_what_was_compiled_and_cannot_be_trusted_nor_removed_is_not_read(
+def test_what_was_compiled_and_cannot_be_trusted_nor_replaced_is_not_read(
     ir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blob = np.random.default_rng(0).random((1, 3, 32, 16)).astype(np.float32)
