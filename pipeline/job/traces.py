@@ -47,8 +47,8 @@ def mentioned(folder: RunFolder, keys: set[Key]) -> bool:
 
 
 def _tells_of(keys: set[Key]) -> Callable[[str], bool]:
-    names = "|".join(rf"{re.escape(camera)}[ :]{local_id}" for camera, local_id in sorted(keys))
-    wanted = re.compile(rf"(?<!\w)(?:{names})(?!\d)|{_ANSWER.pattern}")
+    named = [rf"(?<!\w){re.escape(camera)}[ :]{local_id}(?!\d)" for camera, local_id in sorted(keys)]
+    wanted = re.compile("|".join([*named, _ANSWER.pattern]))
     return lambda text: wanted.search(text) is not None
 
 

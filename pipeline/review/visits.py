@@ -59,8 +59,14 @@ def visits_of(people: Sequence[GlobalTrack], cameras: Sequence[str]) -> Visits:
     Args:
         people: identities of a run.
         cameras: all cameras of the run, those that saw nobody too.
+
+    Raises:
+        UserError: for a visit to a camera that is none of them.
     """
     number = {camera: index for index, camera in enumerate(cameras)}
+    strange = sorted({visit.camera for person in people for visit in person.visits} - number.keys())
+    if strange:
+        raise UserError(f"camera '{strange[0]}' has visits and is no input of the run; run tools.associate again")
     rows = sorted(
         (visit.start_s, number[visit.camera], visit.local_id, visit.end_s, person.global_id)
         for person in people

@@ -4,10 +4,13 @@ Every measurement runs in a process of its own, so that its peak memory is its o
 on the same input within one run, because only their ratio means something on a shared machine.
 """
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +24,13 @@ _WORKER = Path(__file__).resolve().with_name("worker.py")
 Job = Callable[[], float]
 THREADS = OPENMP
 """Environment variable that tells a job how many threads it has."""
+
+
+def scratch_folder() -> Path:
+    """A new folder for what the jobs write, removed when this process ends: cases are run after they are made."""
+    folder = Path(tempfile.mkdtemp(prefix="mtmct-benchmark-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @dataclass(frozen=True, slots=True)

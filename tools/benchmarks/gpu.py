@@ -4,17 +4,15 @@ Weights of ours (``person_pose``) and random ones (KPR: speed does not depend on
 enlarged. Each stage ends with its result in the main memory, so the wall time of a stage is all of it on any device.
 """
 
-import atexit
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.benchmarks.base import THREADS, Case, Contender, Job
+from tools.benchmarks.base import THREADS, Case, Contender, Job, scratch_folder
 
 if TYPE_CHECKING:
     from data.records import Image
@@ -209,9 +207,7 @@ def cases(quick: bool) -> list[Case]:
     size = (360, 640) if quick else _FRAME
     # Pictures in memory are 6 MB each; a run needs some seconds to be told from its start.
     rounds, longer = (3, 3) if quick else (40, 200) if on_gpu else (4, 8)
-    home = Path(tempfile.mkdtemp(prefix="mtmct-benchmark-"))
-    # The cases are run after this returns.
-    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    home = scratch_folder()
     video = listed(demo_site("tiny"), "**/*.mp4")[0]
     prepare(home, video, size, longer, _SMALL if quick else _BASE)
     result = []

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import UserError
 from data.foreign import read_json
-from tools.benchmarks.base import THREADS, Case, Contender, Job
+from tools.benchmarks.base import THREADS, Case, Contender, Job, scratch_folder
 from tools.benchmarks.bytetrack import PACKAGES
 from tools.benchmarks.peers import PEERS
 from tools.benchmarks.whole import real_data
@@ -64,7 +64,7 @@ def cases(quick: bool, folders: Sequence[Path] = ()) -> list[Case]:
     Raises:
         UserError: when a set is not whole, or there are no real test data.
     """
-    out = Path(tempfile.mkdtemp(prefix="mtmct-benchmark-"))
+    out = scratch_folder()
     sets = [GivenSet(folder.name, folder, folder / "gt") for folder in folders] or _real_sets(out)
     if quick:
         return [_case(sets[0], out, ("TUD-Campus",) if not folders else ())]

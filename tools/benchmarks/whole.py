@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import UserError
-from tools.benchmarks.base import THREADS, Case, Contender, Job
+from tools.benchmarks.base import THREADS, Case, Contender, Job, scratch_folder
 from tools.benchmarks.bytetrack import PACKAGES
 
 _HERE = "tools.benchmarks.whole"
@@ -78,7 +78,7 @@ def accuracy(tracks: str, frames: int) -> str:
 def pipeline_cases(quick: bool) -> list[Case]:
     """Ours beside the plain pipeline, on one camera."""
     data, frames = real_data(), 20 if quick else _FRAMES
-    out = Path(tempfile.mkdtemp(prefix="mtmct-benchmark-"))
+    out = scratch_folder()
     plain: dict[str, Any] = {
         "video": str(data / "pets09" / "vtest.avi"), "weights": str(data / _SAME["detector.weights"]),
         "frames": frames, "fps": _FPS, "out": str(out / "plain.txt"),
@@ -105,7 +105,7 @@ def camera_cases(quick: bool) -> list[Case]:
     """The same video as 1, 2, 4 and 8 cameras."""
     real_data()
     frames = 10 if quick else 100
-    out = Path(tempfile.mkdtemp(prefix="mtmct-benchmark-"))
+    out = scratch_folder()
     result = []
     for cameras in (1, 2) if quick else (1, 2, 4, 8):
         given = {

@@ -20,6 +20,7 @@ from pipeline.cli import run
 from pipeline.folder.run_folder import RunFolder
 from pipeline.folder.stages import RunWarning, WarningKind
 from pipeline.job.forgetting import forget
+from pipeline.job.traces import forget_mentions
 from pipeline.rendering.config import RenderConfig
 from pipeline.rendering.overlay import render_run
 from tools.forget import main
@@ -161,6 +162,13 @@ def test_no_line_page_cut_or_leftover_names_a_forgotten_person(folder: RunFolder
     assert taken <= {-1}
     (noted,) = [text for text in texts if "were removed from this run" in text]
     assert noted in folder.report.read_text()
+
+
+def test_of_a_person_without_tracklets_no_line_is_taken(folder: RunFolder) -> None:
+    lines = "now INFO 3 tracklets\nnow WARNING correction 1 (same) was not applied\n"
+    folder.write_text(folder.log, lines)
+    forget_mentions(folder, set())
+    assert folder.log.read_text() == lines.splitlines(keepends=True)[0]
 
 
 def test_an_answer_that_lies_on_nobody_goes_too(folder: RunFolder) -> None:

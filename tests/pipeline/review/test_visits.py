@@ -79,6 +79,11 @@ def test_a_comma_in_the_name_of_a_camera_makes_no_column() -> None:
     ]
 
 
+def test_visits_to_a_camera_the_run_does_not_have_are_one_line() -> None:
+    with pytest.raises(UserError, match="camera 'door' has visits and is no input of the run"):
+        visits_of(PEOPLE, ("hall", "yard"))
+
+
 def test_milliseconds_are_no_date() -> None:
     people = (GlobalTrack(1, (Visit("hall", 0, 1.7e12, 1.7e12 + 5),), 1.0),)
     assert visits_csv(visits_of(people, CAMERAS)).endswith(".000,\n")
