@@ -25,7 +25,7 @@ from data.training_preview import Preview
 from pipeline.backends.config import DetectorConfig
 from pipeline.backends.person_pose import PersonPoseNetwork
 from pipeline.detector_training.config import TrainConfig
-from pipeline.detector_training.data import detector_data, people_of
+from pipeline.detector_training.data import detector_data, digest, people_of
 from pipeline.evaluation.perception import Truth, check_reference, score_perceiver
 from pipeline.person_pose.files import load_network, save_network
 from pipeline.person_pose.loss import pose_loss
@@ -65,7 +65,10 @@ class Trainer(ScoredLoop[PersonPoseNet, WindowBatch]):
         self._data = detector_data(config)
         if self._data.judged:
             check_reference()
-        folder = TrainingFolder(out, config, counted="step", resume=resume, may_change=_MAY_CHANGE)
+        folder = TrainingFolder(
+            out, config, counted="step", resume=resume, may_change=_MAY_CHANGE,
+            data={"pictures": digest(self._data.train)},
+        )  # fmt: skip
         torch.manual_seed(config.seed)
         model = PersonPoseNet(config.network) if config.pretrained is None or resume else _started(config)
         place = torch.device(device)

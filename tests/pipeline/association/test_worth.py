@@ -6,6 +6,7 @@ import pytest
 from scipy.special import expit
 
 from data.site import Site
+from pipeline.association import consequences
 from pipeline.association.associate import Association, associate
 from pipeline.association.config import AssociateConfig, WorthConfig
 from pipeline.association.exclusions import OTHER_CAMERA, SAME_CAMERA, build_exclusions
@@ -80,6 +81,20 @@ def test_strangers_at_once_who_look_alike_take_trust_away(make):
     assert alike.decoys == distinct.decoys == 24, "two at once, in each of three cameras"
     assert alike.strong > distinct.strong == 0
     assert alike.shift < 0 < distinct.shift
+
+
+def test_derived_cues_find_decoys_in_all_that_a_cue_says_of_pairs(make, monkeypatch):
+    sizes = set()
+
+    def derive(given, pairs, cues, total):
+        sizes.update((len(pairs), len(cue.llr), len(cue.one_visit)) for cue in cues if cue.one_visit is not None)
+        return None
+
+    monkeypatch.setattr(consequences, "DERIVED", (derive,))
+    found = associate(two_at_once(make, alike=True), make.site("cam0", "cam1", "cam2", clock="unknown"), CONFIG)
+    assert found.worth.decoys == 24
+    assert len(sizes) > 1, "with decoys and without"
+    assert all(len(set(lengths)) == 1 for lengths in sizes)
 
 
 def test_what_is_said_of_links_forms_no_groups_and_teaches_no_times(make):

@@ -66,6 +66,15 @@ def test_an_interrupted_training_ends_with_the_same_bytes(data: Path, tmp_path: 
         Trainer(_config(data), tmp_path / "b", "cpu")
 
 
+def test_a_training_does_not_go_on_with_other_pictures(data: Path, tmp_path: Path) -> None:
+    Trainer(_config(data), tmp_path / "a", "cpu").run(stop_after=3)
+    truth = json.loads(data.read_text())
+    truth["annotations"][0]["bbox"][0] += 4
+    data.write_text(json.dumps(truth))
+    with pytest.raises(UserError, match="pictures"):
+        Trainer(_config(data), tmp_path / "a", "cpu", resume=True)
+
+
 def test_a_torn_log_line_and_a_damaged_state_are_borne_or_told(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "a"
     Trainer(_config(data), out, "cpu").run(stop_after=3)
