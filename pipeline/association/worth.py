@@ -24,6 +24,7 @@ from pipeline.association.config import WorthConfig
 
 NAME = "worth"
 
+# Nats, either way: however many decoys there are, they do not decide alone.
 _MOST_SHIFT = 4.0
 
 
