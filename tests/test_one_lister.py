@@ -12,11 +12,13 @@ LISTERS = {"glob", "iglob", "rglob", "iterdir", "scandir", "listdir", "walk", "f
 OWN_FOLDERS = {
     "data/folder_lock.py",
     "data/ledger.py",
+    "data/runtime/seals.py",
     "data/synthetic/export.py",
     "data/weight_records.py",
     "pipeline/folder/run_folder.py",
     "pipeline/folder/store.py",
     "pipeline/job/preparation.py",
+    "pipeline/job/traces.py",
 }
 COMPANION = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X" + bytes(70)
 

@@ -45,7 +45,7 @@ def test_teachers_are_other_people_than_those_associated(tmp_path: Path, capsys:
 @pytest.mark.parametrize(
     "noise",
     [
-        1.2,
+        1.5,
         pytest.param(
             0.3,
             marks=pytest.mark.xfail(
